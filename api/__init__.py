@@ -1,0 +1,1 @@
+"""HTTP in: authenticates, validates, submits, reports. Never runs a step."""

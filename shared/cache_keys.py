@@ -1,0 +1,48 @@
+"""Takes keys of Evolution's cache apart: whose is it? A pattern only proposes, this decides."""
+
+import re
+
+# What follows the name in a by-name key (the Chatwoot cache); <module> is a class name that minifying changes.
+_EXACT_SUFFIXES = ("getProvider", "getInbox")
+_OPEN_SUFFIXES = ("createConversation-", "lock:createConversation-")
+_GLOB = re.compile(r"([*?\[\]\\^-])")
+
+
+def escape(literal: str) -> str:
+    """A Redis pattern that matches exactly this text."""
+    return _GLOB.sub(r"\\\1", literal)
+
+
+def by_name_pattern(prefix: str, name: str) -> str:
+    """Proposes the by-name keys of an instance, and some of others."""
+    return f"{escape(prefix)}:*:{escape(name)}:*"
+
+
+def by_id_pattern(prefix: str, instance_id: str) -> str:
+    """Proposes the message-status keys of an instance."""
+    return f"{escape(prefix)}:baileys:{escape(instance_id)}_*"
+
+
+def names_explaining(prefix: str, key: str) -> set[str]:
+    """Every name whose by-name key this could be: module without a colon, whole name, known suffix."""
+    head = f"{prefix}:"
+    if not key.startswith(head):
+        return set()
+    module, colon, rest = key[len(head) :].partition(":")
+    if not colon or not module:
+        return set()
+    names = set()
+    for at in (place.start() for place in re.finditer(":", rest)):
+        suffix = rest[at + 1 :]
+        if suffix in _EXACT_SUFFIXES or suffix.startswith(_OPEN_SUFFIXES):
+            names.add(rest[:at])
+    return names
+
+
+def ids_explaining(prefix: str, key: str) -> set[str]:
+    """Every instance id whose message-status key <id>_<message>_<status> this could be."""
+    head = f"{prefix}:baileys:"
+    if not key.startswith(head):
+        return set()
+    parts = key[len(head) :].split("_")
+    return {"_".join(parts[:at]) for at in range(1, len(parts) - 1)}

@@ -1,0 +1,74 @@
+"""The Celery application: how a deletion's messages travel; why each setting is as it is."""
+
+from datetime import timedelta
+
+from celery import Celery
+
+from shared.settings import Settings
+
+QUEUE = "lethe"
+
+
+def task_name(step: str) -> str:
+    """The Celery task of a step, as Flower shows it."""
+    return f"lethe.{step}"
+
+
+def create(settings: Settings) -> Celery:
+    """A Celery application for this deployment; it knows tasks by name only."""
+    app = Celery("lethe", broker=settings.broker, set_as_current=False)
+    transport = {
+        # A task that outlives this runs twice at once; ours end at the hard limit, far below.
+        "visibility_timeout": settings.visibility_seconds,
+        # A dead broker is noticed in seconds instead of never; longer than a blocking read (BRPOP waits 1 s).
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "retry_on_timeout": True,
+        # Messages of a killed worker come back within seconds of their time, not after 10 x 10 rounds.
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+    }
+    app.conf.update(
+        task_default_queue=QUEUE,
+        task_serializer="json",
+        accept_content=["json"],
+        timezone="UTC",
+        # Nobody reads results: the API waits on the deletion's row. A Redis result backend leaks and has deadlocked.
+        task_ignore_result=True,
+        # A message is only a nudge, and every step guards itself: hand it out again rather than lose it.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        # One at a time, so that no small deletion waits in the pocket of a worker that is busy with a giant.
+        worker_prefetch_multiplier=1,
+        # Between slice_seconds and visibility: a hung step is stopped before anybody else may get its message.
+        task_soft_time_limit=settings.soft_limit_seconds,
+        task_time_limit=settings.hard_limit_seconds,
+        # kombu reads the timeout here, Celery's results there, and redelivery in the third place: all the same.
+        broker_transport_options=transport,
+        result_backend_transport_options={"visibility_timeout": settings.visibility_seconds},
+        visibility_timeout=settings.visibility_seconds,
+        # A deploy: slices end early, what is left is put back into the queue, even when the worker is idle.
+        worker_soft_shutdown_timeout=20,
+        worker_enable_soft_shutdown_on_idle=True,
+        # Without its broker a worker can't acknowledge: let the message go to another one.
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # Publishing is given up quickly: the reconciler publishes what is in the database.
+        task_publish_retry=True,
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2, "timeout": 3},
+        # Flower watches.
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        worker_hijack_root_logger=False,
+        beat_schedule={
+            "reconcile": {
+                "task": "lethe.reconcile",
+                "schedule": timedelta(seconds=settings.reconcile_seconds),
+                # A round that nobody took is as good as the next one.
+                "options": {"expires": settings.reconcile_seconds},
+            }
+        },
+    )
+    return app

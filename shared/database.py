@@ -1,0 +1,68 @@
+"""Connections to the two PostgreSQL databases, made so that a dead server is noticed in seconds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from shared.errors import TransientError, Unreachable
+
+# SQLSTATEs after which the same statement may well succeed: a deadlock or a lock that was not had in time,
+# serialisation, and a statement that ran out of its time.
+_TRY_AGAIN = {"40001", "40P01", "55P03", "57014"}
+
+
+def connect(url: str, *, name: str, pool_size: int = 5) -> Engine:
+    """An engine whose connections show name in pg_stat_activity and cannot wait for ever."""
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_recycle=900,
+        connect_args={
+            "application_name": f"lethe-{name}",
+            "connect_timeout": 3,
+            # A server that vanished without a word is given up after about 10 s, not after 2 hours.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+            # PgBouncer in transaction mode cannot keep server-side prepared statements.
+            "prepare_threshold": None,
+        },
+    )
+
+
+@contextmanager
+def reaching(what: str) -> Iterator[None]:
+    """Translate the driver's errors: a lost server to Unreachable, a lost race to TransientError."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unreachable(what, "no free connection") from error
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state in _TRY_AGAIN:
+            raise TransientError(f"{what}: {type(error.orig).__name__}") from error
+        lost = error.connection_invalidated or state is None or state[:2] in ("08", "53", "57")
+        if lost and isinstance(error, OperationalError | InterfaceError):
+            raise Unreachable(what, type(error.orig).__name__) from error
+        raise
+
+
+@contextmanager
+def own_transaction(engine: Engine) -> Iterator[Session]:
+    """A transaction on the own database; its errors are translated."""
+    with reaching("the own database"), Session(engine) as session, session.begin():
+        yield session
+
+
+def answers(engine: Engine) -> bool:
+    """Whether the server answers a query."""
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT 1")).scalar() == 1

@@ -1,0 +1,279 @@
+"""The life of a deletion: every change of its status, each one a guarded UPDATE."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine, Update, case, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from shared.database import own_transaction
+from shared.errors import LetheError, LostClaim
+from shared.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
+from shared.nudges import Nudge, from_now
+
+
+class AlreadyRequested(LetheError):
+    """The instance has an unfinished deletion already."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to run one step of one deletion, for as long as the heartbeat is kept."""
+
+    deletion_id: UUID
+    attempt: int
+    step: str
+    position: int
+    owner: UUID
+    instance_id: str
+    instance_name: str
+    first: bool  # nothing was claimed before: the plan is still to be made
+    notes: Mapping[str, Any]
+
+
+def accept(
+    session: Session,
+    *,
+    deletion_id: UUID,
+    instance_id: str,
+    instance_name: str,
+    requester: str,
+    requester_key_hash: str,
+    steps: Sequence[str],
+    nudge_seconds: float,
+) -> Nudge:
+    """Insert the promise; raises AlreadyRequested when the instance has an unfinished deletion."""
+    try:
+        session.execute(
+            insert(Deletion).values(
+                id=deletion_id,
+                instance_id=instance_id,
+                instance_name=instance_name,
+                status=DeletionStatus.QUEUED,
+                requester=requester,
+                requester_key_hash=requester_key_hash,
+                next_attempt_at=from_now(nudge_seconds),
+            )
+        )
+    except IntegrityError as error:
+        raise AlreadyRequested from error
+    session.execute(
+        insert(Step), [{"deletion_id": deletion_id, "name": name, "position": at} for at, name in enumerate(steps)]
+    )
+    return Nudge(deletion_id, 1, 0)
+
+
+def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_seconds: float) -> Claim | None:
+    """Own the next step, if it is this one, the attempt is current and nobody living owns it; else None."""
+    owner = uuid4()
+    free = or_(Deletion.owner.is_(None), Deletion.heartbeat_at < from_now(-stale_seconds))
+    position = select(Step.position).where(Step.deletion_id == deletion_id, Step.name == step).scalar_subquery()
+    with own_transaction(engine) as session:
+        before = session.execute(
+            select(Deletion.started_at, Deletion.owner).where(Deletion.id == deletion_id).with_for_update()
+        ).one_or_none()
+        row = session.execute(
+            update(Deletion)
+            .where(Deletion.id == deletion_id, Deletion.attempt == attempt, Deletion.position == position)
+            .where(Deletion.status.in_(UNDER_WAY), free)
+            .values(
+                status=DeletionStatus.RUNNING,
+                owner=owner,
+                heartbeat_at=func.now(),
+                started_at=func.coalesce(Deletion.started_at, func.now()),
+                next_attempt_at=None,
+                nudges=0,
+            )
+            .returning(Deletion.position, Deletion.instance_id, Deletion.instance_name)
+        ).one_or_none()
+        if row is None or before is None:
+            return None
+        notes = session.execute(
+            _step(deletion_id, step)
+            .values(
+                status=StepStatus.RUNNING,
+                attempts=Step.attempts + 1,
+                started_at=func.coalesce(Step.started_at, func.now()),
+                at_least=Step.at_least if before.owner is None else True,
+            )
+            .returning(Step.notes)
+        ).scalar_one()
+    return Claim(deletion_id, attempt, step, row[0], owner, row[1], row[2], before.started_at is None, notes)
+
+
+def _step(deletion_id: UUID, step: str) -> Update:
+    return update(Step).where(Step.deletion_id == deletion_id, Step.name == step)
+
+
+def _owned(claim: Claim, **values: Any) -> Update:
+    return update(Deletion).where(Deletion.id == claim.deletion_id, Deletion.owner == claim.owner).values(**values)
+
+
+def _write(session: Session, claim: Claim, **values: Any) -> None:
+    """Change the deletion if it is still ours; raises LostClaim."""
+    if session.execute(_owned(claim, **values).returning(Deletion.id)).one_or_none() is None:
+        raise LostClaim
+
+
+def beat(engine: Engine, claim: Claim) -> None:
+    """Show that the owner lives; raises LostClaim."""
+    with own_transaction(engine) as session:
+        _write(session, claim, heartbeat_at=func.now())
+
+
+def store_plan(engine: Engine, claim: Claim, planned: Mapping[str, Mapping[str, int]]) -> None:
+    """Keep what the previews of all steps counted, before anything is removed."""
+    with own_transaction(engine) as session:
+        _write(session, claim, heartbeat_at=func.now())
+        for step, counts in planned.items():
+            session.execute(_step(claim.deletion_id, step).values(planned=dict(counts)))
+
+
+def record(engine: Engine, claim: Claim, removed: Mapping[str, int], notes: Mapping[str, Any]) -> None:
+    """Add what was removed to the step's counts and set notes; progress forgives earlier failures."""
+    with own_transaction(engine) as session:
+        progress = {"failures": 0, "waiting_since": None} if any(removed.values()) else {}
+        _write(session, claim, heartbeat_at=func.now(), **progress)
+        _add(session, claim, removed, notes)
+
+
+def _add(session: Session, claim: Claim, removed: Mapping[str, int], notes: Mapping[str, Any]) -> None:
+    # The deletion's row is locked by the guarded UPDATE before, so reading and writing back is safe.
+    step = session.get_one(Step, (claim.deletion_id, claim.step))
+    step.removed = {
+        what: step.removed.get(what, 0) + removed.get(what, 0) for what in dict.fromkeys((*step.removed, *removed))
+    }
+    step.notes = {**step.notes, **notes}
+
+
+def make_irrevocable(engine: Engine, claim: Claim) -> None:
+    """Pass the point of no return; raises LostClaim."""
+    with own_transaction(engine) as session:
+        _write(session, claim, irrevocable_at=func.coalesce(Deletion.irrevocable_at, func.now()))
+
+
+def finish_step(engine: Engine, claim: Claim, *, last: bool, nudge_seconds: float) -> None:
+    """The step is done: the next one may be claimed, or the deletion has succeeded."""
+    end = {"status": DeletionStatus.SUCCEEDED, "finished_at": func.now(), "next_attempt_at": None} if last else {}
+    with own_transaction(engine) as session:
+        _write(
+            session,
+            claim,
+            **{
+                "position": claim.position + 1,
+                "owner": None,
+                "heartbeat_at": None,
+                "failures": 0,
+                "waiting_since": None,
+                "reason": None,
+                "failed_step": None,
+                "next_attempt_at": from_now(nudge_seconds),
+                **end,
+            },
+        )
+        session.execute(
+            _step(claim.deletion_id, claim.step).values(status=StepStatus.DONE, finished_at=func.now(), error=None)
+        )
+
+
+def end_slice(engine: Engine, claim: Claim, *, nudge_seconds: float) -> Nudge:
+    """The step has more to do: let others in first."""
+    with own_transaction(engine) as session:
+        _write(session, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(nudge_seconds))
+    return Nudge(claim.deletion_id, claim.attempt, claim.position)
+
+
+def wait(
+    engine: Engine,
+    claim: Claim,
+    reason: str,
+    *,
+    counts: bool,
+    first_pause_seconds: float,
+    max_pause_seconds: float,
+    deadline_seconds: float,
+    cap: int,
+) -> DeletionStatus:
+    """Put the deletion off; it fails instead at the cap of failures or after the deadline. Returns its status.
+
+    The pause grows with the time waited so far: a short outage costs little, a long one few tries.
+    """
+    waited = func.now() - func.coalesce(Deletion.waiting_since, func.now())
+    pause = func.least(
+        func.greatest(waited, timedelta(seconds=first_pause_seconds)), timedelta(seconds=max_pause_seconds)
+    )
+    over = Deletion.waiting_since < from_now(-deadline_seconds)
+    if counts:
+        over = or_(over, Deletion.failures + 1 >= cap)
+    failed = case((over, DeletionStatus.FAILED.value), else_=DeletionStatus.WAITING.value)
+    with own_transaction(engine) as session:
+        row = session.execute(
+            _owned(
+                claim,
+                status=failed,
+                owner=None,
+                heartbeat_at=None,
+                failures=Deletion.failures + (1 if counts else 0),
+                waiting_since=func.coalesce(Deletion.waiting_since, func.now()),
+                next_attempt_at=func.now() + pause,
+                reason=reason,
+                failed_step=claim.step,
+            ).returning(Deletion.status)
+        ).scalar_one_or_none()
+        if row is None:
+            raise LostClaim
+        step = StepStatus.FAILED if row == DeletionStatus.FAILED else StepStatus.PENDING
+        session.execute(_step(claim.deletion_id, claim.step).values(status=step, error=reason))
+    return DeletionStatus(row)
+
+
+def fail(engine: Engine, claim: Claim, reason: str) -> None:
+    """Stop for good; only a resume continues it."""
+    with own_transaction(engine) as session:
+        _write(
+            session,
+            claim,
+            status=DeletionStatus.FAILED,
+            owner=None,
+            heartbeat_at=None,
+            next_attempt_at=None,
+            failures=Deletion.failures + 1,
+            reason=reason,
+            failed_step=claim.step,
+        )
+        session.execute(_step(claim.deletion_id, claim.step).values(status=StepStatus.FAILED, error=reason))
+
+
+def resume(session: Session, deletion_id: UUID, *, nudge_seconds: float) -> Nudge | None:
+    """Let a failed deletion go on from where it stopped, under a new attempt; None if it has not failed."""
+    row = session.execute(
+        update(Deletion)
+        .where(Deletion.id == deletion_id, Deletion.status == DeletionStatus.FAILED)
+        .values(
+            status=DeletionStatus.QUEUED,
+            attempt=Deletion.attempt + 1,
+            failures=0,
+            nudges=0,
+            waiting_since=None,
+            reason=None,
+            failed_step=None,
+            next_attempt_at=from_now(nudge_seconds),
+        )
+        .returning(Deletion.id, Deletion.attempt, Deletion.position)
+    ).one_or_none()
+    return Nudge(*row) if row else None
+
+
+def cancel(session: Session, deletion_id: UUID) -> bool:
+    """Stop a deletion of which no step has begun; False when it is too late."""
+    row = session.execute(
+        update(Deletion)
+        .where(Deletion.id == deletion_id, Deletion.status.in_(UNDER_WAY), Deletion.started_at.is_(None))
+        .values(status=DeletionStatus.CANCELLED, finished_at=func.now(), next_attempt_at=None)
+        .returning(Deletion.id)
+    ).one_or_none()
+    return row is not None

@@ -1,0 +1,30 @@
+"""What can go wrong: a TransientError is tried again, any other LetheError fails the deletion."""
+
+
+class LetheError(Exception):
+    """The deletion cannot go on."""
+
+    @property
+    def title(self) -> str:
+        """The sentence a client reads: the message, else the first line of the class's docstring."""
+        return str(self) or (type(self).__doc__ or "").strip().splitlines()[0]
+
+
+class TransientError(LetheError):
+    """Something failed that may work when it is tried again."""
+
+
+class Unreachable(TransientError):
+    """A store or gateway could not be reached; waiting for it uses nothing up."""
+
+    def __init__(self, what: str, why: object = "") -> None:
+        super().__init__(f"{what} cannot be reached" + (f": {why}" if why else ""))
+        self.what = what
+
+
+class Refused(LetheError):
+    """The deployment is in a state in which erasing would not be safe."""
+
+
+class LostClaim(LetheError):
+    """Another worker owns this deletion now."""

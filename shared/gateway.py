@@ -1,0 +1,88 @@
+"""The gateway's HTTP API: the three calls Lethe makes of a running Evolution server."""
+
+from typing import Any
+from urllib.parse import quote, unquote
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from shared.errors import Refused, TransientError, Unreachable
+
+
+class Stuck(TransientError):
+    """The gateway answers, but cannot let go of the session: its socket is dead."""
+
+
+def can_be_addressed(name: str) -> bool:
+    """Whether a URL carries the name unchanged; requests and servers normalise some (empty, dots, outer spaces)."""
+    if not name or name != name.strip() or "\x00" in name:
+        return False
+    path = requests.Request("GET", f"http://gateway/x/{quote(name, safe='')}").prepare().path_url
+    return path.startswith("/x/") and "/" not in path[3:] and unquote(path[3:]) == name
+
+
+class Gateway:
+    """One Evolution server; a replica has its own memory, so each is one of these."""
+
+    def __init__(self, url: str, key: str, timeout_seconds: float) -> None:
+        self.url = url
+        self._timeout = (min(3.0, timeout_seconds), timeout_seconds)
+        self._session = requests.Session()
+        self._session.headers["apikey"] = key
+        self._session.trust_env = False  # a proxy or .netrc of the host must not reroute or re-authenticate
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=32))
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=32))
+
+    def probe(self) -> None:
+        """Raise Unreachable when it does not answer, Refused when it does not accept the key."""
+        answer = self._call("GET", "instance/connectionState", "lethe-probe")
+        if answer.status_code >= 500:
+            raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+
+    def state(self, name: str) -> str | None:
+        """open, connecting or close; None when the server has no session of that name in its memory."""
+        answer = self._call("GET", "instance/connectionState", name)
+        if answer.status_code == 404:
+            return None
+        if answer.status_code != 200:
+            raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+        instance = _json(answer).get("instance")
+        state = instance.get("state") if isinstance(instance, dict) else None
+        return state if isinstance(state, str) else None
+
+    def log_out(self, name: str) -> None:
+        """End the session; an instance that is not connected, or not known, is logged out already."""
+        answer = self._call("DELETE", "instance/logout", name)
+        if answer.status_code in (200, 201, 400, 404):
+            return
+        if "Connection Closed" in answer.text:
+            raise Stuck(f"gateway {self.url}: Connection Closed")
+        raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+
+    def drop(self, name: str) -> None:
+        """Drop the name from the server's memory; only to be called while the name is reserved."""
+        answer = self._call("DELETE", "instance/delete", name)
+        if answer.status_code == 400 or "Connection Closed" in answer.text:  # it wants to log out first, and cannot
+            raise Stuck(f"gateway {self.url} answered {answer.status_code}")
+        if answer.status_code not in (200, 201, 404):
+            raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+
+    def _call(self, method: str, path: str, name: str) -> requests.Response:
+        url = f"{self.url}/{path}/{quote(name, safe='')}"
+        try:
+            answer = self._session.request(method, url, timeout=self._timeout, allow_redirects=False)
+        except requests.RequestException as error:
+            raise Unreachable(f"gateway {self.url}", type(error).__name__) from error
+        if answer.status_code in (401, 403):
+            raise Refused(f"gateway {self.url} does not accept the global key")
+        if answer.status_code in (502, 503, 504):
+            raise Unreachable(f"gateway {self.url}", f"status {answer.status_code}")
+        return answer
+
+
+def _json(answer: requests.Response) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except requests.JSONDecodeError as error:
+        raise TransientError("a gateway answered something that is not JSON") from error
+    return body if isinstance(body, dict) else {}

@@ -1,0 +1,1 @@
+"""Alembic migrations of Lethe's own database."""

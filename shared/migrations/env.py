@@ -1,0 +1,10 @@
+"""Runs migrations on the own database; called by shared.migrate only."""
+
+from alembic import context
+
+from shared.models import Base
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,116 @@
+"""Lethe's own tables: the deletions and their steps."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKey, Index, MetaData, String, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+class DeletionStatus(StrEnum):
+    """How far a deletion is; written in shared.deletions only."""
+
+    QUEUED = "queued"  # accepted, no step has begun
+    RUNNING = "running"  # its steps are being worked on
+    WAITING = "waiting"  # for a dependency, or for the next try
+    FAILED = "failed"  # stopped half-way; can be resumed
+    SUCCEEDED = "succeeded"  # gone and checked; never changes again
+    CANCELLED = "cancelled"  # stopped before anything was done; never changes again
+
+
+class StepStatus(StrEnum):
+    """How far one step is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+ENDED = (DeletionStatus.SUCCEEDED, DeletionStatus.CANCELLED)
+UNDER_WAY = (DeletionStatus.QUEUED, DeletionStatus.RUNNING, DeletionStatus.WAITING)
+
+
+class Base(DeclarativeBase):
+    """Naming convention, so that migrations can name what they change."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - read by SQLAlchemy, never written
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        dict[str, int]: JSONB,
+    }
+
+
+class Deletion(Base):
+    """The promise to erase one instance, and how far it is."""
+
+    __tablename__ = "deletions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    instance_id: Mapped[str]
+    instance_name: Mapped[str]
+    status: Mapped[DeletionStatus] = mapped_column(String(16))
+    position: Mapped[int] = mapped_column(default=0)  # steps done
+    attempt: Mapped[int] = mapped_column(default=1)  # the fence: messages of an older attempt change nothing
+    failures: Mapped[int] = mapped_column(default=0)  # of this step, in a row
+    nudges: Mapped[int] = mapped_column(default=0)  # times it was published again without being claimed
+    owner: Mapped[UUID | None]  # the run that works on it now
+    heartbeat_at: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime | None]  # when the reconciler publishes it again, if nobody owns it
+    waiting_since: Mapped[datetime | None]
+    failed_step: Mapped[str | None]
+    reason: Mapped[str | None]
+    requester: Mapped[str]  # "admin" or "instance"
+    requester_key_hash: Mapped[str]  # so that a token can follow its deletion after the fence has killed it
+    accepted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    started_at: Mapped[datetime | None]
+    irrevocable_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
+
+    __table_args__ = (
+        # The guard of "exactly once": the Redis lock only turns duplicates away early.
+        Index(
+            "uq_deletions_instance_id_unfinished",
+            "instance_id",
+            unique=True,
+            postgresql_where=text("status NOT IN ('succeeded', 'cancelled')"),
+        ),
+        Index("ix_deletions_instance_name_accepted_at", "instance_name", "accepted_at"),
+        Index(
+            "ix_deletions_unfinished",
+            "next_attempt_at",
+            postgresql_where=text("status IN ('queued', 'running', 'waiting')"),
+        ),
+    )
+
+
+class Step(Base):
+    """One of the seven parts of a deletion."""
+
+    __tablename__ = "steps"
+
+    deletion_id: Mapped[UUID] = mapped_column(ForeignKey("deletions.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int]
+    status: Mapped[StepStatus] = mapped_column(String(16), default=StepStatus.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)  # times it was claimed; a slice counts as one
+    planned: Mapped[dict[str, int] | None]
+    removed: Mapped[dict[str, int]] = mapped_column(server_default=text("'{}'"))
+    notes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    at_least: Mapped[bool] = mapped_column(default=False)  # a run died between removing and counting
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str | None]

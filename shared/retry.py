@@ -1,0 +1,22 @@
+"""The one policy for seconds: transient errors are tried again on the spot, with jitter."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+from shared.errors import TransientError
+
+T = TypeVar("T")
+
+
+def on_the_spot(act: Callable[[], T], *, seconds: float, give_up: Callable[[], bool] = lambda: False) -> T:
+    """Call act until it succeeds, fails for good or the seconds are over; raises its last error."""
+    policy = Retrying(
+        # Bounded below the soft time limit: the long waits are the reconciler's.
+        stop=stop_after_delay(seconds),
+        wait=wait_exponential_jitter(initial=0.2, max=3, jitter=0.3),
+        retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not give_up()),
+        reraise=True,
+    )
+    return policy(act)

@@ -1,0 +1,108 @@
+"""Media in an S3 bucket: every object under the instance's id, in all its versions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import Refused, TransientError, Unreachable
+from shared.settings import Settings
+from shared.storage import Neighbours, names_of_payload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+_ROOT = "evolution-api"
+_PAYLOADS = f"{_ROOT}/messages/"
+_DENIED = ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+
+
+class S3Bucket:
+    """Evolution's bucket; works alike on versioned and plain ones."""
+
+    unit = "objects"
+
+    def __init__(self, settings: Settings, bucket: str) -> None:
+        key, secret = settings.s3_access_key, settings.s3_secret_key
+        self.bucket = bucket
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint,
+            region_name=settings.s3_region,
+            aws_access_key_id=key.get_secret_value() if key else None,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            # Path style is what MinIO and most self-hosted servers serve.
+            config=Config(
+                connect_timeout=3, read_timeout=15, retries={"max_attempts": 2}, s3={"addressing_style": "path"}
+            ),
+        )
+
+    def probe(self) -> None:
+        """Raise Unreachable or Refused when the bucket cannot be worked on."""
+        with self._reaching():
+            self._client.head_bucket(Bucket=self.bucket)
+
+    def count(self, instance_id: str) -> int:
+        """Object versions under the instance's id."""
+        return sum(len(page) for page in self._pages(self._prefix(instance_id)))
+
+    def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
+        """Remove every version of every object under the instance's id; yields how many went at a time."""
+        for page in self._pages(self._prefix(instance_id)):
+            yield self._remove(page)
+
+    def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+        """Remove the oversize SQS payloads of a name; exact names, never a prefix."""
+        mine: list[ObjectIdentifierTypeDef] = []
+        shared: list[str] = []
+        others: set[str] | None = None
+        for page in self._pages(f"{_PAYLOADS}{name}_"):
+            for version in page:
+                owners = names_of_payload(version["Key"].removeprefix(_PAYLOADS))
+                if name not in owners:
+                    continue
+                others = set(neighbours()) if others is None else others
+                if owners & others:
+                    shared.append(version["Key"])
+                else:
+                    mine.append(version)
+        removed = sum(self._remove(mine[at : at + 1000]) for at in range(0, len(mine), 1000))
+        return removed, shared
+
+    def _prefix(self, instance_id: str) -> str:
+        if not instance_id or "/" in instance_id:
+            raise Refused("the instance's id cannot be a folder of the bucket")
+        return f"{_ROOT}/{instance_id}/"  # the slash, so that `fo` does not match `foo`
+
+    def _pages(self, prefix: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
+        with self._reaching():
+            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                if found:
+                    yield [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
+
+    def _remove(self, versions: list["ObjectIdentifierTypeDef"]) -> int:
+        with self._reaching():
+            answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": versions, "Quiet": True})
+        errors = answer.get("Errors", [])
+        if errors:  # the call itself answers 200
+            raise TransientError(f"the bucket kept {len(errors)} objects: {errors[0].get('Code')}")
+        return len(versions)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code"))
+            if code in _DENIED:
+                raise Refused(f"the bucket refuses Lethe's key: {code}") from error
+            if code in ("404", "NoSuchBucket"):
+                raise Refused("the bucket does not exist") from error
+            raise TransientError(f"the bucket answered {code}") from error
+        except BotoCoreError as error:
+            raise Unreachable("the bucket", type(error).__name__) from error

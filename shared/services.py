@@ -1,0 +1,71 @@
+"""Everything real that Lethe talks to, made in one place."""
+
+from dataclasses import dataclass
+
+from celery import Celery
+from redis import Redis
+from sqlalchemy import Engine
+
+from shared import celery_app, database
+from shared.cache import Cache
+from shared.gateway import Gateway
+from shared.local_folder import LocalFolder
+from shared.s3_bucket import S3Bucket
+from shared.settings import Settings
+from shared.storage import Storage
+from shared.tenant import Tenant
+
+
+@dataclass(frozen=True)
+class Services:
+    """One process's connections; made after the fork, closed with the process."""
+
+    settings: Settings
+    own: Engine
+    tenant: Tenant
+    redis: Redis
+    cache: Cache | None
+    gateways: tuple[Gateway, ...]
+    storages: tuple[Storage, ...]
+    celery: Celery
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.own.dispose()
+        self.tenant.engine.dispose()
+        self.redis.close()
+        if self.cache:
+            self.cache.redis.close()
+        self.celery.close()
+
+
+def create(settings: Settings, *, celery: Celery | None = None, pool_size: int = 5) -> Services:
+    """Make this process's connections; none is opened before it is used."""
+    storages: list[Storage] = []
+    if settings.files_root:
+        storages.append(LocalFolder(settings.files_root))
+    if settings.s3_bucket:
+        storages.append(S3Bucket(settings, settings.s3_bucket))
+    tenant = database.connect(settings.tenant_database_url.get_secret_value(), name="tenant", pool_size=pool_size)
+    key = settings.gateway_key.get_secret_value()
+    return Services(
+        settings=settings,
+        own=database.connect(settings.database_url.get_secret_value(), name="own", pool_size=pool_size),
+        tenant=Tenant(tenant, settings.tenant_schema),
+        redis=_redis(settings.redis_url.get_secret_value(), timeout_seconds=1),
+        cache=_cache(settings),
+        gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),
+        storages=tuple(storages),
+        celery=celery or celery_app.create(settings),
+    )
+
+
+def _cache(settings: Settings) -> Cache | None:
+    if settings.cache_url is None:
+        return None
+    return Cache(_redis(settings.cache_url.get_secret_value(), timeout_seconds=5), settings.cache_prefix)
+
+
+def _redis(url: str, *, timeout_seconds: float) -> Redis:
+    # redis-py's own default is to wait 5 s for each answer and to try again; a dead Redis must be noticed sooner.
+    return Redis.from_url(url, socket_timeout=timeout_seconds, socket_connect_timeout=1, health_check_interval=15)

@@ -1,0 +1,132 @@
+"""Everything that can be set, read once from LETHE_* variables; the only reader of the environment."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "LETHE_"
+
+
+class FileSource(PydanticBaseSettingsSource):
+    """Reads LETHE_X from the file that LETHE_X_FILE names, as container secrets are handed over."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        return (Path(path).read_text().rstrip("\n") if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """Lethe's settings; refuses to start on nonsense. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    admin_key: SecretStr = Field(min_length=16, description="API key that may do everything")
+    secret_key: SecretStr = Field(min_length=32, description="Keys the hashes of API keys and signs webhooks")
+
+    database_url: SecretStr = Field(description="Lethe's own PostgreSQL database")
+    tenant_database_url: SecretStr = Field(description="Evolution's PostgreSQL database")
+    tenant_schema: str = Field("public", description="PostgreSQL schema of Evolution's tables")
+    redis_url: SecretStr = Field(description="Redis for locks and wake-ups")
+    broker_url: SecretStr | None = Field(None, description="Celery broker; without it, redis_url")
+    cache_url: SecretStr | None = Field(None, description="Evolution's Redis cache; without it, none is purged")
+    cache_prefix: str = Field("evolution-cache", description="Evolution's CACHE_REDIS_PREFIX_KEY")
+
+    gateways: Annotated[tuple[str, ...], NoDecode] = Field(description="Base URLs of all Evolution servers, by comma")
+    gateway_key: SecretStr = Field(description="Evolution's global API key (AUTHENTICATION_API_KEY)")
+    gateway_timeout_seconds: float = Field(10, gt=0, le=20, description="Longest wait for one gateway answer")
+
+    files_root: Path | None = Field(None, description="Folder that holds Evolution's instances/ and store/")
+    s3_bucket: str | None = Field(None, description="Bucket of Evolution's media; without it, no objects are removed")
+    s3_endpoint: str | None = Field(None, description="S3 endpoint URL; without it, AWS")
+    s3_region: str = Field("us-east-1", description="S3 region")
+    s3_access_key: SecretStr | None = Field(None, description="S3 access key")
+    s3_secret_key: SecretStr | None = Field(None, description="S3 secret key")
+
+    webhook_global_url: str | None = Field(None, description="Receives INSTANCE_DELETE of every instance")
+    webhook_global_by_events: bool = Field(False, description="Append /instance-delete to the global URL")
+    webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Longest wait for one webhook answer")
+    webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is tried again")
+
+    wait_seconds: float = Field(25, ge=0, le=300, description="How long a DELETE waits before it answers 202")
+    api_threads: int = Field(32, ge=4, description="Threads of one API process")
+    max_waiters: int = Field(20, ge=1, description="Waiting calls per API process; above it the answer is 202")
+
+    slice_seconds: float = Field(20, gt=0, description="Longest a step works before it lets others in")
+    yield_seconds: float = Field(2, gt=0, description="The same, while other deletions wait in the queue")
+    soft_limit_seconds: int = Field(45, gt=0, description="Celery's soft time limit of a task")
+    hard_limit_seconds: int = Field(60, gt=0, description="Celery's hard time limit of a task")
+    visibility_seconds: int = Field(300, gt=0, description="When Redis hands an unacknowledged message out again")
+    batch_seconds: float = Field(0.5, gt=0, description="How long one DELETE statement should take")
+
+    heartbeat_seconds: float = Field(5, gt=0, description="How often the owner of a step shows that it lives")
+    stale_seconds: float = Field(30, gt=0, description="Silence after which an owner counts as dead")
+    reconcile_seconds: float = Field(30, gt=0, description="How often the reconciler looks")
+    nudge_seconds: float = Field(60, gt=0, description="First pause before an unclaimed deletion is published again")
+    retry_seconds: float = Field(10, gt=0, description="How long tenacity retries a step on the spot")
+    pause_seconds: float = Field(5, gt=0, description="First pause after a step's retries are used up")
+    max_pause_seconds: float = Field(600, gt=0, description="Longest pause between tries")
+    max_failures: int = Field(5, ge=1, description="Failures in a row of one step before the deletion fails")
+    deadline_seconds: float = Field(86_400, gt=0, description="How long a deletion waits for a dead dependency")
+
+    log_format: str = Field("json", pattern="^(json|pretty)$", description="json or pretty")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed in, else the environment, else the file it names."""
+        return init_settings, env_settings, FileSource(settings_cls)
+
+    @field_validator("gateways", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(url.strip() for url in value.split(",") if url.strip()) if isinstance(value, str) else value
+
+    @field_validator("gateways")
+    @classmethod
+    def _check_gateways(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if not urls:
+            raise ValueError("name at least one gateway")
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError("each gateway is an http(s) base URL without a query")
+        return tuple(url.rstrip("/") for url in urls)
+
+    @model_validator(mode="after")
+    def _check_clocks(self) -> Self:
+        clocks = (self.slice_seconds, self.soft_limit_seconds, self.hard_limit_seconds, self.visibility_seconds)
+        if not clocks[0] + self.retry_seconds < clocks[1] < clocks[2] < clocks[3]:
+            raise ValueError("slice + retry < soft limit < hard limit < visibility must hold, else a step runs twice")
+        if self.heartbeat_seconds * 3 > self.stale_seconds:
+            raise ValueError("stale_seconds must be at least three heartbeats, else a living owner counts as dead")
+        if self.max_waiters >= self.api_threads:
+            raise ValueError("max_waiters must be below api_threads, else waiting calls block all others")
+        return self
+
+    @property
+    def broker(self) -> str:
+        """The broker's URL, Redis unless another was named."""
+        return (self.broker_url or self.redis_url).get_secret_value()
+
+
+@cache
+def read() -> Settings:
+    """Read the settings of this process; pydantic's ValidationError names what is missing."""
+    return Settings()

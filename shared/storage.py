@@ -1,0 +1,48 @@
+"""Where an instance's media lie; two kinds: a local folder (shared.local_folder) and S3 (shared.s3_bucket)."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Protocol
+from uuid import UUID
+
+Neighbours = Callable[[], list[str]]  # the names of all other instances
+
+# SQS payloads that were too large are kept as <name>_<event>_<ms>.json; the event may be written either way.
+_PAYLOAD = re.compile(r"(?P<head>.+)_(?P<ms>\d+)\.json", re.DOTALL)
+_EVENTS = """
+application.startup qrcode.updated messages.set messages.upsert messages.edited messages.update messages.delete
+send.message send.message.update contacts.set contacts.upsert contacts.update presence.update chats.set chats.upsert
+chats.update chats.delete groups.upsert group.update groups.update group-participants.update connection.update
+labels.edit labels.association call typebot.start typebot.change-status instance.create instance.delete
+remove.instance logout.instance status.instance singlequeue
+""".split()  # noqa: SIM905 - a list of quoted words would be three times as long
+EVENT_FORMS = frozenset(
+    form for event in _EVENTS for form in (event, event.replace(".", "_", 1), re.sub("[.-]", "_", event))
+)
+
+
+class Storage(Protocol):
+    """A place for media. Erasing twice is harmless."""
+
+    unit: str  # what it counts: "files" or "objects"
+
+    def probe(self) -> None:
+        """Raise Unreachable or Refused when it cannot be worked on."""
+
+    def count(self, instance_id: str) -> int:
+        """How many files or objects the instance has, by its id."""
+
+    def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
+        """Remove everything under the instance's id and the deletion's trash; yields how many went at a time."""
+
+    def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+        """Remove (or put into the trash) what is kept by name; returns how many, and what others share."""
+
+
+def names_of_payload(file_name: str) -> set[str]:
+    """Every name whose oversize SQS payload this could be."""
+    match = _PAYLOAD.fullmatch(file_name)
+    if not match:
+        return set()
+    head = match["head"]
+    return {head[: -len(event) - 1] for event in EVENT_FORMS if head.endswith(f"_{event}")}

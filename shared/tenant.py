@@ -1,0 +1,146 @@
+"""The tenant database: finds instances, fences their row, reserves names, and erases rows in batches."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Engine, text
+
+from shared import tenant_schema
+from shared.database import reaching
+from shared.tenant_schema import ROOT, quote
+
+WHAT = "the tenant database"
+CHANNELS = ("Webhook", "Rabbitmq", "Nats", "Sqs", "Kafka", "Websocket", "Pusher")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A row of "Instance", as far as Lethe reads it."""
+
+    id: str
+    name: str
+    token: str | None
+
+
+@dataclass(frozen=True)
+class WebhookRow:
+    """An instance's own webhook, as configured by its customer."""
+
+    url: str
+    headers: dict[str, str]
+    events: list[str]
+    by_events: bool
+
+
+class Tenant:
+    """Evolution's database; every statement that removes carries the instance's predicate."""
+
+    def __init__(self, engine: Engine, schema: str) -> None:
+        self.engine = engine
+        self.schema = schema
+
+    def table(self, name: str) -> str:
+        """The quoted, schema-qualified name of a table."""
+        return f"{quote(self.schema)}.{quote(name)}"
+
+    @contextmanager
+    def transaction(self, *, statement_seconds: float = 10, lock_seconds: float = 5) -> Iterator[Connection]:
+        """A transaction whose statements and lock waits are bounded; driver errors are translated."""
+        with reaching(WHAT), self.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "SELECT set_config('statement_timeout', :statement, true), set_config('lock_timeout', :lock, true)"
+                ),
+                {"statement": f"{int(statement_seconds * 1000)}", "lock": f"{int(lock_seconds * 1000)}"},
+            )
+            yield connection
+
+    def find(self, *, name: str | None = None, instance_id: str | None = None) -> Instance | None:
+        """The instance that bears the name, or has the id; None if there is none."""
+        column, value = ("name", name) if name is not None else ("id", instance_id)
+        if value is None or "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
+            return None
+        query = text(f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value")
+        with self.transaction() as connection:
+            row = connection.execute(query, {"value": value}).one_or_none()
+        return Instance(*row) if row else None
+
+    def living(self, column: str, values: Iterable[str], *, besides: str) -> set[str]:
+        """Those of the names (or ids) that another instance than `besides` (an id) bears now."""
+        wanted = [value for value in values if "\x00" not in value]
+        query = text(
+            f"SELECT {quote(column)} FROM {self.table(ROOT)} WHERE {quote(column)} = ANY(:values) AND id <> :besides"
+        )
+        if not wanted:
+            return set()
+        with self.transaction() as connection:
+            return set(connection.execute(query, {"values": wanted, "besides": besides}).scalars())
+
+    def neighbours(self, *, besides: str) -> list[str]:
+        """The names of all other instances."""
+        query = text(f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides")
+        with self.transaction() as connection:
+            return list(connection.execute(query, {"besides": besides}).scalars())
+
+    def webhook(self, instance_id: str) -> WebhookRow | None:
+        """The instance's webhook, if it is enabled."""
+        query = text(
+            f'SELECT url, headers, events, "webhookByEvents" FROM {self.table("Webhook")}'
+            ' WHERE "instanceId" = :id AND enabled'
+        )
+        with self.transaction() as connection:
+            row = connection.execute(query, {"id": instance_id}).one_or_none()
+        if row is None:
+            return None
+        headers = row[1] if isinstance(row[1], dict) else {}
+        events = row[2] if isinstance(row[2], list) else []
+        return WebhookRow(row[0], {str(k): str(v) for k, v in headers.items()}, events, bool(row[3]))
+
+    @contextmanager
+    def holding_name(self, instance_id: str, name: str) -> Iterator[bool]:
+        """Keep the name with its instance while something is done by name; False when it is not its name any more."""
+        query = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name FOR KEY SHARE")
+        with self.transaction() as connection:
+            yield connection.execute(query, {"id": instance_id, "name": name}).scalar() == 1
+
+    @contextmanager
+    def reserving_name(self, name: str) -> Iterator[Connection | None]:
+        """Keep the name from being borne: an uncommitted row, rolled back at the end; None when it is borne again."""
+        insert = text(
+            f'INSERT INTO {self.table(ROOT)} (id, name, "clientName", "connectionStatus")'
+            " VALUES (:id, :name, 'lethe:reserved', 'close') ON CONFLICT DO NOTHING"
+        )
+        with self.transaction() as connection:
+            savepoint = connection.begin_nested()
+            taken = connection.execute(insert, {"id": f"lethe:{uuid4()}", "name": name}).rowcount == 1
+            yield connection if taken else None
+            savepoint.rollback()
+
+    def fence(self, instance_id: str, deletion_id: UUID) -> bool:
+        """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
+        rename = text(
+            f"UPDATE {self.table(ROOT)} SET name = :fence, \"clientName\" = 'lethe:deleting', token = NULL,"
+            " \"connectionStatus\" = 'close' WHERE id = :id"
+        )
+        with self.transaction() as connection:
+            known = connection.execute(
+                text(
+                    "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+                    " WHERE nspname = :schema AND relname = ANY(:channels)"
+                ),
+                {"schema": self.schema, "channels": list(CHANNELS)},
+            ).scalars()
+            for channel in known.all():
+                connection.execute(
+                    text(f'UPDATE {self.table(channel)} SET enabled = false WHERE "instanceId" = :id'),
+                    {"id": instance_id},
+                )
+            fenced = connection.execute(rename, {"id": instance_id, "fence": f"lethe:{deletion_id}"}).rowcount
+        return fenced == 1
+
+    def plan(self) -> tenant_schema.Plan:
+        """Reflect the schema; raises Refused when a deletion could not be carried out safely."""
+        with self.transaction() as connection:
+            return tenant_schema.read_plan(connection, self.schema)

@@ -1,0 +1,175 @@
+"""What an instance owns in Evolution's schema, worked out from the live catalogue instead of a list."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from sqlalchemy import Connection, text
+
+from shared.errors import Refused
+
+ROOT = "Instance"
+OWNER_COLUMN = "instanceId"
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """One foreign key of the catalogue; columns are the child's and the parent's, in order."""
+
+    name: str
+    schema: str
+    child: str
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    on_delete: str  # pg_constraint.confdeltype: a no action, r restrict, c cascade, n set null, d set default
+    nullable: bool
+
+    @property
+    def owns(self) -> bool:
+        """Whether the child cannot outlive its parent; the other kind only mentions it."""
+        return not (self.nullable and self.on_delete == "n")
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A table of which some rows belong to an instance, and the predicate that says which; :id is its id."""
+
+    table: str
+    predicate: str
+    indexed: bool
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A foreign key by which rows of one instance could hang on rows of another."""
+
+    key: ForeignKey
+    child: Owned
+    parent: Owned
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tables of a deletion, leaves first, the Instance row last."""
+
+    tables: tuple[Owned, ...]
+    crossings: tuple[Crossing, ...]
+
+
+def quote(identifier: str) -> str:
+    """A quoted SQL identifier; Evolution's are CamelCase."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+_FOREIGN_KEYS = text("""
+SELECT con.conname, child_ns.nspname, child.relname,
+       array(SELECT attname FROM unnest(con.conkey) WITH ORDINALITY k(n, i)
+             JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.n ORDER BY i)::text[],
+       parent.relname,
+       array(SELECT attname FROM unnest(con.confkey) WITH ORDINALITY k(n, i)
+             JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.n ORDER BY i)::text[],
+       con.confdeltype::text,
+       NOT EXISTS (SELECT 1 FROM pg_attribute a
+                   WHERE a.attrelid = con.conrelid AND a.attnum = ANY (con.conkey) AND a.attnotnull)
+FROM pg_constraint con
+JOIN pg_class child ON child.oid = con.conrelid JOIN pg_namespace child_ns ON child_ns.oid = child.relnamespace
+JOIN pg_class parent ON parent.oid = con.confrelid JOIN pg_namespace parent_ns ON parent_ns.oid = parent.relnamespace
+WHERE con.contype = 'f' AND con.conparentid = 0 AND parent_ns.nspname = :schema
+ORDER BY child.relname, con.conname""")
+
+_OWNER_COLUMNS = text("""
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = :column AND NOT a.attisdropped
+WHERE n.nspname = :schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1""")
+
+_LEADING_COLUMNS = text("""
+SELECT c.relname, a.attname FROM pg_index i
+JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+WHERE n.nspname = :schema AND i.indisvalid AND i.indpred IS NULL""")
+
+
+def read_plan(connection: Connection, schema: str) -> Plan:
+    """Reflect the schema and plan a deletion; raises Refused, naming what is in the way."""
+    keys = [
+        ForeignKey(row[0], row[1], row[2], tuple(row[3]), row[4], tuple(row[5]), row[6], row[7])
+        for row in connection.execute(_FOREIGN_KEYS, {"schema": schema})
+    ]
+    named = connection.execute(_OWNER_COLUMNS, {"schema": schema, "column": OWNER_COLUMN}).scalars().all()
+    leading = {(row[0], row[1]) for row in connection.execute(_LEADING_COLUMNS, {"schema": schema})}
+    return make_plan(schema, keys, named, leading)
+
+
+def make_plan(schema: str, keys: Sequence[ForeignKey], named: Iterable[str], leading: set[tuple[str, str]]) -> Plan:
+    """Plan from reflected facts: keys, the tables with an instanceId column, the columns that lead an index."""
+    columns = _find_owned(keys, named)
+    for key in keys:
+        if key.parent in columns:
+            _check_known(key, schema)
+    predicates = {table: _predicate(table, columns, schema) for table in columns}
+    owned = {
+        table: Owned(table, predicate, (table, columns[table][0]) in leading) for table, predicate in predicates.items()
+    }
+    order = _leaves_first(owned, keys)
+    crossings = tuple(
+        Crossing(key, owned[key.child], owned[key.parent])
+        for key in keys
+        if key.owns and key.parent in owned and key.parent != ROOT and columns[key.child][1] is None
+    )
+    return Plan(tuple(owned[table] for table in order), crossings)
+
+
+def _find_owned(keys: Sequence[ForeignKey], named: Iterable[str]) -> dict[str, tuple[str, ForeignKey | None]]:
+    """Each owned table with the column that says so, and the key to follow where it is not the instance's id."""
+    found: dict[str, tuple[str, ForeignKey | None]] = {ROOT: ("id", None)}
+    for key in keys:
+        if key.parent == ROOT and key.owns and key.child != ROOT:
+            found.setdefault(key.child, (key.columns[0], None))
+    for table in named:
+        found.setdefault(table, (OWNER_COLUMN, None))
+    grown = True
+    while grown:
+        grown = False
+        for key in keys:
+            if key.owns and key.parent in found and key.child not in found:
+                found[key.child] = (key.columns[0], key)
+                grown = True
+    return found
+
+
+def _check_known(key: ForeignKey, schema: str) -> None:
+    where = f'foreign key "{key.name}" of table "{key.child}"'
+    if key.schema != schema:
+        raise Refused(f"{where} points into the schema from outside of it")
+    if len(key.columns) != 1:
+        raise Refused(f"{where} has several columns")
+    if key.on_delete not in "arcn":
+        raise Refused(f"{where} has a delete rule that Lethe does not know")
+    if key.owns and key.child == key.parent:
+        raise Refused(f"{where} refers to its own table: a cycle")
+
+
+def _predicate(table: str, columns: dict[str, tuple[str, ForeignKey | None]], schema: str) -> str:
+    column, key = columns[table]
+    if key is None:
+        return f"{quote(column)} = :id"
+    parent = f"{quote(schema)}.{quote(key.parent)}"
+    inner = _predicate(key.parent, columns, schema)
+    return f"{quote(column)} IN (SELECT {quote(key.parent_columns[0])} FROM {parent} WHERE {inner})"
+
+
+def _leaves_first(owned: Iterable[str], keys: Sequence[ForeignKey]) -> list[str]:
+    tables = set(owned)
+    inside = [key for key in keys if {key.child, key.parent} <= tables and key.child != key.parent]
+    # A mention costs least when its row goes before what it mentions; where that closes a circle, it may come later.
+    for edges in (inside, [key for key in inside if key.owns]):
+        graph: dict[str, set[str]] = {table: set() for table in sorted(tables)}
+        for key in edges:
+            graph[key.parent].add(key.child)
+        graph[ROOT] = tables - {ROOT}
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            circle = " -> ".join(error.args[1])
+    raise Refused(f"the foreign keys of {circle} form a cycle")

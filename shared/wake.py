@@ -1,0 +1,48 @@
+"""Wakes the API calls that wait for a deletion's end; a lost wake-up only costs the poll's interval."""
+
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+_LONGEST_POLL_SECONDS = 1.0
+
+
+def _channel(deletion_id: UUID) -> str:
+    return f"lethe:ended:{deletion_id}"
+
+
+def announce(redis: Redis, deletion_id: UUID) -> None:
+    """Tell whoever waits that the deletion has ended, for now or for good."""
+    redis.publish(_channel(deletion_id), b"1")
+
+
+def wait_until(redis: Redis, deletion_id: UUID, ended: Callable[[], bool], seconds: float) -> bool:
+    """Wait until ended() or the seconds are over; returns whether it ended. Redis may be dead: then it polls."""
+    deadline = time.monotonic() + seconds
+    try:
+        with redis.pubsub(ignore_subscribe_messages=True) as listener:  # type: ignore[no-untyped-call]
+            listener.subscribe(_channel(deletion_id))  # before the first look, so that no wake-up is missed
+            return _wait(lambda pause: _listen(listener, pause), ended, deadline)
+    except RedisError:
+        return _wait(time.sleep, ended, deadline)
+
+
+def _listen(listener: object, pause_seconds: float) -> None:
+    end = time.monotonic() + pause_seconds
+    while (left := end - time.monotonic()) > 0:
+        if listener.get_message(timeout=left) is not None:  # type: ignore[attr-defined]
+            return
+
+
+def _wait(rest: Callable[[float], None], ended: Callable[[], bool], deadline: float) -> bool:
+    pause = 0.1
+    while not ended():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        rest(min(pause, left))
+        pause = min(pause * 2, _LONGEST_POLL_SECONDS)
+    return True

@@ -1,0 +1,1 @@
+"""What a deletion does: one module per step, in the order of tasks.pipeline."""

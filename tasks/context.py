@@ -1,0 +1,71 @@
+"""What a step is handed: the instance, the services, and a ledger for what it did."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from shared import deletions
+from shared.deletions import Claim
+from shared.services import Services
+
+Counts = dict[str, int]
+
+
+class Progress(Enum):
+    """What a run of a step says at its end."""
+
+    DONE = "done"
+    MORE = "more"  # the slice is over, the step is not
+
+
+@dataclass(frozen=True)
+class Target:
+    """The instance to be erased, and where; all that a preview needs."""
+
+    services: Services
+    instance_id: str
+    instance_name: str
+
+    def living(self, column: str, values: Iterable[str]) -> set[str]:
+        """Those of the ids or names that another instance bears now."""
+        return self.services.tenant.living(column, values, besides=self.instance_id)
+
+    def neighbours(self) -> list[str]:
+        """The names of all other instances."""
+        return self.services.tenant.neighbours(besides=self.instance_id)
+
+
+@dataclass(frozen=True)
+class Context(Target):
+    """The run of one step: everything it removes is written down as it goes."""
+
+    claim: Claim
+    slice_ends: float  # time.monotonic()
+    stopping: Callable[[], bool]  # the worker is to stop, or others wait
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def deletion_id(self) -> UUID:
+        """The deletion this step belongs to."""
+        return self.claim.deletion_id
+
+    def removed(self, counts: Mapping[str, int]) -> None:
+        """Add to the step's counts, now and for good; raises LostClaim."""
+        if any(counts.values()):
+            deletions.record(self.services.own, self.claim, counts, {})
+
+    def note(self, **facts: Any) -> None:
+        """Keep facts that are no counts: outcomes, what stayed and why; raises LostClaim."""
+        self.notes.update(facts)
+        deletions.record(self.services.own, self.claim, {}, facts)
+
+    def still_ours(self) -> None:
+        """Raise LostClaim when another worker has taken over; before anything that can't be undone."""
+        deletions.beat(self.services.own, self.claim)
+
+    def slice_is_over(self) -> bool:
+        """Whether to stop at the next good place, so that others get their turn."""
+        return time.monotonic() >= self.slice_ends or self.stopping()

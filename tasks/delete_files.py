@@ -1,0 +1,22 @@
+"""Removes the instance's media, by id: its folder, what this deletion put into the trash, its objects."""
+
+from tasks.context import Context, Counts, Progress, Target
+
+
+def preview(target: Target) -> Counts:
+    """Files and objects that would be removed."""
+    counts = {}
+    for storage in target.services.storages:
+        storage.probe()
+        counts[storage.unit] = storage.count(target.instance_id)
+    return counts
+
+
+def run(ctx: Context) -> Progress:
+    """Remove until nothing is left or the slice is over."""
+    for storage in ctx.services.storages:
+        for count in storage.erase(ctx.instance_id, ctx.deletion_id):
+            ctx.removed({storage.unit: count})
+            if ctx.slice_is_over():
+                return Progress.MORE
+    return Progress.DONE

@@ -1,0 +1,32 @@
+"""Erases every row of the instance from the tenant database, leaves first, the Instance row last."""
+
+from shared import tenant_rows
+from tasks.context import Context, Counts, Progress, Target
+
+
+def preview(target: Target) -> Counts:
+    """Rows per table; raises Refused when the schema, the rights or another instance's rows forbid it."""
+    tenant = target.services.tenant
+    plan = tenant.plan()
+    tenant_rows.check_rights(tenant, plan)
+    counts = tenant_rows.count(tenant, plan, target.instance_id)
+    tenant_rows.check_crossings(tenant, plan, target.instance_id, counts)
+    return counts
+
+
+def run(ctx: Context) -> Progress:
+    """Erase in batches until nothing is left or the slice is over."""
+    tenant = ctx.services.tenant
+    plan = tenant.plan()
+    for table in plan.tables:
+        finished = tenant_rows.erase(
+            tenant,
+            table,
+            ctx.instance_id,
+            batch_seconds=ctx.services.settings.batch_seconds,
+            report=ctx.removed,
+            stop=ctx.slice_is_over,
+        )
+        if not finished:
+            return Progress.MORE
+    return Progress.DONE

@@ -1,0 +1,42 @@
+"""Ends the WhatsApp session at every gateway that holds one."""
+
+from shared import retry
+from shared.gateway import Gateway, Stuck, can_be_addressed
+from tasks.context import Context, Counts, Progress, Target
+
+CONNECTED = ("open", "connecting")
+_STUCK_SECONDS = 3  # a dead socket answers the same for ever: a few tries are enough
+
+
+def preview(target: Target) -> Counts:
+    """Sessions that would be ended."""
+    for gateway in target.services.gateways:
+        gateway.probe()
+    if not can_be_addressed(target.instance_name):
+        return {}
+    states = [gateway.state(target.instance_name) for gateway in target.services.gateways]
+    return {"sessions": sum(state in CONNECTED for state in states)}
+
+
+def run(ctx: Context) -> Progress:
+    """Log out wherever the instance is connected; a dead socket is recorded and does not stop the deletion."""
+    if not can_be_addressed(ctx.instance_name):
+        ctx.note(not_logged_out="restart needed: a URL cannot carry the name")
+        return Progress.DONE
+    with ctx.services.tenant.holding_name(ctx.instance_id, ctx.instance_name) as is_its_name:
+        if not is_its_name:
+            return Progress.DONE
+        for gateway in ctx.services.gateways:
+            if gateway.state(ctx.instance_name) in CONNECTED:
+                _log_out(ctx, gateway)
+    return Progress.DONE
+
+
+def _log_out(ctx: Context, gateway: Gateway) -> None:
+    ctx.still_ours()
+    try:
+        retry.on_the_spot(lambda: gateway.log_out(ctx.instance_name), seconds=_STUCK_SECONDS)
+    except Stuck:
+        ctx.note(unlinked=False, stuck_gateways=[*ctx.notes.get("stuck_gateways", []), gateway.url])
+        return
+    ctx.removed({"sessions": 1})

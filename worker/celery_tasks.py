@@ -1,0 +1,94 @@
+"""The seam: one Celery task per step; `celery -A worker.celery_tasks` starts workers and beat."""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from multiprocessing import get_context
+from uuid import UUID
+
+import structlog
+from celery import Task
+from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
+from kombu.exceptions import OperationalError
+
+from shared import celery_app, logs, services, settings
+from shared.nudges import Nudge
+from shared.services import Services
+from tasks import pipeline
+from worker import reconciler
+from worker.runner import Outcome, Runner
+
+app = celery_app.create(settings.read())
+
+# Made before the fork: the parent sets it on SIGTERM, its children see it and end their slices early.
+_stopping = get_context("fork").Event()
+_QUEUE_LOOK_SECONDS = 1.0
+
+
+@setup_logging.connect
+def _configure_logs(**_: object) -> None:
+    logs.configure(settings.read())
+
+
+@worker_shutting_down.connect
+def _stop_soon(**_: object) -> None:
+    _stopping.set()
+
+
+@worker_process_shutdown.connect
+def _close(**_: object) -> None:
+    if _services.cache_info().currsize:
+        _services().close()
+
+
+@cache
+def _services() -> Services:
+    return services.create(settings.read(), celery=app)  # first used in the child, after the fork
+
+
+@cache
+def _runner() -> Runner:
+    return Runner(_services(), stopping=_stopping.is_set, others_wait=_queue_look())
+
+
+def _queue_look() -> Callable[[], bool]:
+    """Whether messages wait in the queue, asked of the broker at most once a second."""
+    seen = [0.0, False]
+
+    def others_wait() -> bool:
+        if time.monotonic() - seen[0] > _QUEUE_LOOK_SECONDS:
+            try:
+                with app.connection_for_read() as connection:
+                    waiting = connection.default_channel.queue_declare(celery_app.QUEUE, passive=True).message_count
+            except (OperationalError, OSError):
+                waiting = 0
+            seen[:] = [time.monotonic(), waiting > 0]
+        return bool(seen[1])
+
+    return others_wait
+
+
+def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
+    with structlog.contextvars.bound_contextvars(deletion_id=deletion_id, attempt=attempt, step=step):
+        outcome = _runner().run(step, UUID(deletion_id), attempt)
+        if outcome is not Outcome.GO_ON:
+            task.request.chain = None  # the rest of this chain is not to be run
+        if outcome is Outcome.AGAIN:
+            pipeline.submit(_services(), Nudge(UUID(deletion_id), attempt, pipeline.NAMES.index(step)))
+    return outcome.value
+
+
+def _register(step: str) -> None:
+    @app.task(bind=True, name=celery_app.task_name(step))
+    def run_step(task: Task, deletion_id: str, attempt: int) -> str:
+        return _run(task, step, deletion_id, attempt)
+
+
+for _name in pipeline.NAMES:
+    _register(_name)
+
+
+@app.task(name="lethe.reconcile")
+def reconcile() -> dict[str, int]:
+    """Every reconcile_seconds, by beat."""
+    return vars(reconciler.reconcile(_services()))

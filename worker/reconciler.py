@@ -1,0 +1,34 @@
+"""Publishes again what nobody works on: its owner died, its message was lost, or its pause is over."""
+
+from dataclasses import dataclass
+
+from shared import logs, nudges
+from shared.services import Services
+from tasks import pipeline
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round of the reconciler found."""
+
+    taken_over: int
+    due: int
+    unpublished: int
+
+
+def reconcile(services: Services) -> Round:
+    """Find and publish; any number of these may run at once, each deletion is taken by one of them."""
+    settings = services.settings
+    dead = nudges.take_over_dead(
+        services.own, stale_seconds=settings.stale_seconds, nudge_seconds=settings.nudge_seconds
+    )
+    due = nudges.take_due(
+        services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
+    )
+    unpublished = sum(not pipeline.submit(services, nudge) for nudge in (*dead, *due))
+    found = Round(len(dead), len(due), unpublished)
+    if dead or due:
+        log.info("reconciled", taken_over=found.taken_over, due=found.due, unpublished=found.unpublished)
+    return found

@@ -1,0 +1,147 @@
+"""Runs one step of one deletion: own it, run it, write down how it ended."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from uuid import UUID
+
+from celery.exceptions import SoftTimeLimitExceeded
+from redis.exceptions import RedisError
+
+from shared import deletions, lock, logs, retry, wake
+from shared.deletions import Claim
+from shared.errors import LetheError, LostClaim, TransientError, Unreachable
+from shared.models import DeletionStatus
+from shared.services import Services
+from tasks import pipeline
+from tasks.context import Context, Progress, Target
+from tasks.pipeline import PipelineStep
+from worker import heart
+
+log = logs.get(__name__)
+
+
+class Outcome(Enum):
+    """What the chain does after this message."""
+
+    GO_ON = "go on"  # the step is done: the next one follows
+    AGAIN = "again"  # the step has more to do: publish the chain from here
+    STOP = "stop"  # nothing follows: not ours to do, put off, or failed
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs steps for one worker process."""
+
+    services: Services
+    stopping: Callable[[], bool]  # the worker was told to stop
+    others_wait: Callable[[], bool]  # deletions wait for a worker
+
+    def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
+        """Run one slice of the step, if it is this message's to run. Never raises for what a step does."""
+        settings = self.services.settings
+        claim = deletions.claim(self.services.own, deletion_id, attempt, name, stale_seconds=settings.stale_seconds)
+        if claim is None:
+            log.info("not claimed")
+            return Outcome.STOP
+        heart.hold_lock(self.services, claim)
+        try:
+            with heart.beating(self.services, claim) as lost:
+                return self._work(pipeline.BY_NAME[name], claim, lost.is_set)
+        except LostClaim:
+            log.warning("taken over by another worker")
+            return Outcome.STOP
+        except TransientError as error:  # the own database is away: the reconciler finds the claim when it is back
+            log.error("step could not be written down", reason=error.title)
+            return Outcome.STOP
+
+    def _work(self, step: PipelineStep, claim: Claim, lost: Callable[[], bool]) -> Outcome:
+        began = time.monotonic()
+        try:
+            if claim.first:
+                self._plan(claim)
+            progress = self._run_with_retries(step, claim, began, lost)
+            return self._end(step, claim, progress)
+        except LostClaim:
+            raise
+        except Unreachable as error:
+            return self._put_off(claim, error.title, counts=False)
+        except TransientError as error:
+            return self._put_off(claim, error.title, counts=True)
+        except LetheError as error:
+            return self._fail(claim, error.title)
+        except SoftTimeLimitExceeded:
+            return self._put_off(claim, "the step did not come to a stop within the soft time limit", counts=True)
+        except Exception as error:  # a defect of ours: bounded by the cap, with the traceback in the log
+            log.exception("step raised")
+            return self._put_off(claim, f"unexpected {type(error).__name__}", counts=True)
+
+    def _plan(self, claim: Claim) -> None:
+        target = Target(self.services, claim.instance_id, claim.instance_name)
+        deletions.store_plan(self.services.own, claim, pipeline.preview(target))
+
+    def _run_with_retries(self, step: PipelineStep, claim: Claim, began: float, lost: Callable[[], bool]) -> Progress:
+        settings = self.services.settings
+
+        def stop() -> bool:
+            if lost():
+                raise LostClaim
+            worked = time.monotonic() - began
+            return self.stopping() or (worked >= settings.yield_seconds and self.others_wait())
+
+        ctx = Context(
+            services=self.services,
+            instance_id=claim.instance_id,
+            instance_name=claim.instance_name,
+            claim=claim,
+            slice_ends=began + settings.slice_seconds,
+            stopping=stop,
+            notes=dict(claim.notes),
+        )
+        seconds = settings.retry_seconds
+        return retry.on_the_spot(lambda: step.run(ctx), seconds=seconds, give_up=ctx.slice_is_over)
+
+    def _end(self, step: PipelineStep, claim: Claim, progress: Progress) -> Outcome:
+        own, nudge_seconds = self.services.own, self.services.settings.nudge_seconds
+        if progress is Progress.MORE:
+            deletions.end_slice(own, claim, nudge_seconds=nudge_seconds)
+            return Outcome.AGAIN
+        last = step is pipeline.PIPELINE[-1]
+        deletions.finish_step(own, claim, last=last, nudge_seconds=nudge_seconds)
+        log.info("step done")
+        if last:
+            self._let_go(claim)
+        return Outcome.STOP if last else Outcome.GO_ON
+
+    def _put_off(self, claim: Claim, reason: str, *, counts: bool) -> Outcome:
+        settings = self.services.settings
+        status = deletions.wait(
+            self.services.own,
+            claim,
+            reason,
+            counts=counts,
+            first_pause_seconds=settings.pause_seconds * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
+            max_pause_seconds=settings.max_pause_seconds,
+            deadline_seconds=settings.deadline_seconds,
+            cap=settings.max_failures,
+        )
+        log.warning("step put off", reason=reason, status=status.value, counts=counts)
+        if status is DeletionStatus.FAILED:
+            self._let_go(claim)
+        return Outcome.STOP
+
+    def _fail(self, claim: Claim, reason: str) -> Outcome:
+        deletions.fail(self.services.own, claim, reason)
+        log.error("deletion failed", reason=reason)
+        self._let_go(claim)
+        return Outcome.STOP
+
+    def _let_go(self, claim: Claim) -> None:
+        """After the end is committed: release the lock and wake whoever waits."""
+        try:
+            lock.release(self.services.redis, claim.instance_id, claim.deletion_id)
+            wake.announce(self.services.redis, claim.deletion_id)
+        except RedisError as error:  # the lease runs out by itself, and waiters poll
+            log.warning("lock not released", error=type(error).__name__)
