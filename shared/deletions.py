@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, Update, case, func, insert, or_, select, update
+from sqlalchemy import Engine, Update, case, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -209,12 +209,13 @@ def wait(
     over = Deletion.waiting_since < from_now(-deadline_seconds)
     if counts:
         over = or_(over, Deletion.failures + 1 >= cap)
-    failed = case((over, DeletionStatus.FAILED.value), else_=DeletionStatus.WAITING.value)
+    kind = Deletion.status.type
+    status = case((over, literal(DeletionStatus.FAILED, kind)), else_=literal(DeletionStatus.WAITING, kind))
     with own_transaction(engine) as session:
         row = session.execute(
             _owned(
                 claim,
-                status=failed,
+                status=status,
                 owner=None,
                 heartbeat_at=None,
                 failures=Deletion.failures + (1 if counts else 0),
@@ -228,7 +229,7 @@ def wait(
             raise LostClaim
         step = StepStatus.FAILED if row == DeletionStatus.FAILED else StepStatus.PENDING
         session.execute(_step(claim.deletion_id, claim.step).values(status=step, error=reason))
-    return DeletionStatus(row)
+    return row
 
 
 def fail(engine: Engine, claim: Claim, reason: str) -> None:

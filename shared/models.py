@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, Index, MetaData, String, text
+from sqlalchemy import DateTime, Enum, ForeignKey, Index, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -28,6 +28,11 @@ class StepStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+
+
+def _text(kind: type[StrEnum]) -> Enum:
+    """Kept as its value in a plain column, so that a new value needs no migration."""
+    return Enum(kind, native_enum=False, create_constraint=False, length=16, values_callable=list)
 
 
 ENDED = (DeletionStatus.SUCCEEDED, DeletionStatus.CANCELLED)
@@ -60,7 +65,7 @@ class Deletion(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     instance_id: Mapped[str]
     instance_name: Mapped[str]
-    status: Mapped[DeletionStatus] = mapped_column(String(16))
+    status: Mapped[DeletionStatus] = mapped_column(_text(DeletionStatus))
     position: Mapped[int] = mapped_column(default=0)  # steps done
     attempt: Mapped[int] = mapped_column(default=1)  # the fence: messages of an older attempt change nothing
     failures: Mapped[int] = mapped_column(default=0)  # of this step, in a row
@@ -105,7 +110,7 @@ class Step(Base):
     deletion_id: Mapped[UUID] = mapped_column(ForeignKey("deletions.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     position: Mapped[int]
-    status: Mapped[StepStatus] = mapped_column(String(16), default=StepStatus.PENDING)
+    status: Mapped[StepStatus] = mapped_column(_text(StepStatus), default=StepStatus.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)  # times it was claimed; a slice counts as one
     planned: Mapped[dict[str, int] | None]
     removed: Mapped[dict[str, int]] = mapped_column(server_default=text("'{}'"))

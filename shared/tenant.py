@@ -67,6 +67,14 @@ class Tenant:
             row = connection.execute(query, {"value": value}).one_or_none()
         return Instance(*row) if row else None
 
+    def knows_token(self, token: str) -> bool:
+        """Whether some instance has this token."""
+        if "\x00" in token:
+            return False
+        query = text(f"SELECT EXISTS (SELECT 1 FROM {self.table(ROOT)} WHERE token = :token)")
+        with self.transaction() as connection:
+            return bool(connection.execute(query, {"token": token}).scalar_one())
+
     def living(self, column: str, values: Iterable[str], *, besides: str) -> set[str]:
         """Those of the names (or ids) that another instance than `besides` (an id) bears now."""
         wanted = [value for value in values if "\x00" not in value]

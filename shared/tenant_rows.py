@@ -66,7 +66,8 @@ def check_crossings(tenant: Tenant, plan: Plan, instance_id: str, counts: dict[s
             column, parent_column = f'"{key.columns[0]}"', f'"{key.parent_columns[0]}"'
             query = text(
                 f"SELECT EXISTS (SELECT 1 FROM {tenant.table(child.table)}"
-                f" WHERE NOT ({_guarded(child)}) AND {column} IN (SELECT {parent_column} FROM {tenant.table(parent.table)} WHERE {_guarded(parent)}))"
+                f" WHERE NOT ({_guarded(child)}) AND {column} IN"
+                f" (SELECT {parent_column} FROM {tenant.table(parent.table)} WHERE {_guarded(parent)}))"
             )
             if connection.execute(query, {"id": instance_id}).scalar_one():
                 raise Refused(

@@ -1,0 +1,100 @@
+"""What a caller is told when something is wrong: one JSON shape for every error."""
+
+from typing import Any
+
+from flask import Flask, Response, current_app
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from shared import logs
+
+log = logs.get(__name__)
+
+
+class ApiError(Exception):
+    """An error with an HTTP status; extra fields follow `message` in the body."""
+
+    status = 400
+
+    def __init__(self, message: str, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers = headers or {}
+        self.extra = extra
+
+
+class BadRequest(ApiError):
+    """The request itself is wrong."""
+
+
+class UnknownInstance(ApiError):
+    """Nobody bears that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'The "{name}" instance does not exist')
+
+
+class DeletionFailed(ApiError):
+    """The deletion stopped half-way; sending the same call again resumes it."""
+
+
+class Unauthorized(ApiError):
+    """Not to be told apart: no key, a wrong one, somebody else's, an instance that is not there."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
+
+
+class NotFound(ApiError):
+    """There is no such deletion."""
+
+    status = 404
+
+
+class AlreadyBeingDeleted(ApiError):
+    """Another call's deletion of this instance is under way."""
+
+    status = 409
+
+
+def answer(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer, compact and without a newline: the documented bodies are compared byte for byte."""
+    return Response(
+        current_app.json.dumps(body, separators=(",", ":")),
+        status,
+        headers,
+        content_type="application/json; charset=utf-8",
+    )
+
+
+def error_body(message: str, **extra: Any) -> dict[str, Any]:
+    """The documented shape of every error."""
+    return {"error": True, "message": message, **extra}
+
+
+def on_invalid(error: ValidationError) -> Response:
+    """A parameter or body that does not fit: 400, naming the field and never repeating its value."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "body"
+    return answer(error_body(f"{where}: {first['msg']}"), 400)
+
+
+def register(app: Flask) -> None:
+    """Give every error the documented shape."""
+
+    @app.errorhandler(ApiError)
+    def on_api_error(error: ApiError) -> Response:
+        return answer(error_body(error.message, **error.extra), error.status, error.headers)
+
+    @app.errorhandler(HTTPException)
+    def on_http_error(error: HTTPException) -> Response:
+        response = error.get_response()  # keeps Allow and Retry-After
+        headers = {name: value for name, value in response.headers if name not in ("Content-Type", "Content-Length")}
+        return answer(error_body(error.name), error.code or 500, headers)
+
+    @app.errorhandler(Exception)
+    def on_any_error(error: Exception) -> Response:
+        log.error("request failed", exc_info=error)
+        return answer(error_body("Internal server error"), 500)

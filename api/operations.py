@@ -1,0 +1,55 @@
+"""Whether this process lives, and whether what it needs answers."""
+
+from collections.abc import Callable
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from api import current
+from api.errors import answer
+from api.schemas import Health
+from shared import database, migrate
+from shared.services import Services
+
+blueprint = APIBlueprint(
+    "operations", __name__, abp_tags=[Tag(name="operations", description="For whoever runs Lethe")]
+)
+
+
+@blueprint.get("/health/live", summary="The process answers", responses={200: Health})
+def live() -> Response:
+    """Always ok while the process can answer at all."""
+    return answer({"status": "ok", "checks": {"process": "ok"}})
+
+
+@blueprint.get("/health/ready", summary="Its dependencies answer", responses={200: Health, 503: Health})
+def ready() -> Response:
+    """Own database, tenant database, Redis and broker, each with its state."""
+    services = current.services()
+    checks = {
+        "own_database": _state(lambda: _own_state(services)),
+        "tenant_database": _state(lambda: "ok" if database.answers(services.tenant.engine) else "no answer"),
+        "redis": _state(lambda: "ok" if services.redis.ping() else "no answer"),
+        "broker": _state(lambda: _broker_state(services)),
+    }
+    healthy = all(state == "ok" for state in checks.values())
+    return answer({"status": "ok" if healthy else "unavailable", "checks": checks}, 200 if healthy else 503)
+
+
+def _own_state(services: Services) -> str:
+    return "ok" if migrate.is_current(services.own) else "migrations are missing"
+
+
+def _broker_state(services: Services) -> str:
+    with services.celery.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=2)
+    return "ok"
+
+
+def _state(look: Callable[[], str]) -> str:
+    try:
+        return look()
+    except (SQLAlchemyError, RedisError, OSError) as error:
+        return f"cannot be reached: {type(error).__name__}"

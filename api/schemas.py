@@ -1,0 +1,141 @@
+"""The shapes of requests and answers, as the OpenAPI document shows them."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
+
+from shared.models import Deletion, Step
+
+
+class Schema(BaseModel):
+    """camelCase outside, snake_case inside."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class ByName(BaseModel):
+    """An instance, by its name: any text, percent-encoded."""
+
+    instanceName: str = Field(min_length=1, description="Name of the instance, percent-encoded")  # noqa: N815
+
+
+class ById(BaseModel):
+    """A deletion, by its id."""
+
+    deletion_id: UUID = Field(description="Id of the deletion")
+
+
+class Preference(BaseModel):
+    """How long to wait (RFC 7240)."""
+
+    prefer: str | SkipJsonSchema[None] = Field(None, description="respond-async, or wait=N seconds")
+
+
+class Order(Schema):
+    """Which instance to delete: by its name or by its id, not both."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    instance_name: str | SkipJsonSchema[None] = Field(None, description="Name of the instance")
+    instance_id: str | SkipJsonSchema[None] = Field(None, description="Id of the instance")
+    dry_run: bool = Field(False, description="Only count what would go, and change nothing")
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.instance_name is None) == (self.instance_id is None):
+            raise ValueError("give either instanceName or instanceId")
+        return self
+
+
+class StepView(Schema):
+    """One step of a deletion. Counts are of rows, keys, files, objects."""
+
+    name: str
+    status: str
+    attempts: int
+    planned: dict[str, int] | None
+    removed: dict[str, int]
+    at_least: bool = Field(description="A run died between removing and counting: removed is a lower bound")
+    notes: dict[str, Any]
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+
+
+class DeletionView(Schema):
+    """A deletion, and how far it is."""
+
+    id: UUID
+    instance_id: str
+    instance_name: str
+    status: str
+    attempt: int
+    accepted_at: datetime
+    started_at: datetime | None
+    irrevocable_at: datetime | None
+    finished_at: datetime | None
+    next_attempt_at: datetime | None
+    failed_step: str | None
+    reason: str | None
+    steps: list[StepView]
+
+    @classmethod
+    def of(cls, deletion: Deletion, steps: list[Step]) -> "DeletionView":
+        """From the own database's rows."""
+        fields = {name: getattr(deletion, name) for name in cls.model_fields if name != "steps"}
+        return cls(**fields, steps=[StepView.model_validate(step) for step in steps])
+
+
+class Preview(Schema):
+    """What a deletion would remove; nothing was changed, and nothing of it can be recovered afterwards."""
+
+    instance_id: str
+    instance_name: str
+    planned: dict[str, dict[str, int]]
+
+
+class Message(BaseModel):
+    """The inner part of the documented answers."""
+
+    message: str
+
+
+class Success(BaseModel):
+    """The documented answer."""
+
+    status: Literal["SUCCESS"]
+    error: Literal[False]
+    response: Message
+
+
+class PendingMessage(Message):
+    """With the id to ask for."""
+
+    deletionId: UUID  # noqa: N815
+
+
+class Pending(BaseModel):
+    """Accepted, and still under way."""
+
+    status: Literal["PENDING"]
+    error: Literal[False]
+    response: PendingMessage
+
+
+class Error(BaseModel):
+    """The shape of every error."""
+
+    error: Literal[True]
+    message: str
+    deletionId: UUID | SkipJsonSchema[None] = Field(None, description="The deletion that is meant")  # noqa: N815
+
+
+class Health(BaseModel):
+    """Each dependency with its state: ok, or what is wrong."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str]
