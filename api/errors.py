@@ -1,8 +1,9 @@
 """What a caller is told when something is wrong: one JSON shape for every error."""
 
+import json
 from typing import Any
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -62,7 +63,7 @@ class AlreadyBeingDeleted(ApiError):
 def answer(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer, compact and without a newline: the documented bodies are compared byte for byte."""
     return Response(
-        current_app.json.dumps(body, separators=(",", ":")),
+        json.dumps(body, separators=(",", ":"), ensure_ascii=False),
         status,
         headers,
         content_type="application/json; charset=utf-8",

@@ -48,16 +48,20 @@ def create(settings: Settings) -> Celery:
         broker_transport_options=transport,
         result_backend_transport_options={"visibility_timeout": settings.visibility_seconds},
         visibility_timeout=settings.visibility_seconds,
-        # A deploy: slices end early, what is left is put back into the queue, even when the worker is idle.
+        # SIGTERM (a deploy) is a warm shutdown: the running slices end at their next batch and are acknowledged.
+        # SIGQUIT, for who can't wait even for that, gives them this long and puts the rest back into the queue.
+        # Not on idle: a soft shutdown sleeps its whole time, a worker without work would take 20 s to stop.
         worker_soft_shutdown_timeout=20,
-        worker_enable_soft_shutdown_on_idle=True,
         # Without its broker a worker can't acknowledge: let the message go to another one.
         worker_cancel_long_running_tasks_on_connection_loss=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # Publishing is given up quickly: the reconciler publishes what is in the database.
         task_publish_retry=True,
-        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2, "timeout": 3},
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2},
+        worker_concurrency=settings.worker_concurrency,
+        # Keeps nothing in a file: the schedule is an interval, and a read-only container has nowhere to write.
+        beat_scheduler="celery.beat:Scheduler",
         # Flower watches.
         worker_send_task_events=True,
         task_send_sent_event=True,

@@ -12,6 +12,7 @@ from shared.storage import Neighbours
 _CHUNK = 1_000
 _TRASH = ".trash"
 _NAMED = "store/chatwoot"
+_BY_ID, _BY_NAME = "instances", "chatwoot"  # how parts of the trash are called
 
 
 class LocalFolder:
@@ -36,45 +37,56 @@ class LocalFolder:
     def count(self, instance_id: str) -> int:
         """Files of the instance, by its id."""
         folder = self._owned(instance_id)
-        return sum(len(files) for _, _, files in os.walk(folder)) if folder else 0
+        return _count(folder) if folder else 0
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Rename the instance's folder into the trash of this deletion, then empty that."""
         folder = self._owned(instance_id)
         trash = self.root / _TRASH / str(deletion_id)
         if folder and _exists(folder):
-            self._move(folder, trash / f"instances-{uuid4()}")
-        if trash.is_dir():
-            yield from _remove_tree(trash)
-            trash.rmdir()
+            self._move(folder, trash / f"{_BY_ID}-{uuid4()}")
+        if not trash.is_dir():
+            return
+        for part in sorted(trash.iterdir()):
+            # What came by its name was counted when it was taken.
+            yield from _remove_tree(part) if part.name.startswith(_BY_ID) else (0 for _ in _remove_tree(part))
+        trash.rmdir()
+
+    def count_named(self, name: str, neighbours: Neighbours) -> int:
+        """Files in store/chatwoot/<name>, without those in the folders of others."""
+        return sum(_count(self.root / path) for path in self._named(name, neighbours)[0])
 
     def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Move store/chatwoot/<name> into the trash, without the folders of others in it."""
+        mine, shared = self._named(name, neighbours)
+        taken = 0
+        for path in mine:
+            files = _count(self.root / path)
+            self._move(self.root / path, self.root / _TRASH / str(deletion_id) / f"{_BY_NAME}-{uuid4()}")
+            taken += files
+        return taken, shared
+
+    def _named(self, name: str, neighbours: Neighbours) -> tuple[list[str], list[str]]:
+        """Paths that are this name's alone, and those that another living name leads to as well."""
         ours = _named_path(name)
-        if ours is None:
-            return 0, []
-        folder = self.root / ours
-        if not _exists(folder) or not self._is_inside(folder):
-            return 0, []
+        if ours is None or not _exists(self.root / ours) or not self._is_inside(self.root / ours):
+            return [], []
         others = {path for other in neighbours() if (path := _named_path(other))}
         if ours in others:
-            return 0, [ours]
-        nested = {other for other in others if other.startswith(f"{ours}/")}
-        return self._take(ours, nested, self.root / _TRASH / str(deletion_id) / f"chatwoot-{uuid4()}"), []
+            return [], [ours]
+        return self._without(ours, {other for other in others if other.startswith(f"{ours}/")}), []
 
-    def _take(self, ours: str, nested: set[str], target: Path) -> int:
-        folder = self.root / ours
-        if not nested:
-            files = sum(len(files) for _, _, files in os.walk(folder)) if not folder.is_symlink() else 1
-            self._move(folder, target)
-            return files
-        taken = 0
-        for entry in sorted(os.listdir(folder)):
-            path = f"{ours}/{entry}"
-            inner = {other for other in nested if other.startswith(f"{path}/")}
-            if path not in nested:
-                taken += self._take(path, inner, target / entry)
-        return taken
+    def _without(self, path: str, others: set[str]) -> list[str]:
+        """The path, or, where folders of others lie in it, everything around them."""
+        if not others:
+            return [path]
+        entries = [f"{path}/{entry}" for entry in sorted(os.listdir(self.root / path))]
+        return [
+            kept
+            for entry in entries
+            if entry not in others
+            for kept in self._without(entry, {other for other in others if other.startswith(f"{entry}/")})
+        ]
 
     def _owned(self, instance_id: str) -> Path | None:
         if instance_id in ("", ".", "..") or "/" in instance_id or "\x00" in instance_id:
@@ -105,6 +117,13 @@ def _named_path(name: str) -> str | None:
     return path if path.startswith(f"{_NAMED}/") else None
 
 
+def _count(path: Path) -> int:
+    """Files in a folder; anything else is one by itself, and a link is never followed."""
+    if not path.is_dir() or path.is_symlink():
+        return int(_exists(path))
+    return sum(len(files) for _, _, files in os.walk(path))
+
+
 def _exists(path: Path) -> bool:
     try:
         return os.path.lexists(path)
@@ -113,7 +132,11 @@ def _exists(path: Path) -> bool:
 
 
 def _remove_tree(top: Path) -> Iterator[int]:
-    """Empty a folder without following links; yields how many files went at a time."""
+    """Remove a folder without following links; yields how many files went at a time."""
+    if not top.is_dir() or top.is_symlink():
+        top.unlink(missing_ok=True)
+        yield 1
+        return
     removed = 0
     for _, folders, files, handle in os.fwalk(top, topdown=False, follow_symlinks=False):
         for file in files:
@@ -128,5 +151,5 @@ def _remove_tree(top: Path) -> Iterator[int]:
             except NotADirectoryError:  # a link to a folder
                 os.unlink(folder, dir_fd=handle)
                 removed += 1
-    if removed:
-        yield removed
+    top.rmdir()
+    yield removed

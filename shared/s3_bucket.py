@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ROOT = "evolution-api"
 _PAYLOADS = f"{_ROOT}/messages/"
+_PAGE = 1_000  # the most that one call removes
 _DENIED = ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
 
@@ -55,23 +56,23 @@ class S3Bucket:
         for page in self._pages(self._prefix(instance_id)):
             yield self._remove(page)
 
+    def count_named(self, name: str, neighbours: Neighbours) -> int:
+        """Oversize SQS payloads of a name."""
+        return len(self._named(name, neighbours)[0])
+
     def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Remove the oversize SQS payloads of a name; exact names, never a prefix."""
-        mine: list[ObjectIdentifierTypeDef] = []
-        shared: list[str] = []
-        others: set[str] | None = None
-        for page in self._pages(f"{_PAYLOADS}{name}_"):
-            for version in page:
-                owners = names_of_payload(version["Key"].removeprefix(_PAYLOADS))
-                if name not in owners:
-                    continue
-                others = set(neighbours()) if others is None else others
-                if owners & others:
-                    shared.append(version["Key"])
-                else:
-                    mine.append(version)
-        removed = sum(self._remove(mine[at : at + 1000]) for at in range(0, len(mine), 1000))
-        return removed, shared
+        mine, shared = self._named(name, neighbours)
+        return sum(self._remove(mine[at : at + _PAGE]) for at in range(0, len(mine), _PAGE)), shared
+
+    def _named(self, name: str, neighbours: Neighbours) -> tuple[list["ObjectIdentifierTypeDef"], list[str]]:
+        """Payloads that are this name's alone, and those that another living name explains as well."""
+        found = [version for page in self._pages(f"{_PAYLOADS}{name}_") for version in page]
+        owners = {version["Key"]: names_of_payload(version["Key"].removeprefix(_PAYLOADS)) for version in found}
+        found = [version for version in found if name in owners[version["Key"]]]
+        others = set(neighbours()) if found else set()
+        mine = [version for version in found if not owners[version["Key"]] & others]
+        return mine, sorted({version["Key"] for version in found} - {version["Key"] for version in mine})
 
     def _prefix(self, instance_id: str) -> str:
         if not instance_id or "/" in instance_id:

@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Longest wait for one webhook answer")
     webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is tried again")
 
+    bind: str = Field("127.0.0.1:8080", description="Address and port of the API")
+    api_processes: int = Field(2, ge=1, description="Processes of the API")
+    worker_concurrency: int = Field(4, ge=1, description="Steps that one worker runs at a time")
+
     wait_seconds: float = Field(25, ge=0, le=300, description="How long a DELETE waits before it answers 202")
     api_threads: int = Field(32, ge=4, description="Threads of one API process")
     max_waiters: int = Field(20, ge=1, description="Waiting calls per API process; above it the answer is 202")

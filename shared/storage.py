@@ -35,6 +35,9 @@ class Storage(Protocol):
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Remove everything under the instance's id and the deletion's trash; yields how many went at a time."""
 
+    def count_named(self, name: str, neighbours: Neighbours) -> int:
+        """How many files or objects are kept by this name, and by no other living one."""
+
     def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Remove (or put into the trash) what is kept by name; returns how many, and what others share."""
 

@@ -9,10 +9,12 @@ _STUCK_SECONDS = 3  # a dead socket answers the same for ever: a few tries are e
 
 
 def preview(target: Target) -> Counts:
-    """Gateways that would drop the instance from their memory."""
+    """Gateways that would drop the instance from their memory, and media kept by its name."""
+    counts = {"gateways": len(target.services.gateways)}
     for storage in target.services.storages:
         storage.probe()
-    return {"gateways": len(target.services.gateways)}
+        counts[storage.unit] = storage.count_named(target.instance_name, target.neighbours)
+    return counts
 
 
 def run(ctx: Context) -> Progress:

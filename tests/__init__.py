@@ -1,0 +1,1 @@
+"""Unit tests mirror the four packages; integration and fault tests run on real servers."""

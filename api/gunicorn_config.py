@@ -1,0 +1,21 @@
+"""How gunicorn serves the API; read by `gunicorn --config`."""
+
+from pathlib import Path
+
+from shared import settings
+
+_settings = settings.read()
+
+bind = _settings.bind
+workers = _settings.api_processes
+# gthread: a waiting call costs a thread, and on SIGTERM requests in flight are finished.
+worker_class = "gthread"
+threads = _settings.api_threads
+graceful_timeout = int(_settings.wait_seconds) + 5
+timeout = 60
+# Nobody asks it, and it would lie in the home folder.
+control_socket_disable = True
+# 255 characters of 4 bytes each, percent-encoded, and the path before them.
+limit_request_line = 8190
+# Heartbeat files on a disk that hangs would stop the workers.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes its own file there

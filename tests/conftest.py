@@ -1,0 +1,118 @@
+"""Real servers for the tests, started once; each system on them has databases, a bucket and a folder of its own."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from moto.server import ThreadedMotoServer
+from psycopg import sql
+
+from demo.evolution.database import create_schema
+from demo.evolution.deployment import Deployment, S3Place
+from demo.evolution.gateway import Gateway
+from demo.evolution.receiver import Receiver
+from demo.parts import Postgres, Redis
+from shared import database, migrate
+from tests.system import GATEWAY_KEY, System, new_settings
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the servers keep their data and logs."""
+    return tmp_path_factory.mktemp("parts")
+
+
+@pytest.fixture(scope="session")
+def redis_part(parts_folder: Path) -> Iterator[Redis]:
+    """A real Redis; tests take a database number each."""
+    part = Redis.start(parts_folder)
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_part(parts_folder: Path) -> Iterator[Postgres]:
+    """A real PostgreSQL with two templates: an empty tenant database and a migrated own database."""
+    part = Postgres.start(parts_folder, fast=True)
+    create_schema(part.create_database("tenant_template"))
+    own = database.connect(part.create_database("own_template"), name="migrate")
+    migrate.upgrade(own)
+    own.dispose()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def moto_part() -> Iterator[str]:
+    """A real HTTP S3 endpoint; its URL."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def copy_database(part: Postgres, template: str) -> str:
+    """A new database like the template; its URL."""
+    name = f"{template.split('_')[0]}_{next(_numbers)}"
+    with psycopg.connect(part.url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    return f"{part.url.rsplit('/', 1)[0]}/{name}"
+
+
+@pytest.fixture(scope="session")
+def make_system(
+    redis_part: Redis, postgres_part: Postgres, moto_part: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., System]]:
+    """Make systems: make_system(gateways=1, **settings)."""
+    made: list[System] = []
+
+    def make(gateways: int = 1, redis_url: str | None = None, **changes: Any) -> System:
+        number = next(_numbers)
+        folder = tmp_path_factory.mktemp(f"system{number}")
+        (folder / "evolution" / "instances").mkdir(parents=True)
+        place = S3Place(moto_part, f"evolution-{number}", "key", "secret")
+        place.connect().create_bucket(Bucket=place.bucket)
+        base = redis_part.url.rsplit("/", 1)[0]
+        deployment = Deployment(
+            database_url=copy_database(postgres_part, "tenant_template"),
+            cache_url=f"{base}/{number * 2 % 64}",
+            files_root=folder / "evolution",
+            s3=place,
+        )
+        servers = [Gateway(deployment.database_url, GATEWAY_KEY) for _ in range(gateways)]
+        receiver = Receiver()
+        for server in (*servers, receiver):
+            server.start()
+        settings = new_settings(
+            deployment,
+            servers,
+            copy_database(postgres_part, "own_template"),
+            redis_url or f"{base}/{(number * 2 + 1) % 64}",
+            **changes,
+        )
+        system = System(deployment, servers, receiver, settings, folder)
+        made.append(system)
+        return system
+
+    yield make
+    for system in made:
+        system.stop()
+        for server in (*system.gateways, system.receiver):
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_system(make_system: Callable[..., System]) -> Iterator[System]:
+    """One running system for tests that only add instances of their own."""
+    system = make_system()
+    system.start("web", "worker", "beat")
+    yield system
+    system.stop()

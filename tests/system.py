@@ -1,0 +1,173 @@
+"""A whole deployment on real servers, and Lethe's own processes beside it, for one test or for many."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from pydantic import SecretStr
+
+from demo.evolution.deployment import Deployment
+from demo.evolution.gateway import Gateway
+from demo.evolution.receiver import Receiver
+from demo.processes import Process, free_port, wait_until
+from shared import services
+from shared.services import Services
+from shared.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+ADMIN_KEY = "admin-key-for-tests-only"
+GATEWAY_KEY = "gateway-key-for-tests"
+PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+
+# As in production, only that what takes minutes there takes seconds here.
+QUICK = {
+    "heartbeat_seconds": 0.5,
+    "stale_seconds": 3,
+    "reconcile_seconds": 1,
+    "nudge_seconds": 3,
+    "retry_seconds": 1,
+    "pause_seconds": 0.5,
+    "max_pause_seconds": 2,
+    "gateway_timeout_seconds": 2,
+    "webhook_timeout_seconds": 1,
+    "wait_seconds": 20,
+    "worker_concurrency": 2,
+    "api_processes": 1,
+}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The LETHE_* variables that make a process read these settings."""
+    values = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if value is not None:
+            values[f"LETHE_{name.upper()}"] = ",".join(value) if isinstance(value, tuple) else str(value)
+    return values
+
+
+@dataclass
+class System:
+    """One Evolution deployment with Lethe before it."""
+
+    deployment: Deployment
+    gateways: list[Gateway]
+    receiver: Receiver
+    settings: Settings
+    folder: Path
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return f"http://{self.settings.bind}"
+
+    def start(self, *names: str, env: Mapping[str, str] | None = None) -> None:
+        """Start Lethe's processes as the Procfile has them, each under its name there."""
+        for name in names:
+            kind = name.rstrip("0123456789")
+            # exec: signals go to the process itself, not to a shell before it.
+            argv = ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {PROCFILE[kind]}"]
+            self.processes[name] = Process.start(
+                name, argv, log=self.folder / f"{name}.log", env={**environment(self.settings), **(env or {})}, cwd=ROOT
+            )
+        for name in names:
+            if name.startswith("web"):
+                wait_until(self._api_answers, 20, "the API", process=self.processes[name])
+            if name.startswith("worker"):
+                wait_until(self._worker_answers, 20, "the worker", process=self.processes[name])
+
+    def stop(self) -> None:
+        """Stop all of Lethe's processes, the last one first."""
+        for name in reversed(list(self.processes)):
+            self.processes.pop(name).stop(timeout=30)
+
+    def make_services(self, **changes: Any) -> Services:
+        """Services on this system for code that runs in the test's own process."""
+        return services.create(self.settings.model_copy(update=changes))
+
+    def call(self, method: str, path: str, *, key: str = ADMIN_KEY, **options: Any) -> requests.Response:
+        """One HTTP call; the path goes out as it is."""
+        headers = {"apikey": key, **options.pop("headers", {})}
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=60, **options)
+
+    def delete(self, name: str, **options: Any) -> requests.Response:
+        """Send the documented call, the name percent-encoded."""
+        return self.call("DELETE", f"/instance/delete/{encode(name)}", **options)
+
+    def delete_by_id(self, instance_id: str) -> requests.Response:
+        """Order a deletion by the instance's id."""
+        return self.call("POST", "/deletions", json={"instanceId": instance_id})
+
+    def show(self, deletion_id: str) -> dict[str, Any]:
+        """The deletion as the API shows it."""
+        shown: dict[str, Any] = self.call("GET", f"/deletions/{deletion_id}").json()
+        return shown
+
+    def wait_for(self, deletion_id: str, *statuses: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait until the deletion has one of the statuses, by default until it succeeded."""
+        wanted = statuses or ("succeeded",)
+        wait_until(lambda: self.show(deletion_id)["status"] in wanted, seconds, f"deletion {wanted}")
+        return self.show(deletion_id)
+
+    def _api_answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/health/live", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+    def _worker_answers(self) -> bool:
+        with self.make_services().celery as app:
+            return bool(app.control.ping(timeout=0.3))
+
+
+def encode(name: str) -> str:
+    """A name as one path segment."""
+    # requests would undo the encoding of dots and so lose them: %2E stays when it is not the whole segment only.
+    return quote(name, safe="")
+
+
+@contextmanager
+def running(system: System, *names: str) -> Iterator[System]:
+    """The system with these processes running, stopped at the end."""
+    try:
+        system.start(*names)
+        yield system
+    finally:
+        system.stop()
+
+
+def new_settings(
+    deployment: Deployment, gateways: list[Gateway], own_url: str, redis_url: str, **changes: Any
+) -> Settings:
+    """Settings of a system; changes win."""
+    s3 = deployment.s3
+    values: dict[str, Any] = {
+        **QUICK,
+        "admin_key": ADMIN_KEY,
+        "secret_key": "a secret key for tests, 32 bytes or more",
+        "database_url": own_url,
+        "tenant_database_url": deployment.database_url,
+        "redis_url": redis_url,
+        "cache_url": deployment.cache_url,
+        "gateways": ",".join(gateway.url for gateway in gateways),
+        "gateway_key": GATEWAY_KEY,
+        "files_root": deployment.files_root,
+        "bind": f"127.0.0.1:{free_port()}",
+    }
+    if s3:
+        values |= {
+            "s3_bucket": s3.bucket,
+            "s3_endpoint": s3.endpoint,
+            "s3_access_key": s3.access_key,
+            "s3_secret_key": s3.secret_key,
+        }
+    return Settings(**{**values, **changes})
