@@ -1,0 +1,1 @@
+"""An Evolution-shaped deployment on embedded parts, to see Lethe work on; never imported by the product."""

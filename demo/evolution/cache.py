@@ -1,0 +1,89 @@
+"""The cache keys of one instance, written the way the server writes them: names stay literal."""
+
+from collections.abc import Iterable
+
+import psycopg
+
+from demo.evolution.deployment import Deployment, living
+
+# Class names of the Chatwoot cache, before and after minifying.
+MODULES = ("ChatwootService", "ut")
+JIDS = ("5511900000001@s.whatsapp.net", "5511900000002@s.whatsapp.net")
+MESSAGE_IDS = ("3EB00000000000000001", "3EB00000000000000002")
+SYNC_FIELDS = "chatwoot:syncLostMessages"
+BAILEYS_SECONDS = 1800
+
+
+def key_by_id(deployment: Deployment, instance_id: str) -> str:
+    """The hash of session keys."""
+    return f"{deployment.cache_prefix}:instance:{instance_id}"
+
+
+def message_keys(deployment: Deployment, instance_id: str) -> list[str]:
+    """The keys of messages seen lately, by id."""
+    return [f"{deployment.cache_prefix}:baileys:{instance_id}_{message}_READ" for message in MESSAGE_IDS]
+
+
+def legacy_key(deployment: Deployment, name: str) -> str:
+    """The key that older versions wrote, by name."""
+    return f"{deployment.cache_prefix}:instance:{name}"
+
+
+def chatwoot_keys(deployment: Deployment, name: str) -> list[str]:
+    """The Chatwoot cache, by name."""
+    calls = ["getProvider", "getInbox"]
+    calls += [f"{prefix}createConversation-{jid}" for jid in JIDS for prefix in ("", "lock:")]
+    return [f"{deployment.cache_prefix}:{module}:{name}:{call}" for module in MODULES for call in calls]
+
+
+def sync_hash(deployment: Deployment) -> str:
+    """The hash that has one field per instance name."""
+    return f"{deployment.cache_prefix}:{SYNC_FIELDS}"
+
+
+def owned_keys(
+    deployment: Deployment, connection: psycopg.Connection, instance_id: str, name: str
+) -> dict[str, list[str]]:
+    """The instance's keys by kind; a by-name key that another living instance explains too is nobody's."""
+    others = {other: its_name for other, its_name in living(connection).items() if other != instance_id}
+    shared = set(_by_name(deployment, others.values()))
+    shared.update(key_by_id(deployment, other) for other in others)
+    return {
+        "instance": [key_by_id(deployment, instance_id)],
+        "baileys": message_keys(deployment, instance_id),
+        "legacy": [key for key in [legacy_key(deployment, name)] if key not in shared],
+        "chatwoot": [key for key in chatwoot_keys(deployment, name) if key not in shared],
+    }
+
+
+def fill(deployment: Deployment, instance_id: str, name: str) -> None:
+    """Write every key of one instance."""
+    by_id = key_by_id(deployment, instance_id)
+    with deployment.cache() as cache:
+        if cache.type(by_id) == b"string":
+            # The legacy key of an instance whose name is our id: the server would overwrite it too.
+            cache.delete(by_id)
+        cache.hset(
+            by_id,
+            mapping={"creds": '{"noiseKey":"secret"}', "pre-key-1": "{}", "app-state-sync-version": "{}"},
+        )
+        # Not over the hash of an instance whose id is our name.
+        cache.set(legacy_key(deployment, name), "{}", nx=True)
+        cache.hset(sync_hash(deployment), name, "1760000000")
+        for key in chatwoot_keys(deployment, name):
+            cache.set(key, "{}")
+        for key in message_keys(deployment, instance_id):
+            cache.set(key, "true", ex=BAILEYS_SECONDS)
+
+
+def fill_global(deployment: Deployment) -> None:
+    """Write the keys that belong to no instance."""
+    prefix = deployment.cache_prefix
+    with deployment.cache() as cache:
+        cache.set(f"{prefix}:baileys:5511900000001@s.whatsapp.net_3EB00000000000000001", "true")
+        cache.set(f"{prefix}:baileys:protocol_3EB00000000000000001", "true")
+        cache.set(f"{prefix}:groups:120363000000000001@g.us", "{}")
+
+
+def _by_name(deployment: Deployment, names: Iterable[str]) -> list[str]:
+    return [key for name in names for key in (legacy_key(deployment, name), *chatwoot_keys(deployment, name))]
