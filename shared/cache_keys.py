@@ -4,6 +4,7 @@ import re
 
 # What follows the name in a by-name key (the Chatwoot cache); <module> is a class name that minifying changes.
 _EXACT_SUFFIXES = ("getProvider", "getInbox")
+_OTHER_MODULES = ("instance", "baileys", "groups")  # their keys have another form, however they end
 _OPEN_SUFFIXES = ("createConversation-", "lock:createConversation-")
 _GLOB = re.compile(r"([*?\[\]\\^-])")
 
@@ -29,7 +30,7 @@ def names_explaining(prefix: str, key: str) -> set[str]:
     if not key.startswith(head):
         return set()
     module, colon, rest = key[len(head) :].partition(":")
-    if not colon or not module:
+    if not colon or not module or module in _OTHER_MODULES:
         return set()
     names = set()
     for at in (place.start() for place in re.finditer(":", rest)):

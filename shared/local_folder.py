@@ -64,7 +64,20 @@ class LocalFolder:
             files = _count(self.root / path)
             self._move(self.root / path, self.root / _TRASH / str(deletion_id) / f"{_BY_NAME}-{uuid4()}")
             taken += files
+        if mine:
+            self._tidy(name, neighbours)
         return taken, shared
+
+    def _tidy(self, name: str, neighbours: Neighbours) -> None:
+        """Remove the empty folders around a nested one, for a name with slashes makes several."""
+        others = {_named_path(other) for other in neighbours()}
+        parent = posixpath.dirname(_named_path(name) or _NAMED)
+        while parent.startswith(f"{_NAMED}/") and parent not in others:
+            try:
+                (self.root / parent).rmdir()
+            except OSError:  # not empty: somebody else's
+                return
+            parent = posixpath.dirname(parent)
 
     def _named(self, name: str, neighbours: Neighbours) -> tuple[list[str], list[str]]:
         """Paths that are this name's alone, and those that another living name leads to as well."""

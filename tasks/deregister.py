@@ -5,7 +5,7 @@ from shared.gateway import Gateway, Stuck, can_be_addressed
 from tasks.context import Context, Counts, Progress, Target
 
 RESTART = "not_dropped: restart needed"
-_STUCK_SECONDS = 3  # a dead socket answers the same for ever: a few tries are enough
+_STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
 
 
 def preview(target: Target) -> Counts:

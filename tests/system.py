@@ -1,5 +1,7 @@
 """A whole deployment on real servers, and Lethe's own processes beside it, for one test or for many."""
 
+import http.client
+import json
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -54,6 +56,21 @@ def environment(settings: Settings) -> dict[str, str]:
     return values
 
 
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    text: str
+    headers: dict[str, str]
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON in it."""
+        read: dict[str, Any] = json.loads(self.text)
+        return read
+
+
 @dataclass
 class System:
     """One Evolution deployment with Lethe before it."""
@@ -99,9 +116,23 @@ class System:
         headers = {"apikey": key, **options.pop("headers", {})}
         return requests.request(method, f"{self.url}{path}", headers=headers, timeout=60, **options)
 
-    def delete(self, name: str, **options: Any) -> requests.Response:
+    def send(self, method: str, target: str, *, key: str | None = ADMIN_KEY, **headers: str) -> Answer:
+        """One HTTP call with the request target exactly as given: no client normalises it."""
+        host, port = self.settings.bind.split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        try:
+            connection.putrequest(method, target)
+            for name, value in {**({} if key is None else {"apikey": key}), **headers}.items():
+                connection.putheader(name.replace("_", "-"), value)
+            connection.endheaders()
+            response = connection.getresponse()
+            return Answer(response.status, response.read().decode(), dict(response.getheaders()))
+        finally:
+            connection.close()
+
+    def delete(self, name: str, **options: Any) -> Answer:
         """Send the documented call, the name percent-encoded."""
-        return self.call("DELETE", f"/instance/delete/{encode(name)}", **options)
+        return self.send("DELETE", f"/instance/delete/{quote(name, safe='')}", **options)
 
     def delete_by_id(self, instance_id: str) -> requests.Response:
         """Order a deletion by the instance's id."""
@@ -127,12 +158,6 @@ class System:
     def _worker_answers(self) -> bool:
         with self.make_services().celery as app:
             return bool(app.control.ping(timeout=0.3))
-
-
-def encode(name: str) -> str:
-    """A name as one path segment."""
-    # requests would undo the encoding of dots and so lose them: %2E stays when it is not the whole segment only.
-    return quote(name, safe="")
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def _files_of(deployment: Deployment, connection: psycopg.Connection, instance_i
     folders = {folder for folder in mine | others if folder}
     for entry in _all_files(deployment):
         owner = files.owner_folder(entry, folders)
-        if owner in mine and owner not in others:
+        if owner and owner in mine and owner not in others:
             yield entry
 
 
