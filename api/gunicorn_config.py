@@ -1,6 +1,9 @@
 """How gunicorn serves the API; read by `gunicorn --config`."""
 
+import re
 from pathlib import Path
+
+from gunicorn.http import message
 
 from shared import settings
 
@@ -13,9 +16,14 @@ worker_class = "gthread"
 threads = _settings.api_threads
 graceful_timeout = int(_settings.wait_seconds) + 5
 timeout = 60
-# Nobody asks it, and it would lie in the home folder.
-control_socket_disable = True
 # 255 characters of 4 bytes each, percent-encoded, and the path before them.
 limit_request_line = 8190
 # Heartbeat files on a disk that hangs would stop the workers.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes its own file there
+# Nobody asks it, and it would lie in the home folder.
+control_socket_disable = True
+
+# curl sends the letters of a name that was not percent-encoded as they are; RFC 9112, and so gunicorn, refuses what is
+# not ASCII. Nothing else is let in by this, and raw_target encodes it before anybody reads it.
+http_parser = "python"
+message.RFC9112_TARGET_INVALID = re.compile(r"[\x00-\x20\x7f]")

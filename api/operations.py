@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
+from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -51,5 +52,5 @@ def _broker_state(services: Services) -> str:
 def _state(look: Callable[[], str]) -> str:
     try:
         return look()
-    except (SQLAlchemyError, RedisError, OSError) as error:
+    except (SQLAlchemyError, RedisError, BrokerError, OSError) as error:
         return f"cannot be reached: {type(error).__name__}"

@@ -48,6 +48,10 @@ class Order(Schema):
     def _check_one(self) -> Self:
         if (self.instance_name is None) == (self.instance_id is None):
             raise ValueError("give either instanceName or instanceId")
+        try:
+            f"{self.instance_name}{self.instance_id}".encode()
+        except UnicodeEncodeError:
+            raise ValueError("half of a surrogate pair is no text") from None
         return self
 
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from redis.exceptions import RedisError
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from api import auth, current
 from api.errors import AlreadyBeingDeleted, Unauthorized, UnknownInstance
@@ -25,13 +25,13 @@ _FIRST_LEASE_SECONDS = 10.0  # long enough to be claimed, short enough if this p
 
 def submit_by_name(name: str) -> UUID:
     """Accept (or resume) the deletion of whoever bears the name; returns its id."""
-    return _submit(current.services().tenant.find(name=name), _newest_unfinished(Deletion.instance_name == name), name)
+    return _submit(current.services().tenant.find(name=name), _newest_unfinished(Deletion.instance_name, name), name)
 
 
 def submit_by_id(instance_id: str) -> UUID:
     """Accept (or resume) the deletion of the instance with that id; returns its id."""
     instance = current.services().tenant.find(instance_id=instance_id)
-    return _submit(instance, _newest_unfinished(Deletion.instance_id == instance_id), instance_id)
+    return _submit(instance, _newest_unfinished(Deletion.instance_id, instance_id), instance_id)
 
 
 def find_by_name(name: str) -> Instance:
@@ -43,8 +43,10 @@ def find_by_name(name: str) -> Instance:
     return instance
 
 
-def _newest_unfinished(condition: object) -> Deletion | None:
-    query = select(Deletion).where(condition, Deletion.status.not_in(ENDED))  # type: ignore[arg-type]
+def _newest_unfinished(column: InstrumentedAttribute[str], value: str) -> Deletion | None:
+    if "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
+        return None
+    query = select(Deletion).where(column == value, Deletion.status.not_in(ENDED))
     with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         return session.scalar(query.order_by(Deletion.accepted_at.desc()).limit(1))
 
@@ -103,7 +105,7 @@ def _deletion_of_the_lock(instance: Instance) -> Deletion:
     """The deletion that is under way, from the own database: a 409 never takes its word from Redis."""
     deadline = time.monotonic() + _LOOK_AGAIN_SECONDS
     while True:
-        found = _newest_unfinished(Deletion.instance_id == instance.id)
+        found = _newest_unfinished(Deletion.instance_id, instance.id)
         if found:
             return found
         if time.monotonic() > deadline:

@@ -15,7 +15,7 @@ def on_the_spot(act: Callable[[], T], *, seconds: float, give_up: Callable[[], b
     policy = Retrying(
         # Bounded below the soft time limit: the long waits are the reconciler's.
         stop=stop_after_delay(seconds),
-        wait=wait_exponential_jitter(initial=0.2, max=3, jitter=0.3),
+        wait=wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.3),
         retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not give_up()),
         reraise=True,
     )

@@ -71,6 +71,13 @@ class Answer:
         return read
 
 
+class _Verbatim(http.client.HTTPConnection):
+    """Sends any bytes as request target, as careless clients do."""
+
+    def _encode_request(self, request: str) -> bytes:
+        return request.encode("latin-1")
+
+
 @dataclass
 class System:
     """One Evolution deployment with Lethe before it."""
@@ -119,7 +126,7 @@ class System:
     def send(self, method: str, target: str, *, key: str | None = ADMIN_KEY, **headers: str) -> Answer:
         """One HTTP call with the request target exactly as given: no client normalises it."""
         host, port = self.settings.bind.split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        connection = _Verbatim(host, int(port), timeout=60)
         try:
             connection.putrequest(method, target)
             for name, value in {**({} if key is None else {"apikey": key}), **headers}.items():

@@ -1,0 +1,164 @@
+"""The name can be borne again: a new instance of the name loses nothing, whatever happens to the old one."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+import requests
+from sqlalchemy import text
+
+from demo.evolution import cache
+from demo.evolution.census import census, fingerprint, fingerprint_of
+from demo.evolution.seed import seed_instance
+from demo.processes import wait_until
+from shared.nudges import Nudge
+from shared.services import Services
+from tasks import pipeline
+from tests.system import GATEWAY_KEY, System
+from worker.runner import Outcome, Runner
+
+
+def run_steps(services: Services, deletion_id: UUID, *names: str) -> list[Outcome]:
+    """Run steps of a deletion in this process, as a worker would."""
+    runner = Runner(services, stopping=lambda: False, others_wait=lambda: False)
+    return [runner.run(name, deletion_id, 1) for name in names]
+
+
+@pytest.fixture
+def stopped(make_system: Callable[..., System]) -> Iterator[tuple[System, Services]]:
+    """Two gateways and an API, but no worker: the test runs the steps."""
+    system = make_system(gateways=2)
+    system.start("web")
+    services = system.make_services()
+    yield system, services
+    services.close()
+    system.stop()
+
+
+def accept(system: System, name: str) -> UUID:
+    """Have a deletion accepted."""
+    return UUID(system.delete(name, Prefer="respond-async").body["response"]["deletionId"])
+
+
+def test_a_create_waits_until_all_gateways_have_dropped(stopped: tuple[System, Services]) -> None:
+    """While the second gateway takes its time, nobody can bear the name; afterwards it is free at once."""
+    system, services = stopped
+    old = seed_instance(system.deployment, "again")
+    for gateway in system.gateways:
+        gateway.load()
+    system.gateways[1].delays["delete"] = 1.5
+    deletion_id = accept(system, "again")
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook")
+    created: list[float] = []
+
+    def create() -> None:
+        wait_until(lambda: ("DELETE", "/instance/delete/again") in system.gateways[0].calls, 20, "the first drop")
+        requests.post(
+            f"{system.gateways[0].url}/instance/create",
+            json={"instanceName": "again"},
+            headers={"apikey": GATEWAY_KEY},
+            timeout=30,
+        ).raise_for_status()
+        created.append(time.monotonic())
+
+    creator = threading.Thread(target=create)
+    creator.start()
+    outcomes = run_steps(services, deletion_id, "deregister")
+    ended = time.monotonic()
+    creator.join()
+
+    assert outcomes == [Outcome.GO_ON]
+    assert created[0] >= ended - 0.2  # not before the reservation was given back
+    new = services.tenant.find(name="again")
+    assert new is not None
+    assert new.id != old.id
+    run_steps(services, deletion_id, "delete_records", "delete_files", "confirm")
+    assert services.tenant.find(name="again") == new
+    assert services.tenant.find(instance_id=old.id) is None
+
+
+def test_a_name_that_is_borne_again_is_left_alone(stopped: tuple[System, Services]) -> None:
+    """Deregister is delivered again after the drop: the new bearer loses nothing, in any store, at any gateway."""
+    system, services = stopped
+    old = seed_instance(system.deployment, "reborn")
+    system.gateways[0].load()
+    deletion_id = accept(system, "reborn")
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook", "deregister")
+    new = seed_instance(system.deployment, "reborn")
+    system.gateways[0].load()
+    before = fingerprint(system.deployment)
+    own = fingerprint_of(system.deployment, old.id, f"lethe:{deletion_id}")
+    with services.own.begin() as connection:
+        connection.execute(text("UPDATE deletions SET position = 3"))
+        connection.execute(text("UPDATE steps SET status = 'pending', notes = '{}' WHERE name = 'deregister'"))
+    calls = [len(gateway.calls) for gateway in system.gateways]
+
+    outcomes = run_steps(services, deletion_id, "deregister", "delete_records", "delete_files", "confirm")
+
+    assert outcomes == [Outcome.GO_ON, Outcome.GO_ON, Outcome.GO_ON, Outcome.STOP]
+    notes = {step["name"]: step["notes"] for step in system.show(str(deletion_id))["steps"]}["deregister"]
+    assert notes["name_borne_again"] is True
+    assert set(notes["gateways"].values()) == {"not_dropped: restart needed"}
+    assert [len(gateway.calls) for gateway in system.gateways] == calls
+    after = {entry: value for entry, value in fingerprint(system.deployment).items() if ".trash" not in entry}
+    expected = {entry: value for entry, value in before.items() if entry not in own and ".trash" not in entry}
+    assert after == expected
+    assert sum(census(system.deployment, new.id, "reborn")["rows"].values()) > 0
+
+
+def test_early_steps_leave_a_name_alone_that_is_not_their_instances(stopped: tuple[System, Services]) -> None:
+    """The gateway's own delete and a create came first: logout and purge go by id only."""
+    system, services = stopped
+    old = seed_instance(system.deployment, "swapped")
+    deletion_id = accept(system, "swapped")
+    with system.deployment.connect() as connection:
+        connection.execute('UPDATE "Instance" SET name = %s WHERE id = %s', ("elsewhere", old.id))
+    new = seed_instance(system.deployment, "swapped")
+    system.gateways[0].load()
+
+    run_steps(services, deletion_id, "logout", "purge_cache")
+
+    assert system.gateways[0].sessions["swapped"] == "open"
+    keys = {cache.key_by_id(system.deployment, new.id), *cache.chatwoot_keys(system.deployment, "swapped")}
+    assert all(services.redis.exists(key) or system.deployment.cache().exists(key) for key in keys)
+    assert not system.deployment.cache().exists(cache.key_by_id(system.deployment, old.id))
+
+
+def test_a_gateway_that_is_away_stops_deregister_and_is_dropped_later(stopped: tuple[System, Services]) -> None:
+    """Fenced and waiting: the first gateway is not asked twice, the deletion ends when the second is back."""
+    system, services = stopped
+    seed_instance(system.deployment, "half")
+    for gateway in system.gateways:
+        gateway.load()
+    deletion_id = accept(system, "half")
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook")
+    system.gateways[1].fail_next["delete"] = [503] * 20
+
+    waiting = run_steps(services, deletion_id, "deregister")
+    system.gateways[1].fail_next.clear()
+    outcomes = run_steps(services, deletion_id, "deregister", "delete_records", "delete_files", "confirm")
+
+    assert waiting == [Outcome.STOP]
+    assert outcomes[-1] is Outcome.STOP
+    assert system.show(str(deletion_id))["status"] == "succeeded"
+    drops = [call for call in system.gateways[0].calls if call == ("DELETE", "/instance/delete/half")]
+    assert len(drops) == 1
+    assert "half" not in system.gateways[1].sessions
+
+
+def test_a_message_that_comes_twice_changes_nothing(stopped: tuple[System, Services]) -> None:
+    """Every step's message again, in any order, after the end and in between: nobody claims it."""
+    system, services = stopped
+    seed_instance(system.deployment, "repeated")
+    deletion_id = accept(system, "repeated")
+    outcomes = []
+    for name in pipeline.NAMES:
+        outcomes += run_steps(services, deletion_id, *pipeline.NAMES[::-1], name)
+
+    shown = system.show(str(deletion_id))
+
+    assert shown["status"] == "succeeded"
+    assert [step["attempts"] for step in shown["steps"]] == [1] * 7
+    assert pipeline.submit(services, Nudge(deletion_id, 1, 0))
