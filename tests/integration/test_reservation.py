@@ -16,14 +16,9 @@ from demo.processes import wait_until
 from shared.nudges import Nudge
 from shared.services import Services
 from tasks import pipeline
+from tests.integration.inline import run_steps
 from tests.system import GATEWAY_KEY, System
-from worker.runner import Outcome, Runner
-
-
-def run_steps(services: Services, deletion_id: UUID, *names: str) -> list[Outcome]:
-    """Run steps of a deletion in this process, as a worker would."""
-    runner = Runner(services, stopping=lambda: False, others_wait=lambda: False)
-    return [runner.run(name, deletion_id, 1) for name in names]
+from worker.runner import Outcome
 
 
 @pytest.fixture
