@@ -1,0 +1,20 @@
+"""Ports for servers that are told theirs before they start."""
+
+import random
+import socket
+
+# Below the range that systems take the ports of outgoing connections from: nobody grabs one before its server does.
+FIRST, LAST = 20_000, 32_000
+
+
+def server_port() -> int:
+    """A TCP port on loopback that was free a moment ago; by chance, so that two demos side by side don't collide."""
+    while True:
+        port = random.randrange(FIRST, LAST)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
