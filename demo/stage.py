@@ -110,7 +110,8 @@ def start_lethe(stack: ExitStack, folder: Path, stores: Stores, outside: Outside
         s3_access_key=s3.access_key,
         s3_secret_key=s3.secret_key,
         bind=f"127.0.0.1:{server_port()}",
-        log_format="pretty",
+        # Only what a failure is explained by: nobody reads the rest.
+        log_level="WARNING",
     )
     lethe = Lethe(settings, folder)
     stack.callback(lethe.stop)

@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, Update, case, func, insert, literal, or_, select, update
+from sqlalchemy import Engine, Update, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from shared.database import own_transaction
 from shared.errors import LetheError, LostClaim
-from shared.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
+from shared.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
 from shared.nudges import Nudge, from_now
 
 
@@ -31,8 +32,9 @@ class Claim:
     owner: UUID
     instance_id: str
     instance_name: str
-    first: bool  # nothing was claimed before: the plan is still to be made
+    planned: bool  # whether it was counted, before anything was removed, what is to go
     notes: Mapping[str, Any]
+    without_gateways: tuple[str, ...]
 
 
 def accept(
@@ -74,7 +76,7 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
     position = select(Step.position).where(Step.deletion_id == deletion_id, Step.name == step).scalar_subquery()
     with own_transaction(engine) as session:
         before = session.execute(
-            select(Deletion.started_at, Deletion.owner).where(Deletion.id == deletion_id).with_for_update()
+            select(Deletion.owner).where(Deletion.id == deletion_id).with_for_update()
         ).one_or_none()
         row = session.execute(
             update(Deletion)
@@ -88,32 +90,45 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
                 next_attempt_at=None,
                 nudges=0,
             )
-            .returning(Deletion.position, Deletion.instance_id, Deletion.instance_name)
+            .returning(Deletion.position, Deletion.instance_id, Deletion.instance_name, Deletion.without_gateways)
         ).one_or_none()
         if row is None or before is None:
             return None
-        notes = session.execute(
-            _step(deletion_id, step)
+        kept = session.execute(
+            update(Step)
+            .where(Step.deletion_id == deletion_id, Step.name == step)
             .values(
                 status=StepStatus.RUNNING,
                 attempts=Step.attempts + 1,
                 started_at=func.coalesce(Step.started_at, func.now()),
                 at_least=Step.at_least if before.owner is None else True,
             )
-            .returning(Step.notes)
-        ).scalar_one()
-    return Claim(deletion_id, attempt, step, row[0], owner, row[1], row[2], before.started_at is None, notes)
+            .returning(Step.notes, Step.planned)
+        ).one()
+    return Claim(
+        deletion_id=deletion_id,
+        attempt=attempt,
+        step=step,
+        position=row.position,
+        owner=owner,
+        instance_id=row.instance_id,
+        instance_name=row.instance_name,
+        planned=kept.planned is not None,
+        notes=kept.notes,
+        without_gateways=tuple(row.without_gateways),
+    )
 
 
-def _step(deletion_id: UUID, step: str) -> Update:
-    return update(Step).where(Step.deletion_id == deletion_id, Step.name == step)
+def step_of(claim: Claim) -> Update:
+    """An UPDATE of the claimed step's row; to be run after the deletion's row was written to."""
+    return update(Step).where(Step.deletion_id == claim.deletion_id, Step.name == claim.step)
 
 
 def _owned(claim: Claim, **values: Any) -> Update:
     return update(Deletion).where(Deletion.id == claim.deletion_id, Deletion.owner == claim.owner).values(**values)
 
 
-def _write(session: Session, claim: Claim, **values: Any) -> None:
+def write(session: Session, claim: Claim, **values: Any) -> None:
     """Change the deletion if it is still ours; raises LostClaim."""
     if session.execute(_owned(claim, **values).returning(Deletion.id)).one_or_none() is None:
         raise LostClaim
@@ -122,45 +137,20 @@ def _write(session: Session, claim: Claim, **values: Any) -> None:
 def beat(engine: Engine, claim: Claim) -> None:
     """Show that the owner lives; raises LostClaim."""
     with own_transaction(engine) as session:
-        _write(session, claim, heartbeat_at=func.now())
-
-
-def store_plan(engine: Engine, claim: Claim, planned: Mapping[str, Mapping[str, int]]) -> None:
-    """Keep what the previews of all steps counted, before anything is removed."""
-    with own_transaction(engine) as session:
-        _write(session, claim, heartbeat_at=func.now())
-        for step, counts in planned.items():
-            session.execute(_step(claim.deletion_id, step).values(planned=dict(counts)))
-
-
-def record(engine: Engine, claim: Claim, removed: Mapping[str, int], notes: Mapping[str, Any]) -> None:
-    """Add what was removed to the step's counts and set notes; progress forgives earlier failures."""
-    with own_transaction(engine) as session:
-        progress = {"failures": 0, "waiting_since": None} if any(removed.values()) else {}
-        _write(session, claim, heartbeat_at=func.now(), **progress)
-        _add(session, claim, removed, notes)
-
-
-def _add(session: Session, claim: Claim, removed: Mapping[str, int], notes: Mapping[str, Any]) -> None:
-    # The deletion's row is locked by the guarded UPDATE before, so reading and writing back is safe.
-    step = session.get_one(Step, (claim.deletion_id, claim.step))
-    step.removed = {
-        what: step.removed.get(what, 0) + removed.get(what, 0) for what in dict.fromkeys((*step.removed, *removed))
-    }
-    step.notes = {**step.notes, **notes}
+        write(session, claim, heartbeat_at=func.now())
 
 
 def make_irrevocable(engine: Engine, claim: Claim) -> None:
     """Pass the point of no return; raises LostClaim."""
     with own_transaction(engine) as session:
-        _write(session, claim, irrevocable_at=func.coalesce(Deletion.irrevocable_at, func.now()))
+        write(session, claim, irrevocable_at=func.coalesce(Deletion.irrevocable_at, func.now()))
 
 
 def finish_step(engine: Engine, claim: Claim, *, last: bool, nudge_seconds: float) -> None:
     """The step is done: the next one may be claimed, or the deletion has succeeded."""
     end = {"status": DeletionStatus.SUCCEEDED, "finished_at": func.now(), "next_attempt_at": None} if last else {}
     with own_transaction(engine) as session:
-        _write(
+        write(
             session,
             claim,
             **{
@@ -175,15 +165,13 @@ def finish_step(engine: Engine, claim: Claim, *, last: bool, nudge_seconds: floa
                 **end,
             },
         )
-        session.execute(
-            _step(claim.deletion_id, claim.step).values(status=StepStatus.DONE, finished_at=func.now(), error=None)
-        )
+        session.execute(step_of(claim).values(status=StepStatus.DONE, finished_at=func.now(), error=None))
 
 
 def end_slice(engine: Engine, claim: Claim, *, nudge_seconds: float) -> Nudge:
     """The step has more to do: let others in first."""
     with own_transaction(engine) as session:
-        _write(session, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(nudge_seconds))
+        write(session, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(nudge_seconds))
     return Nudge(claim.deletion_id, claim.attempt, claim.position)
 
 
@@ -228,14 +216,14 @@ def wait(
         if row is None:
             raise LostClaim
         step = StepStatus.FAILED if row == DeletionStatus.FAILED else StepStatus.PENDING
-        session.execute(_step(claim.deletion_id, claim.step).values(status=step, error=reason))
+        session.execute(step_of(claim).values(status=step, error=reason, failures=Step.failures + (1 if counts else 0)))
     return row
 
 
 def fail(engine: Engine, claim: Claim, reason: str) -> None:
     """Stop for good; only a resume continues it."""
     with own_transaction(engine) as session:
-        _write(
+        write(
             session,
             claim,
             status=DeletionStatus.FAILED,
@@ -246,14 +234,20 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
             reason=reason,
             failed_step=claim.step,
         )
-        session.execute(_step(claim.deletion_id, claim.step).values(status=StepStatus.FAILED, error=reason))
+        session.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
 
 
-def resume(session: Session, deletion_id: UUID, *, nudge_seconds: float) -> Nudge | None:
-    """Let a failed deletion go on from where it stopped, under a new attempt; None if it has not failed."""
+def resume(
+    session: Session, deletion_id: UUID, *, nudge_seconds: float, without_gateways: Sequence[str] = ()
+) -> Nudge | None:
+    """Let a failed (or waiting) deletion go on from where it stopped, under a new attempt; None if it is neither.
+
+    without_gateways are given up: gone for good, so nothing waits for them any more.
+    """
+    stopped = (DeletionStatus.FAILED, DeletionStatus.WAITING)
     row = session.execute(
         update(Deletion)
-        .where(Deletion.id == deletion_id, Deletion.status == DeletionStatus.FAILED)
+        .where(Deletion.id == deletion_id, Deletion.status.in_(stopped), Deletion.owner.is_(None))
         .values(
             status=DeletionStatus.QUEUED,
             attempt=Deletion.attempt + 1,
@@ -263,6 +257,7 @@ def resume(session: Session, deletion_id: UUID, *, nudge_seconds: float) -> Nudg
             reason=None,
             failed_step=None,
             next_attempt_at=from_now(nudge_seconds),
+            without_gateways=Deletion.without_gateways.op("||")(literal(list(without_gateways), JSONB)),
         )
         .returning(Deletion.id, Deletion.attempt, Deletion.position)
     ).one_or_none()
@@ -270,10 +265,11 @@ def resume(session: Session, deletion_id: UUID, *, nudge_seconds: float) -> Nudg
 
 
 def cancel(session: Session, deletion_id: UUID) -> bool:
-    """Stop a deletion of which no step has begun; False when it is too late."""
+    """Stop a deletion whose logout has not begun; False when it is too late."""
+    planned = exists().where(Step.deletion_id == deletion_id, Step.planned.is_not(None))
     row = session.execute(
         update(Deletion)
-        .where(Deletion.id == deletion_id, Deletion.status.in_(UNDER_WAY), Deletion.started_at.is_(None))
+        .where(Deletion.id == deletion_id, Deletion.status.not_in(ENDED), Deletion.owner.is_(None), ~planned)
         .values(status=DeletionStatus.CANCELLED, finished_at=func.now(), next_attempt_at=None)
         .returning(Deletion.id)
     ).one_or_none()

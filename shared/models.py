@@ -1,11 +1,11 @@
-"""Lethe's own tables: the deletions and their steps."""
+"""Lethe's own tables: deletions, their steps, their webhooks, and when the clocks ticked."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Enum, ForeignKey, Index, MetaData, text
+from sqlalchemy import DateTime, Enum, ForeignKey, Index, LargeBinary, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -35,6 +35,14 @@ def _text(kind: type[StrEnum]) -> Enum:
     return Enum(kind, native_enum=False, create_constraint=False, length=16, values_callable=list)
 
 
+class WebhookStatus(StrEnum):
+    """How far the delivery of one event is."""
+
+    PENDING = "pending"  # to be tried, again or at all
+    DELIVERED = "delivered"
+    EXPIRED = "expired"  # nobody took it within the time that it is kept
+
+
 ENDED = (DeletionStatus.SUCCEEDED, DeletionStatus.CANCELLED)
 UNDER_WAY = (DeletionStatus.QUEUED, DeletionStatus.RUNNING, DeletionStatus.WAITING)
 
@@ -54,6 +62,7 @@ class Base(DeclarativeBase):
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
         dict[str, int]: JSONB,
+        list[str]: JSONB,
     }
 
 
@@ -77,6 +86,7 @@ class Deletion(Base):
     failed_step: Mapped[str | None]
     reason: Mapped[str | None]
     requester: Mapped[str]  # "admin" or "instance"
+    without_gateways: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))  # gone for good, given up
     requester_key_hash: Mapped[str]  # so that a token can follow its deletion after the fence has killed it
     accepted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     started_at: Mapped[datetime | None]
@@ -112,6 +122,7 @@ class Step(Base):
     position: Mapped[int]
     status: Mapped[StepStatus] = mapped_column(_text(StepStatus), default=StepStatus.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)  # times it was claimed; a slice counts as one
+    failures: Mapped[int] = mapped_column(default=0)  # of its own, ever
     planned: Mapped[dict[str, int] | None]
     removed: Mapped[dict[str, int]] = mapped_column(server_default=text("'{}'"))
     notes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
@@ -119,3 +130,31 @@ class Step(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     error: Mapped[str | None]
+
+
+class WebhookEvent(Base):
+    """One event for one receiver; what it says is sealed, and gone once it is delivered or expired."""
+
+    __tablename__ = "webhook_events"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # sent along, so that a receiver can drop repeats
+    deletion_id: Mapped[UUID] = mapped_column(ForeignKey("deletions.id", ondelete="CASCADE"))
+    target: Mapped[str]  # "instance" or "global"
+    status: Mapped[WebhookStatus] = mapped_column(_text(WebhookStatus))
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    tries: Mapped[int] = mapped_column(default=0)
+    next_try_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    ended_at: Mapped[datetime | None]
+    error: Mapped[str | None]
+
+    __table_args__ = (Index("ix_webhook_events_pending", "next_try_at", postgresql_where=text("status = 'pending'")),)
+
+
+class Clock(Base):
+    """When something periodic last ran."""
+
+    __tablename__ = "clocks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    ticked_at: Mapped[datetime]

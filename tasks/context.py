@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from shared import deletions
+from shared import deletions, ledger
 from shared.deletions import Claim
 from shared.services import Services
 
@@ -55,12 +55,12 @@ class Context(Target):
     def removed(self, counts: Mapping[str, int]) -> None:
         """Add to the step's counts, now and for good; raises LostClaim."""
         if any(counts.values()):
-            deletions.record(self.services.own, self.claim, counts, {})
+            ledger.record(self.services.own, self.claim, counts, {})
 
     def note(self, **facts: Any) -> None:
         """Keep facts that are no counts: outcomes, what stayed and why; raises LostClaim."""
         self.notes.update(facts)
-        deletions.record(self.services.own, self.claim, {}, facts)
+        ledger.record(self.services.own, self.claim, {}, facts)
 
     def still_ours(self) -> None:
         """Raise LostClaim when another worker has taken over; before anything that can't be undone."""

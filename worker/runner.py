@@ -10,7 +10,7 @@ from uuid import UUID
 from celery.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
 
-from shared import deletions, lock, logs, retry, wake
+from shared import deletions, ledger, lock, logs, retry, wake
 from shared.deletions import Claim
 from shared.errors import LetheError, LostClaim, TransientError, Unreachable
 from shared.models import DeletionStatus
@@ -60,7 +60,7 @@ class Runner:
     def _work(self, step: PipelineStep, claim: Claim, lost: Callable[[], bool]) -> Outcome:
         began = time.monotonic()
         try:
-            if claim.first:
+            if not claim.planned:
                 self._plan(claim)
             progress = self._run_with_retries(step, claim, began, lost)
             return self._end(step, claim, progress)
@@ -80,7 +80,7 @@ class Runner:
 
     def _plan(self, claim: Claim) -> None:
         target = Target(self.services, claim.instance_id, claim.instance_name)
-        deletions.store_plan(self.services.own, claim, pipeline.preview(target))
+        ledger.store_plan(self.services.own, claim, pipeline.preview(target))
 
     def _run_with_retries(self, step: PipelineStep, claim: Claim, began: float, lost: Callable[[], bool]) -> Progress:
         settings = self.services.settings

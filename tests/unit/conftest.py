@@ -1,0 +1,61 @@
+"""What the unit tests share: settings made of nothing real, and a clock that no test waits for."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tenacity
+
+from shared.settings import Settings
+
+# The least that Settings asks for; nothing here can be reached.
+REQUIRED: dict[str, Any] = {
+    "admin_key": "admin-key-of-the-unit-tests",
+    "secret_key": "secret-key-of-the-unit-tests-0123456789",
+    "database_url": "postgresql://own.invalid/own",
+    "tenant_database_url": "postgresql://tenant.invalid/tenant",
+    "redis_url": "redis://redis.invalid/0",
+    "gateways": "http://gateway.invalid:8080",
+    "gateway_key": "gateway-key-of-the-unit-tests",
+}
+
+
+@dataclass
+class Clock:
+    """A monotonic clock on which a pause costs nothing."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        """The time so far."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass at once."""
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of whoever runs the tests change nothing."""
+    for name in [name for name in os.environ if name.startswith("LETHE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., Settings]:
+    """Make settings: make_settings(slice_seconds=1)."""
+    return lambda **changes: Settings(**{**REQUIRED, **changes})
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Tenacity's clock, replaced: retries take no time."""
+    fake = Clock(time.monotonic())
+    monkeypatch.setattr(tenacity, "time", SimpleNamespace(monotonic=fake.monotonic))
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=fake.sleep))
+    return fake

@@ -1,0 +1,184 @@
+"""Whose key is it? Taken apart, never guessed from a pattern."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from shared import cache_keys
+from tests.unit.shared.names import NAMES, shown
+from tests.unit.shared.redis_glob import matches
+
+PREFIX = "evolution-cache"
+JID = "4915112345@s.whatsapp.net"
+SUFFIXES = ["getProvider", "getInbox", f"createConversation-{JID}", f"lock:createConversation-{JID}"]
+# Few letters, so that two of them often nearly match.
+NASTY = st.text(alphabet="ab*?[]\\^-: _", max_size=6)
+
+
+def key(name: str, suffix: str = "getInbox", module: str = "ut") -> str:
+    """A by-name key of Evolution's Chatwoot cache."""
+    return f"{PREFIX}:{module}:{name}:{suffix}"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", NAMES, ids=shown)
+def test_a_key_is_explained_by_the_name_it_was_written_for(name: str, suffix: str) -> None:
+    """Whatever the name holds, and whatever the module is called."""
+    explained = cache_keys.names_explaining(PREFIX, key(name, suffix))
+
+    assert name in explained
+
+
+@pytest.mark.parametrize("name", NAMES, ids=shown)
+def test_a_simple_key_is_explained_by_one_name_only(name: str) -> None:
+    """None of the colliding names takes the inbox of another."""
+    explained = cache_keys.names_explaining(PREFIX, key(name))
+
+    assert explained == {name}
+
+
+def test_a_key_that_two_names_could_have_written_is_explained_by_both() -> None:
+    """`a` may have locked, or `a:lock` may have created."""
+    explained = cache_keys.names_explaining(PREFIX, key("a", f"lock:createConversation-{JID}"))
+
+    assert explained == {"a", "a:lock"}
+
+
+def test_a_suffix_may_be_part_of_an_open_one() -> None:
+    """createConversation- takes anything, so `a` and a longer name explain the same key."""
+    explained = cache_keys.names_explaining(PREFIX, key("a", "createConversation-x:getInbox"))
+
+    assert explained == {"a", "a:createConversation-x"}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        f"{PREFIX}:instance:a:getInbox",
+        f"{PREFIX}:baileys:a:getInbox",
+        f"{PREFIX}:groups:a:getInbox",
+        f"{PREFIX}::a:getInbox",
+        f"{PREFIX}:ut:a:getInboxes",
+        f"{PREFIX}:ut:a:get",
+        f"{PREFIX}:ut:a:lock",
+        f"{PREFIX}:ut:a:createConversation",
+        f"{PREFIX}:ut:a",
+        f"{PREFIX}:ut",
+        f"{PREFIX}:",
+        PREFIX,
+        "",
+        "other-cache:ut:a:getInbox",
+        f"{PREFIX}2:ut:a:getInbox",
+        f"x{PREFIX}:ut:a:getInbox",
+        f"{PREFIX}:chatwoot:syncLostMessages",
+    ],
+)
+def test_a_key_of_another_form_is_nobodys(foreign: str) -> None:
+    """Another module, suffix or prefix: no name explains it."""
+    explained = cache_keys.names_explaining(PREFIX, foreign)
+
+    assert explained == set()
+
+
+def test_a_module_has_no_colon() -> None:
+    """`x:a`'s key is not `a`'s, though a pattern proposes it for both."""
+    explained = cache_keys.names_explaining(PREFIX, key("x:a"))
+
+    assert "a" not in explained
+
+
+@given(name=NASTY, suffix=st.sampled_from(SUFFIXES), module=st.sampled_from(["ut", "ChatwootService"]))
+def test_any_name_explains_its_own_keys(name: str, suffix: str, module: str) -> None:
+    """Also one that looks like a pattern, a path or a key."""
+    explained = cache_keys.names_explaining(PREFIX, key(name, suffix, module))
+
+    assert name in explained
+
+
+@given(st.text())
+def test_taking_a_key_apart_never_raises(text: str) -> None:
+    """And whoever explains a key could have written it."""
+    explained = cache_keys.names_explaining(PREFIX, f"{PREFIX}:{text}")
+
+    assert all(f":{name}:" in f":{text}" for name in explained)
+
+
+@given(literal=NASTY, other=NASTY)
+@example(literal="a*", other="ab")
+@example(literal="a?", other="ab")
+@example(literal="[a]", other="a")
+@example(literal="[^a]", other="b")
+@example(literal="[a-c]", other="b")
+@example(literal="\\a", other="a")
+@example(literal="a\\", other="a\\")
+def test_an_escaped_text_matches_itself_and_nothing_else(literal: str, other: str) -> None:
+    """Redis reads the pattern as the text it was made from."""
+    pattern = cache_keys.escape(literal).encode()
+
+    assert matches(pattern, literal.encode())
+    assert matches(pattern, other.encode()) == (other == literal)
+
+
+@given(st.text())
+def test_any_text_can_be_escaped(literal: str) -> None:
+    """Unicode too, byte for byte."""
+    text = literal.encode(errors="surrogatepass")
+
+    assert matches(cache_keys.escape(literal).encode(errors="surrogatepass"), text)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", NAMES, ids=shown)
+def test_the_name_pattern_proposes_every_key_of_the_name(name: str, suffix: str) -> None:
+    """A key that is not proposed would stay."""
+    pattern = cache_keys.by_name_pattern(PREFIX, name)
+
+    assert matches(pattern.encode(), key(name, suffix).encode())
+
+
+def test_the_prefix_is_matched_literally() -> None:
+    """`evolution*` is another deployment's prefix."""
+    pattern = cache_keys.by_name_pattern("evolution*", "a")
+
+    assert not matches(pattern.encode(), b"evolution-cache:ut:a:getInbox")
+
+
+@pytest.mark.parametrize("instance_id", ["0b1c-4d", "with_underscore", "_", "*", "a:b"])
+def test_a_message_status_is_explained_by_its_instance(instance_id: str) -> None:
+    """The id may hold the separator itself."""
+    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{instance_id}_MSG_READ")
+
+    assert instance_id in explained
+
+
+def test_the_longer_id_explains_the_key_as_well() -> None:
+    """`a` and `a_b` could both have written it; who lives decides."""
+    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:a_b_c_d")
+
+    assert explained == {"a", "a_b"}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        f"{PREFIX}:baileys:a_b",
+        f"{PREFIX}:baileys:a",
+        f"{PREFIX}:baileys:",
+        f"{PREFIX}:groups:a_b_c",
+        f"{PREFIX}:baileys2:a_b_c",
+        "other:baileys:a_b_c",
+    ],
+)
+def test_a_message_status_of_another_form_is_nobodys(foreign: str) -> None:
+    """<id>_<message>_<status>, in the baileys module, under this prefix."""
+    explained = cache_keys.ids_explaining(PREFIX, foreign)
+
+    assert explained == set()
+
+
+def test_the_id_pattern_is_literal() -> None:
+    """An id that looks like a pattern proposes its own keys only."""
+    pattern = cache_keys.by_id_pattern(PREFIX, "[a]*").encode()
+
+    assert matches(pattern, f"{PREFIX}:baileys:[a]*_MSG_READ".encode())
+    assert not matches(pattern, f"{PREFIX}:baileys:ab_MSG_READ".encode())

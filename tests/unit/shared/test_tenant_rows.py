@@ -1,0 +1,235 @@
+"""Batches that follow the clock, and no statement that is not bound to one instance."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from shared import tenant_rows
+from shared.errors import Refused
+from shared.tenant_rows import Pace
+from shared.tenant_schema import Crossing, ForeignKey, Owned, Plan
+
+BOUND = Owned("Chat", '"instanceId" = :id', True)
+KEY = ForeignKey("k", "public", "Reaction", ("messageId",), "Message", ("id",), "c", False)
+
+
+@dataclass
+class Answer:
+    """What a statement gave."""
+
+    value: Any
+
+    @property
+    def rowcount(self) -> int:
+        return int(self.value)
+
+    def scalar_one(self) -> Any:
+        return self.value
+
+    scalar = scalar_one
+
+
+@dataclass
+class FakeTenant:
+    """Writes statements down, and answers them in turn."""
+
+    answers: list[Any] = field(default_factory=list)
+    statements: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    denied: set[tuple[str, str]] = field(default_factory=set)
+
+    def table(self, name: str) -> str:
+        return f'"public"."{name}"'
+
+    @contextmanager
+    def transaction(self, **_: float) -> Iterator["FakeTenant"]:
+        yield self
+
+    def execute(self, statement: Any, values: dict[str, Any]) -> Answer:
+        self.statements.append((str(statement), values))
+        if "rights" in values:
+            return Answer((values["table"], values["rights"]) not in self.denied)
+        return Answer(self.answers.pop(0))
+
+
+def erase(tenant: FakeTenant, owned: Owned, stops: Callable[[], bool] = lambda: False) -> tuple[bool, list[Any]]:
+    """Erase, and what was reported."""
+    reported: list[Any] = []
+    done = tenant_rows.erase(
+        tenant, owned, "the-id", batch_seconds=0.5, report=reported.append, stop=stops
+    )
+    return done, reported
+
+
+STATEMENTS: dict[str, Callable[[FakeTenant, Owned], object]] = {
+    "count": lambda tenant, owned: tenant_rows.count(tenant, Plan((owned,), ()), "the-id"),
+    "remaining": lambda tenant, owned: tenant_rows.remaining(tenant, Plan((owned,), ()), "the-id"),
+    "erase": lambda tenant, owned: erase(tenant, owned),
+    "crossing child": lambda tenant, owned: tenant_rows.check_crossings(
+        tenant, Plan((), (Crossing(KEY, owned, BOUND),)), "the-id", {"Chat": 1}
+    ),
+    "crossing parent": lambda tenant, owned: tenant_rows.check_crossings(
+        tenant, Plan((), (Crossing(KEY, BOUND, owned),)), "the-id", {"Loose": 1}
+    ),
+}
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("predicate", ["", "true", '"instanceId" = id', "1=1"])
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_statement_is_built_without_the_predicate(name: str, predicate: str, indexed: bool) -> None:
+    """It is refused with the table's name, before anything is sent."""
+    tenant = FakeTenant()
+
+    with pytest.raises(Refused, match='no instance predicate for table "Loose"'):
+        STATEMENTS[name](tenant, Owned("Loose", predicate, indexed))
+
+    assert tenant.statements == []
+
+
+@pytest.mark.parametrize(("indexed", "answers"), [(True, [0, False]), (False, [1, 0])])
+def test_every_delete_carries_the_predicate_and_the_id(indexed: bool, answers: list[Any]) -> None:
+    """Also the one that picks its rows by their place."""
+    tenant = FakeTenant(answers)
+
+    erase(tenant, Owned("Chat", '"instanceId" = :id', indexed))
+
+    deletes = [(text, values) for text, values in tenant.statements if text.startswith("DELETE")]
+    assert len(deletes) == 1
+    assert deletes[0][0].endswith('AND "instanceId" = :id')
+    assert deletes[0][1]["id"] == "the-id"
+
+
+def test_batches_go_on_until_no_row_is_left() -> None:
+    """Each one is reported, an empty one is not."""
+    tenant = FakeTenant([500, 3, True, 2, False])
+
+    done, reported = erase(tenant, BOUND)
+
+    assert done
+    assert reported == [{"Chat": 500}, {"Chat": 3}, {"Chat": 2}]
+
+
+def test_a_stop_ends_between_two_batches() -> None:
+    """What was removed so far is reported, and it says that there is more."""
+    tenant = FakeTenant([500])
+    stops = iter([False, True])
+
+    done, reported = erase(tenant, BOUND, lambda: next(stops))
+
+    assert (done, reported) == (False, [{"Chat": 500}])
+    assert len(tenant.statements) == 1
+
+
+def test_a_table_without_an_index_is_walked_once_by_its_pages() -> None:
+    """The windows touch each other and leave no page out."""
+    tenant = FakeTenant([2_500, 7, *[0] * 50])
+
+    done, reported = erase(tenant, Owned("Media", '"instanceId" = :id', False))
+
+    windows = [(values["first"], values["after"]) for _, values in tenant.statements[1:]]
+    assert done
+    assert reported[0] == {"Media": 7}
+    assert windows[0][0] == "(0,0)"
+    assert all(before[1] == after[0] for before, after in zip(windows, windows[1:], strict=False))
+    assert int(windows[-1][1].strip("()").split(",")[0]) >= 2_500
+
+
+def test_a_stop_in_the_middle_of_a_walk_says_so() -> None:
+    """The next slice walks again from the start."""
+    tenant = FakeTenant([2_500, 7])
+    stops = iter([False, True])
+
+    done, reported = erase(tenant, Owned("Media", '"instanceId" = :id', False), lambda: next(stops))
+
+    assert (done, reported) == (False, [{"Media": 7}])
+
+
+def test_a_count_leaves_empty_tables_out() -> None:
+    """They would only fill the preview."""
+    tenant = FakeTenant([0, 4])
+
+    counts = tenant_rows.count(tenant, Plan((BOUND, Owned("Media", "x = :id", False)), ()), "the-id")
+
+    assert counts == {"Media": 4}
+
+
+@pytest.mark.parametrize(
+    ("table", "right"),
+    [("Chat", "SELECT"), ("Chat", "DELETE"), *[("Instance", right) for right in ("SELECT", "DELETE", "UPDATE", "INSERT")]],
+)
+def test_a_missing_right_is_refused_with_its_table(table: str, right: str) -> None:
+    """Before anything is removed; the Instance row is also fenced, and its name reserved."""
+    tenant = FakeTenant(denied={(f'"public"."{table}"', right)})
+
+    with pytest.raises(Refused, match=f'lacks {right} on "{table}"'):
+        tenant_rows.check_rights(tenant, Plan((BOUND, Owned("Instance", '"id" = :id', True)), ()))
+
+
+def test_a_right_that_is_not_needed_is_not_asked_for() -> None:
+    """Least privilege: no UPDATE on tables whose rows only go."""
+    tenant = FakeTenant(denied={('"public"."Chat"', "UPDATE"), ('"public"."Chat"', "INSERT")})
+
+    tenant_rows.check_rights(tenant, Plan((BOUND,), ()))
+
+    assert {values["rights"] for _, values in tenant.statements} == {"SELECT", "DELETE"}
+
+
+def test_a_row_of_another_instance_on_ours_is_refused() -> None:
+    """Erasing the parent would take it along."""
+    crossing = Crossing(KEY, Owned("Reaction", '"instanceId" = :id', True), Owned("Message", '"instanceId" = :id', True))
+
+    with pytest.raises(Refused, match='"Reaction" refers to this instance\'s "Message"'):
+        tenant_rows.check_crossings(FakeTenant([True]), Plan((), (crossing,)), "the-id", {"Message": 5})
+
+
+@pytest.mark.parametrize("parents", [0, 10_001])
+def test_a_crossing_is_not_looked_for_among_none_or_too_many(parents: int) -> None:
+    """The look would cost more than it is worth."""
+    tenant = FakeTenant()
+    crossing = Crossing(KEY, BOUND, Owned("Message", '"instanceId" = :id', True))
+
+    tenant_rows.check_crossings(tenant, Plan((), (crossing,)), "the-id", {"Message": parents})
+
+    assert tenant.statements == []
+
+
+def test_a_slow_batch_makes_the_next_one_smaller() -> None:
+    """In proportion: 0.8 s instead of 0.5 s."""
+    pace = Pace(0.5, size=1_000)
+
+    pace.learn(0.8)
+
+    assert pace.size == 625
+
+
+@pytest.mark.parametrize(("took_seconds", "size"), [(60, 500), (0.01, 2_000), (0, 2_000), (0.5, 1_000)])
+def test_one_measurement_at_most_halves_or_doubles(took_seconds: float, size: int) -> None:
+    """One slow statement proves little, and a clock that stood still divides nothing by zero."""
+    pace = Pace(0.5, size=1_000)
+
+    pace.learn(took_seconds)
+
+    assert pace.size == size
+
+
+@pytest.mark.parametrize(("took_seconds", "bound"), [(60, 1), (0, 50_000)])
+def test_a_pace_stays_within_its_bounds(took_seconds: float, bound: int) -> None:
+    """Never an empty batch, never one that holds its locks for minutes."""
+    pace = Pace(0.5)
+
+    for _ in range(30):
+        pace.learn(took_seconds)
+
+    assert pace.size == bound
+
+
+def test_a_pace_of_one_row_can_grow_again() -> None:
+    """A lock that was held for a while is forgiven."""
+    pace = Pace(0.5, size=1)
+
+    pace.learn(0.001)
+
+    assert pace.size == 2
