@@ -1,4 +1,4 @@
-"""Deletions as a resource: order one, look at one."""
+"""Deletions as a resource: order, look at, resume and cancel them."""
 
 from uuid import UUID
 
@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from api import auth, current, submission
-from api.errors import NotFound, Unauthorized, UnknownInstance, answer
-from api.schemas import ById, DeletionView, Error, Order, Preview
+from api.errors import BadRequest, Conflict, NotFound, Unauthorized, UnknownInstance, answer
+from api.schemas import ById, DeletionView, Error, Order, Preview, Retry
 from shared.database import reaching
-from shared.models import Deletion
+from shared.models import Deletion, StepStatus
 from tasks import pipeline
 from tasks.context import Target
 
@@ -35,27 +35,70 @@ def order_deletion(body: Order) -> Response:
         deletion_id = submission.submit_by_name(body.instance_name)
     else:
         deletion_id = submission.submit_by_id(str(body.instance_id))
-    return answer(_shown(_load(deletion_id)), 202, {"Location": f"/deletions/{deletion_id}"})
+    return _accepted(deletion_id)
 
 
 @blueprint.get("/deletions/<uuid:deletion_id>", summary="Look at a deletion", responses={200: DeletionView, 404: Error})
 def show_deletion(path: ById) -> Response:
     """Each step with its status, counts, attempts, times and error."""
-    deletion = _load(path.deletion_id)
-    caller_is_admin = auth.principal().is_admin
-    if deletion is None:
-        raise NotFound("There is no such deletion") if caller_is_admin else Unauthorized
-    if not caller_is_admin and not auth.may_touch(None, deletion):
-        instance = current.services().tenant.find(instance_id=deletion.instance_id)
-        if not auth.may_touch(instance, deletion):
-            raise Unauthorized
-    return answer(_shown(deletion))
+    return answer(_shown(_permitted(path.deletion_id)))
 
 
-def _load(deletion_id: UUID) -> Deletion | None:
+@blueprint.post(
+    "/deletions/<uuid:deletion_id>/retry",
+    summary="Resume a deletion",
+    responses={202: DeletionView, 404: Error, 409: Error},
+)
+def retry_deletion(path: ById, body: Retry) -> Response:
+    """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""
+    deletion, services = _permitted(path.deletion_id), current.services()
+    if body.without_gateway and not auth.principal().is_admin:
+        raise Unauthorized
+    if unknown := set(body.without_gateway) - set(services.settings.gateways):
+        raise BadRequest(f"Not a gateway of the settings: {sorted(unknown)[0]}")
+    if not pipeline.resume(services, deletion.id, body.without_gateway):
+        raise Conflict(
+            f"The deletion is {deletion.status.value}: there is nothing to resume", deletionId=str(deletion.id)
+        )
+    return _accepted(deletion.id)
+
+
+@blueprint.post(
+    "/deletions/<uuid:deletion_id>/cancel",
+    summary="Cancel a deletion",
+    responses={200: DeletionView, 404: Error, 409: Error},
+)
+def cancel_deletion(path: ById) -> Response:
+    """Stop a deletion of which nothing has been done yet: the instance stays as it was."""
+    deletion = _permitted(path.deletion_id)
+    if not pipeline.cancel(current.services(), deletion.id):
+        done = [step.name for step in _load(deletion.id).steps if step.status is not StepStatus.PENDING]
+        what = f"Too late to cancel, begun or done: {', '.join(done) or deletion.status.value}"
+        raise Conflict(what, deletionId=str(deletion.id))
+    return answer(_shown(_load(deletion.id)))
+
+
+def _permitted(deletion_id: UUID) -> Deletion:
+    """The deletion, if the caller may see it; who may not cannot tell whether it exists."""
+    try:
+        deletion = _load(deletion_id)
+    except NotFound:
+        raise NotFound("There is no such deletion") if auth.principal().is_admin else Unauthorized() from None
+    if auth.may_touch(None, deletion):
+        return deletion
+    instance = current.services().tenant.find(instance_id=deletion.instance_id)
+    if not auth.may_touch(instance, deletion):
+        raise Unauthorized
+    return deletion
+
+
+def _load(deletion_id: UUID) -> Deletion:
     query = select(Deletion).where(Deletion.id == deletion_id).options(selectinload(Deletion.steps))
     with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
-        return session.scalar(query)
+        found = session.scalar(query)
+    if found is None:
+        raise NotFound("There is no such deletion")
+    return found
 
 
 def _preview(order: Order) -> Response:
@@ -69,9 +112,11 @@ def _preview(order: Order) -> Response:
     return answer(_json(Preview(instance_id=instance.id, instance_name=instance.name, planned=planned)))
 
 
-def _shown(deletion: Deletion | None) -> dict[str, object]:
-    if deletion is None:
-        raise NotFound("There is no such deletion")
+def _accepted(deletion_id: UUID) -> Response:
+    return answer(_shown(_load(deletion_id)), 202, {"Location": f"/deletions/{deletion_id}"})
+
+
+def _shown(deletion: Deletion) -> dict[str, object]:
     return _json(DeletionView.of(deletion, deletion.steps))
 
 

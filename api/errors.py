@@ -54,6 +54,12 @@ class NotFound(ApiError):
     status = 404
 
 
+class Conflict(ApiError):
+    """The deletion is not in a state in which that can be done."""
+
+    status = 409
+
+
 class AlreadyBeingDeleted(ApiError):
     """Another call's deletion of this instance is under way."""
 

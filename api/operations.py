@@ -5,10 +5,11 @@ from collections.abc import Callable
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from kombu.exceptions import OperationalError as BrokerError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import current
+from api import current, metrics
 from api.errors import answer
 from api.schemas import Health
 from shared import database, migrate
@@ -37,6 +38,12 @@ def ready() -> Response:
     }
     healthy = all(state == "ok" for state in checks.values())
     return answer({"status": "ok" if healthy else "unavailable", "checks": checks}, 200 if healthy else 503)
+
+
+@blueprint.get("/metrics", summary="For Prometheus")
+def show_metrics() -> Response:
+    """Unfinished deletions, the age of the oldest, attempts, failures, webhooks, the reconciler's last run."""
+    return Response(generate_latest(metrics.registry(current.services().own)), content_type=CONTENT_TYPE_LATEST)
 
 
 def _own_state(services: Services) -> str:

@@ -55,6 +55,14 @@ class Order(Schema):
         return self
 
 
+class Retry(Schema):
+    """How to go on."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    without_gateway: list[str] = Field([], description="Gateways that are gone for good: nothing waits for them")
+
+
 class StepView(Schema):
     """One step of a deletion. Counts are of rows, keys, files, objects."""
 
@@ -63,6 +71,7 @@ class StepView(Schema):
     attempts: int
     planned: dict[str, int] | None
     removed: dict[str, int]
+    failures: int
     at_least: bool = Field(description="A run died between removing and counting: removed is a lower bound")
     notes: dict[str, Any]
     started_at: datetime | None
@@ -85,6 +94,7 @@ class DeletionView(Schema):
     next_attempt_at: datetime | None
     failed_step: str | None
     reason: str | None
+    without_gateways: list[str]
     steps: list[StepView]
 
     @classmethod

@@ -117,11 +117,8 @@ def _resume_or_refuse(deletion: Deletion) -> UUID:
     services = current.services()
     if deletion.status is DeletionStatus.FAILED:
         lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
-        with own_transaction(services.own) as session:
-            nudge = deletions.resume(session, deletion.id, nudge_seconds=services.settings.nudge_seconds)
-        if nudge:
+        if pipeline.resume(services, deletion.id):
             log.info("resumed", deletion_id=str(deletion.id))
-            _publish(services, nudge)
             return deletion.id
     raise AlreadyBeingDeleted(
         _under_way(deletion.instance_name),

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from demo import interrupts
 from demo.processes import NotReady
@@ -42,15 +42,16 @@ def _watch(look: Callable[[], View], show: Callable[[View], None]) -> View:
 
 
 def _table(view: View) -> Table:
-    table = Table("Step", "Status", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("Removed", justify="right")
-    table.add_column("of", justify="right")
-    table.add_column("Time", justify="right")
-    table.add_column("Largest", no_wrap=True, style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("Step", no_wrap=True)
+    table.add_column("Status", no_wrap=True)
+    for title in ("Removed", "of", "Time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("Largest", style="dim")  # alone gives way when the terminal is narrow
     for step in view["steps"]:
         style = STYLES.get(step["status"], "dim")
-        cells = (step["status"], _removed(step), _planned(step), f"{seconds_of(step):.1f} s", _largest(step))
-        table.add_row(step["name"], *map(escape, cells), style=style)
+        cells = (step["name"], step["status"], _removed(step), _planned(step), f"{seconds_of(step):.1f} s")
+        table.add_row(*cells, Text(_largest(step), no_wrap=True, overflow="ellipsis"), style=style)
     return table
 
 

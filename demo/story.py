@@ -17,6 +17,7 @@ from demo.lethe import Lethe
 from demo.stage import Outside
 
 DELETED = "acme"
+PATH = f"/instance/delete/{DELETED}"
 # Chosen to collide: a suffix, a pattern, and the name in the middle of a key.
 NEIGHBOURS = ("acme_2", "acme*", "ac:acme")
 
@@ -75,33 +76,36 @@ class Story:
     def _delete(self, lethe: Lethe, outside: Outside, deployment: Deployment, instances: list[SeededInstance]) -> None:
         before = comparison.take(deployment, instances)
         owned = {it.name: comparison.owned_by(deployment, it) for it in instances}
-        lethe.check()
-
-        self._head(f"The call: delete {DELETED}")
-        self._say("It waits for the end by itself; respond-async answers at once, so that there is something to watch.")
-        self._paste(_curl(lethe, "DELETE", f"/instance/delete/{DELETED}", "Prefer: respond-async"))
-        answer = lethe.call("DELETE", f"/instance/delete/{DELETED}", Prefer="respond-async")
-        self._show_answer(answer.status_code, answer.text)
-        if answer.status_code != 202:
-            raise Failed(f"202 was to be expected, not {answer.status_code}\n{lethe.processes['web'].tail()}")
-        ended = self._follow(lethe, answer.json()["response"]["deletionId"])
-
-        self._head("Before and after")
-        after = comparison.take(deployment, instances)
-        self._compare(owned, before, after)
-        self._show_webhook(outside)
-        self._head("Once more")
-        again = lethe.call("DELETE", f"/instance/delete/{DELETED}")
-        self._show_answer(again.status_code, again.text)
-        if again.status_code != 400:
-            self._faults.append(f"the second call was answered {again.status_code}, not 400")
-        if DELETED in outside.gateway.sessions:
-            self._faults.append(f"the gateway still holds {DELETED}")
-        self._console.print()
-        took = f"The deletion took {ended:.1f} s, everything together {time.monotonic() - self._began:.1f} s."
-        self._console.print(took, style="bold")
+        deletion_seconds = self._follow(lethe, self._order(lethe))
+        self._compare(owned, before, comparison.take(deployment, instances))
+        self._show_outside(outside)
+        self._order_again(lethe)
+        all_seconds = time.monotonic() - self._began
+        self._console.print(
+            f"\nThe deletion took {deletion_seconds:.1f} s, all of it {all_seconds:.1f} s.", style="bold"
+        )
         for fault in self._faults:
             self._console.print(f"  ✗ {fault}", style="red", markup=False, soft_wrap=True)
+
+    def _order(self, lethe: Lethe) -> str:
+        """Send the call; the deletion's id."""
+        lethe.check()
+        self._head(f"The call: delete {DELETED}")
+        self._say("It waits for the end by itself; respond-async answers at once, so that there is something to watch.")
+        self._paste(_curl(lethe, "DELETE", PATH, "Prefer: respond-async"))
+        answer = lethe.call("DELETE", PATH, Prefer="respond-async")
+        self._say(str(answer.status_code), answer.text.strip())
+        if answer.status_code != 202:
+            raise Failed(f"202 was to be expected, not {answer.status_code}\n{lethe.processes['web'].tail()}")
+        deletion_id: str = answer.json()["response"]["deletionId"]
+        return deletion_id
+
+    def _order_again(self, lethe: Lethe) -> None:
+        self._head("The same call once more")
+        answer = lethe.call("DELETE", PATH)
+        self._say(str(answer.status_code), answer.text.strip())
+        if answer.status_code != 400:
+            self._faults.append(f"the second call was answered {answer.status_code}, not 400")
 
     def _follow(self, lethe: Lethe, deletion_id: str) -> float:
         """Watch the deletion to its end; the seconds from its acceptance on."""
@@ -119,6 +123,7 @@ class Story:
         return progress.seconds_of({**view, "startedAt": view["acceptedAt"]})
 
     def _compare(self, owned: dict[str, comparison.Digests], before: Picture, after: Picture) -> None:
+        self._head("Before and after")
         table = Table("", box=None, padding=(0, 2, 0, 0), header_style="dim")
         for store in before.totals[DELETED]:
             table.add_column(store, justify="right")
@@ -141,7 +146,7 @@ class Story:
                 "and is what it was. Nothing was added."
             )
 
-    def _show_webhook(self, outside: Outside) -> None:
+    def _show_outside(self, outside: Outside) -> None:
         self._head("The webhook that arrived")
         received = outside.receiver.received
         for webhook in received:
@@ -151,6 +156,9 @@ class Story:
             self._faults.append(
                 f"one INSTANCE_DELETE webhook for {DELETED} was to arrive; there were: {told or 'none'}"
             )
+
+        if DELETED in outside.gateway.sessions:
+            self._faults.append(f"the gateway still holds {DELETED}")
 
     def _keep(self, lethe: Lethe, outside: Outside) -> None:
         self._head("Everything keeps running; Ctrl-C stops it")
@@ -180,9 +188,6 @@ class Story:
     def _paste(self, *lines: str) -> None:
         for line in lines:
             self._console.print(f"  {line}", style="bold", markup=False, soft_wrap=True)
-
-    def _show_answer(self, status: int, text: str) -> None:
-        self._say(f"{status}", text.strip())
 
 
 def _curl(lethe: Lethe, method: str, path: str, *headers: str) -> str:

@@ -72,7 +72,12 @@ def create(settings: Settings) -> Celery:
                 "schedule": timedelta(seconds=settings.reconcile_seconds),
                 # A round that nobody took is as good as the next one.
                 "options": {"expires": settings.reconcile_seconds},
-            }
+            },
+            "redeliver": {
+                "task": "lethe.redeliver",
+                "schedule": timedelta(seconds=settings.redeliver_seconds),
+                "options": {"expires": settings.redeliver_seconds},
+            },
         },
     )
     return app

@@ -5,12 +5,17 @@ from urllib.parse import quote, unquote
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
 
 from shared.errors import Refused, TransientError, Unreachable
 
 
 class Stuck(TransientError):
     """The gateway answers, but cannot let go of the session: its socket is dead."""
+
+
+class Unanswered(Unreachable):
+    """The gateway did not answer, but may have got the request, and may still carry it out."""
 
 
 def can_be_addressed(name: str) -> bool:
@@ -69,15 +74,27 @@ class Gateway:
 
     def _call(self, method: str, path: str, name: str) -> requests.Response:
         url = f"{self.url}/{path}/{quote(name, safe='')}"
+        what = f"gateway {self.url}"
         try:
             answer = self._session.request(method, url, timeout=self._timeout, allow_redirects=False)
         except requests.RequestException as error:
-            raise Unreachable(f"gateway {self.url}", type(error).__name__) from error
+            kind = Unreachable if _was_not_sent(error) else Unanswered
+            raise kind(what, type(error).__name__) from error
         if answer.status_code in (401, 403):
             raise Refused(f"gateway {self.url} does not accept the global key")
-        if answer.status_code in (502, 503, 504):
-            raise Unreachable(f"gateway {self.url}", f"status {answer.status_code}")
+        if answer.status_code == 503:
+            raise Unreachable(what, "status 503")
+        if answer.status_code in (502, 504):  # a proxy's word: it may have got through
+            raise Unanswered(what, f"status {answer.status_code}")
         return answer
+
+
+def _was_not_sent(error: requests.RequestException) -> bool:
+    """Whether no connection was made at all."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
 
 
 def _json(answer: requests.Response) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from shared.database import own_transaction
-from shared.models import UNDER_WAY, Deletion, Step
+from shared.models import UNDER_WAY, Clock, Deletion, Step
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Nudge:
 def from_now(seconds: float) -> Any:
     """The database's clock plus some seconds, as SQL: no two hosts have to agree on the time."""
     return func.now() + timedelta(seconds=seconds)
+
+
+def tick(engine: Engine, clock: str) -> None:
+    """Write down that something periodic ran."""
+    row = insert(Clock).values(name=clock, ticked_at=func.now())
+    with own_transaction(engine) as session:
+        session.execute(row.on_conflict_do_update(index_elements=[Clock.name], set_={"ticked_at": func.now()}))
 
 
 def take_over_dead(engine: Engine, *, stale_seconds: float, nudge_seconds: float) -> list[Nudge]:

@@ -10,13 +10,19 @@ from shared.errors import TransientError
 T = TypeVar("T")
 
 
-def on_the_spot(act: Callable[[], T], *, seconds: float, give_up: Callable[[], bool] = lambda: False) -> T:
-    """Call act until it succeeds, fails for good or the seconds are over; raises its last error."""
+def on_the_spot(
+    act: Callable[[], T],
+    *,
+    seconds: float,
+    only: type[Exception] = TransientError,
+    give_up: Callable[[], bool] = lambda: False,
+) -> T:
+    """Call act again as long as it raises `only`, at most for the seconds; raises its last error."""
     policy = Retrying(
         # Bounded below the soft time limit: the long waits are the reconciler's.
         stop=stop_after_delay(seconds),
         wait=wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.3),
-        retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not give_up()),
+        retry=retry_if_exception(lambda error: isinstance(error, only) and not give_up()),
         reraise=True,
     )
     return policy(act)

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     gateways: Annotated[tuple[str, ...], NoDecode] = Field(description="Base URLs of all Evolution servers, by comma")
     gateway_key: SecretStr = Field(description="Evolution's global API key (AUTHENTICATION_API_KEY)")
     gateway_timeout_seconds: float = Field(10, gt=0, le=20, description="Longest wait for one gateway answer")
+    gateway_late_seconds: float = Field(600, gt=0, description="How long an unanswered drop may still be carried out")
 
     files_root: Path | None = Field(None, description="Folder that holds Evolution's instances/ and store/")
     s3_bucket: str | None = Field(None, description="Bucket of Evolution's media; without it, no objects are removed")
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
 
     webhook_global_url: str | None = Field(None, description="Receives INSTANCE_DELETE of every instance")
     webhook_global_by_events: bool = Field(False, description="Append /instance-delete to the global URL")
+    webhook_key: SecretStr | None = Field(
+        None, pattern=r"^whsec_[A-Za-z0-9+/=]{32,}$", description="Signs webhooks; without it, derived from secret_key"
+    )
     webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Longest wait for one webhook answer")
     webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is tried again")
 
@@ -74,6 +78,7 @@ class Settings(BaseSettings):
 
     heartbeat_seconds: float = Field(5, gt=0, description="How often the owner of a step shows that it lives")
     stale_seconds: float = Field(30, gt=0, description="Silence after which an owner counts as dead")
+    redeliver_seconds: float = Field(15, gt=0, description="How often undelivered webhooks are looked for")
     reconcile_seconds: float = Field(30, gt=0, description="How often the reconciler looks")
     nudge_seconds: float = Field(60, gt=0, description="First pause before an unclaimed deletion is published again")
     retry_seconds: float = Field(10, gt=0, description="How long tenacity retries a step on the spot")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
@@ -32,6 +32,26 @@ class WebhookRow:
     headers: dict[str, str]
     events: list[str]
     by_events: bool
+
+
+class Reservation:
+    """A name that nobody can bear, for as long as its transaction is open, or longer when it is kept."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.kept = False
+
+    def check(self) -> None:
+        """Raise when the transaction's connection is gone, and the reservation with it."""
+        self._connection.exec_driver_sql("SELECT 1")
+
+    def keep(self) -> None:
+        """Let it outlive the transaction, should that end now."""
+        self.kept = True
+
+    def let_go(self) -> None:
+        """Nothing by name can come any more: the end of the transaction is its end."""
+        self.kept = False
 
 
 class Tenant:
@@ -114,17 +134,36 @@ class Tenant:
             yield connection.execute(query, {"id": instance_id, "name": name}).scalar() == 1
 
     @contextmanager
-    def reserving_name(self, name: str) -> Iterator[Connection | None]:
-        """Keep the name from being borne: an uncommitted row, rolled back at the end; None when it is borne again."""
+    def reserving_name(self, name: str, deletion_id: UUID) -> Iterator["Reservation | None"]:
+        """Keep the name from being borne: an uncommitted row, rolled back at the end; None when it is borne again.
+
+        A reservation that was told to keep is committed instead: the row stays, in nobody's memory, until this
+        deletion reserves the name again.
+        """
         insert = text(
             f'INSERT INTO {self.table(ROOT)} (id, name, "clientName", "connectionStatus")'
             " VALUES (:id, :name, 'lethe:reserved', 'close') ON CONFLICT DO NOTHING"
         )
+        row = {"id": f"lethe:{deletion_id}", "name": name}
+        reservation: Reservation | None = None
         with self.transaction() as connection:
+            connection.execute(text(f"DELETE FROM {self.table(ROOT)} WHERE id = :id"), row)
             savepoint = connection.begin_nested()
-            taken = connection.execute(insert, {"id": f"lethe:{uuid4()}", "name": name}).rowcount == 1
-            yield connection if taken else None
-            savepoint.rollback()
+            if connection.execute(insert, row).rowcount == 1:
+                reservation = Reservation(connection)
+            problem: BaseException | None = None
+            try:
+                yield reservation
+            except BaseException as error:  # also a time limit: what was asked of a gateway may still happen
+                if not (reservation and reservation.kept):
+                    raise
+                problem = error
+            if reservation and reservation.kept:
+                savepoint.commit()
+            else:
+                savepoint.rollback()
+        if problem:
+            raise problem
 
     def fence(self, instance_id: str, deletion_id: UUID) -> bool:
         """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""

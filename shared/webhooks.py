@@ -1,12 +1,17 @@
 """The INSTANCE_DELETE webhook: whom it goes to, what it says, and one try to deliver it."""
 
+import base64
+import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from hmac import digest
 from typing import Any
 from uuid import UUID
 
 import jwt
 import requests
+from standardwebhooks import Webhook
 
 from shared.settings import Settings
 from shared.tenant import WebhookRow
@@ -45,13 +50,23 @@ def events_for(
     return events
 
 
-def deliver(event: Event, timeout_seconds: float) -> str | None:
+def signing_key(settings: Settings) -> str:
+    """The key that receivers check signatures with, as standardwebhooks writes it: whsec_<base64>."""
+    if settings.webhook_key:
+        return settings.webhook_key.get_secret_value()
+    derived = digest(settings.secret_key.get_secret_value().encode(), b"lethe webhook signatures", "sha256")
+    return f"whsec_{base64.b64encode(derived).decode()}"
+
+
+def deliver(event: Event, settings: Settings) -> str | None:
     """Try once; None when it was delivered, else why not. Never raises for what a receiver does."""
+    timeout_seconds = settings.webhook_timeout_seconds
+    body = json.dumps(event.body)
     try:
         answer = requests.post(
             event.url,
-            json=event.body,
-            headers={**_headers(event.headers), "webhook-id": event.id},
+            data=body.encode(),
+            headers={**_headers(event.headers), **_signature(event.id, body, settings)},
             timeout=(min(2.0, timeout_seconds), timeout_seconds),
             allow_redirects=False,
         )
@@ -62,6 +77,17 @@ def deliver(event: Event, timeout_seconds: float) -> str | None:
 
 def _address(url: str, by_events: bool) -> str:
     return url.rstrip("/") + _PATH if by_events else url
+
+
+def _signature(event_id: str, body: str, settings: Settings) -> dict[str, str]:
+    """Standard Webhooks: the id stays the same for every try, so that a receiver can drop repeats."""
+    now = datetime.now(UTC)
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(signing_key(settings)).sign(event_id, now, body),
+    }
 
 
 def _headers(configured: dict[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from shared import deletions, ledger
 from shared.deletions import Claim
+from shared.gateway import Gateway
 from shared.services import Services
 
 Counts = dict[str, int]
@@ -28,6 +29,12 @@ class Target:
     services: Services
     instance_id: str
     instance_name: str
+    without_gateways: tuple[str, ...] = ()  # gone for good, given up by an admin
+
+    @property
+    def gateways(self) -> tuple[Gateway, ...]:
+        """The gateways that are still counted on."""
+        return tuple(gateway for gateway in self.services.gateways if gateway.url not in self.without_gateways)
 
     def living(self, column: str, values: Iterable[str]) -> set[str]:
         """Those of the ids or names that another instance bears now."""
@@ -42,9 +49,9 @@ class Target:
 class Context(Target):
     """The run of one step: everything it removes is written down as it goes."""
 
-    claim: Claim
-    slice_ends: float  # time.monotonic()
-    stopping: Callable[[], bool]  # the worker is to stop, or others wait
+    claim: Claim = field(kw_only=True)
+    slice_ends: float = field(kw_only=True)  # time.monotonic()
+    stopping: Callable[[], bool] = field(kw_only=True)  # the worker is to stop, or others wait
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -1,11 +1,24 @@
 """Takes the name away: fences the row, removes what is kept by name, drops it from every gateway's memory."""
 
+from datetime import UTC, datetime
+
 from shared import deletions, retry
-from shared.gateway import Gateway, Stuck, can_be_addressed
+from shared.errors import Unreachable
+from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
+from shared.tenant import Reservation
 from tasks.context import Context, Counts, Progress, Target
 
+DROPPED, NOT_HELD = "dropped", "not held"
 RESTART = "not_dropped: restart needed"
 _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
+
+
+class StillHeld(Unreachable):
+    """A gateway may still act on the name: it stays reserved, and the deletion waits."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.args = (why,)
 
 
 def preview(target: Target) -> Counts:
@@ -19,19 +32,18 @@ def preview(target: Target) -> Counts:
 
 def run(ctx: Context) -> Progress:
     """Pass the point of no return, then work by name under its reservation, for the last time."""
+    tenant = ctx.services.tenant
     deletions.make_irrevocable(ctx.services.own, ctx.claim)
-    if ctx.services.tenant.fence(ctx.instance_id, ctx.deletion_id):
+    if tenant.fence(ctx.instance_id, ctx.deletion_id):
         ctx.note(fenced=True)
     ctx.still_ours()
-    with ctx.services.tenant.reserving_name(ctx.instance_name) as reservation:
+    with tenant.reserving_name(ctx.instance_name, ctx.deletion_id) as reservation:
         if reservation is None:
             _leave_to_the_new_bearer(ctx)
             return Progress.DONE
         _remove_named_media(ctx)
         for gateway in ctx.services.gateways:
-            # A reservation that was lost must not be worked under: this raises when its connection is gone.
-            reservation.exec_driver_sql("SELECT 1")
-            _drop(ctx, gateway)
+            _drop(ctx, gateway, reservation)
         _purge_named_keys(ctx)
     return Progress.DONE
 
@@ -56,21 +68,52 @@ def _remove_named_media(ctx: Context) -> None:
         ctx.note(kept_media=len(kept))  # another living instance's name leads to them as well
 
 
-def _drop(ctx: Context, gateway: Gateway) -> None:
-    before = ctx.notes.get("gateways", {})
-    if before.get(gateway.url) == "dropped":
-        return
-    outcome = "dropped"
-    if can_be_addressed(ctx.instance_name):
-        ctx.still_ours()
-        try:
-            retry.on_the_spot(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS)
-            ctx.removed({"gateways": 1})
-        except Stuck:
-            outcome = RESTART
-    else:
-        outcome = RESTART  # a URL cannot carry the name
-    ctx.note(gateways={**before, gateway.url: outcome})
+def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
+    """Have one gateway drop the name, and see that it did; raises StillHeld while that is not sure."""
+    if gateway.url in ctx.notes.get("gateways", {}):
+        return None
+    if gateway.url in ctx.without_gateways:
+        return _note_gateway(ctx, gateway, f"given up, {RESTART}")
+    if not can_be_addressed(ctx.instance_name):
+        return _note_gateway(ctx, gateway, RESTART)
+    asked_at = ctx.notes.get("asked", {}).get(gateway.url)
+    if gateway.state(ctx.instance_name) is None:
+        return _note_gateway(ctx, gateway, DROPPED if asked_at else NOT_HELD)
+    if asked_at and _age_seconds(asked_at) < ctx.services.settings.gateway_late_seconds:
+        reservation.keep()
+        raise StillHeld(f"gateway {gateway.url} was asked to drop the name and has not done it yet")
+    ctx.still_ours()
+    ctx.note(asked={**ctx.notes.get("asked", {}), gateway.url: datetime.now(UTC).isoformat()})
+    reservation.check()
+    reservation.keep()  # until it is seen that nothing of this request can come any more
+    try:
+        retry.on_the_spot(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
+    except Stuck:
+        reservation.let_go()
+        return _note_gateway(ctx, gateway, RESTART)
+    except Unanswered:
+        raise
+    except Unreachable:  # it never got the request
+        reservation.let_go()
+        ctx.note(asked={url: at for url, at in ctx.notes["asked"].items() if url != gateway.url})
+        raise
+    retry.on_the_spot(lambda: _see_that_it_is_gone(gateway, ctx.instance_name), seconds=_STUCK_SECONDS)
+    reservation.let_go()
+    ctx.removed({"gateways": 1})
+    return _note_gateway(ctx, gateway, DROPPED)
+
+
+def _see_that_it_is_gone(gateway: Gateway, name: str) -> None:
+    if gateway.state(name) is not None:
+        raise StillHeld(f"gateway {gateway.url} still holds the name in its memory")
+
+
+def _note_gateway(ctx: Context, gateway: Gateway, outcome: str) -> None:
+    ctx.note(gateways={**ctx.notes.get("gateways", {}), gateway.url: outcome})
+
+
+def _age_seconds(moment: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
 
 
 def _purge_named_keys(ctx: Context) -> None:

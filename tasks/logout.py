@@ -10,11 +10,11 @@ _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are e
 
 def preview(target: Target) -> Counts:
     """Sessions that would be ended."""
-    for gateway in target.services.gateways:
+    for gateway in target.gateways:
         gateway.probe()
     if not can_be_addressed(target.instance_name):
         return {}
-    states = [gateway.state(target.instance_name) for gateway in target.services.gateways]
+    states = [gateway.state(target.instance_name) for gateway in target.gateways]
     return {"sessions": sum(state in CONNECTED for state in states)}
 
 
@@ -26,7 +26,7 @@ def run(ctx: Context) -> Progress:
     with ctx.services.tenant.holding_name(ctx.instance_id, ctx.instance_name) as is_its_name:
         if not is_its_name:
             return Progress.DONE
-        for gateway in ctx.services.gateways:
+        for gateway in ctx.gateways:
             if gateway.state(ctx.instance_name) in CONNECTED:
                 _log_out(ctx, gateway)
     return Progress.DONE

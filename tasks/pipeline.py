@@ -1,13 +1,17 @@
 """The order of the steps, and the chain that carries a deletion through them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from uuid import UUID
 
 from celery import chain
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
-from shared import celery_app
+from shared import celery_app, deletions, lock, logs, wake
+from shared.database import own_transaction
+from shared.models import Deletion
 from shared.nudges import Nudge
 from shared.services import Services
 from tasks import (
@@ -20,6 +24,8 @@ from tasks import (
     send_webhook,
 )
 from tasks.context import Context, Counts, Progress, Target
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,34 @@ def submit(services: Services, nudge: Nudge) -> bool:
         chain(*steps, app=services.celery).apply_async()
     except (OperationalError, OSError):
         return False
+    return True
+
+
+def resume(services: Services, deletion_id: UUID, without_gateways: Sequence[str] = ()) -> bool:
+    """Let a stopped deletion go on, and publish it; False when it is not stopped."""
+    settings = services.settings
+    with own_transaction(services.own) as session:
+        nudge = deletions.resume(
+            session, deletion_id, nudge_seconds=settings.nudge_seconds, without_gateways=without_gateways
+        )
+    if nudge is None:
+        return False
+    submit(services, nudge)
+    return True
+
+
+def cancel(services: Services, deletion_id: UUID) -> bool:
+    """Stop a deletion whose logout has not begun, and give its lock back; False when it is too late."""
+    with own_transaction(services.own) as session:
+        deletion = session.get(Deletion, deletion_id)
+        if deletion is None or not deletions.cancel(session, deletion_id):
+            return False
+        instance_id = deletion.instance_id
+    try:
+        lock.release(services.redis, instance_id, deletion_id)
+        wake.announce(services.redis, deletion_id)
+    except RedisError:  # the lease runs out by itself, and waiters poll
+        log.warning("lock not released", deletion_id=str(deletion_id))
     return True
 
 

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from shared import webhooks
+from shared import outbox, webhooks
 from shared.webhooks import Event
 from tasks.context import Context, Counts, Progress, Target
 
-_TRIES = 2  # a dead receiver costs seconds, not the deletion
+_TRIES = 2  # a dead receiver costs seconds, not the deletion: the rest is tried from the outbox
 
 
 def preview(target: Target) -> Counts:
@@ -15,10 +15,11 @@ def preview(target: Target) -> Counts:
 
 
 def run(ctx: Context) -> Progress:
-    """Send each event that was not sent before, and write down how it ended."""
-    for event in _events(ctx, ctx.deletion_id):
-        if event.target not in ctx.notes:
-            _send(ctx, event)
+    """Keep the events, so that none is lost, then try each one now."""
+    own, settings = ctx.services.own, ctx.services.settings
+    outbox.keep(own, settings, ctx.deletion_id, _events(ctx, ctx.deletion_id))
+    for event_id in outbox.pending_of(own, ctx.deletion_id):
+        _send(ctx, event_id)
     return Progress.DONE
 
 
@@ -27,13 +28,15 @@ def _events(target: Target, deletion_id: UUID) -> list[Event]:
     return webhooks.events_for(deletion_id, target.instance_id, target.instance_name, row, target.services.settings)
 
 
-def _send(ctx: Context, event: Event) -> None:
+def _send(ctx: Context, event_id: str) -> None:
+    kind = event_id.rpartition(".")[2]
+    failure: str | None = None
     for _ in range(_TRIES):
         ctx.still_ours()
-        failure = webhooks.deliver(event, ctx.services.settings.webhook_timeout_seconds)
+        failure = outbox.try_to_deliver(ctx.services.own, ctx.services.settings, event_id)
         if failure is None:
-            ctx.note(**{event.target: "delivered"})
+            ctx.note(**{kind: "delivered"})
             ctx.removed({"delivered": 1})
             return
-    ctx.note(**{event.target: f"undelivered: {failure}"})
-    ctx.removed({"undelivered": 1})
+    ctx.note(**{kind: f"pending: {failure}"})
+    ctx.removed({"pending": 1})

@@ -15,7 +15,7 @@ from shared import celery_app, logs, services, settings
 from shared.nudges import Nudge
 from shared.services import Services
 from tasks import pipeline
-from worker import reconciler
+from worker import reconciler, redelivery
 from worker.runner import Outcome, Runner
 
 app = celery_app.create(settings.read())
@@ -86,6 +86,12 @@ def _register(step: str) -> None:
 
 for _name in pipeline.NAMES:
     _register(_name)
+
+
+@app.task(name="lethe.redeliver")
+def redeliver() -> int:
+    """Every redeliver_seconds, by beat."""
+    return redelivery.redeliver(_services())
 
 
 @app.task(name="lethe.reconcile")

@@ -28,6 +28,7 @@ def reconcile(services: Services) -> Round:
         services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
     )
     unpublished = sum(not pipeline.submit(services, nudge) for nudge in (*dead, *due))
+    nudges.tick(services.own, "reconciler")
     found = Round(len(dead), len(due), unpublished)
     if dead or due:
         log.info("reconciled", taken_over=found.taken_over, due=found.due, unpublished=found.unpublished)

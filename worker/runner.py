@@ -79,7 +79,7 @@ class Runner:
             return self._put_off(claim, f"unexpected {type(error).__name__}", counts=True)
 
     def _plan(self, claim: Claim) -> None:
-        target = Target(self.services, claim.instance_id, claim.instance_name)
+        target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways)
         ledger.store_plan(self.services.own, claim, pipeline.preview(target))
 
     def _run_with_retries(self, step: PipelineStep, claim: Claim, began: float, lost: Callable[[], bool]) -> Progress:
@@ -95,6 +95,7 @@ class Runner:
             services=self.services,
             instance_id=claim.instance_id,
             instance_name=claim.instance_name,
+            without_gateways=claim.without_gateways,
             claim=claim,
             slice_ends=began + settings.slice_seconds,
             stopping=stop,

@@ -103,8 +103,8 @@ def test_a_dead_receiver_costs_the_webhook_only(system: System, services: Servic
     """Nobody listens there: the deletion succeeds and says what was not delivered and why."""
     erased = erase(system, services, "unheard", webhook_url="http://127.0.0.1:1/dead")
 
-    assert erased["removed"] == {"delivered": 1, "undelivered": 1}
-    assert erased["notes"]["instance"] == "undelivered: ConnectionError"
+    assert erased["removed"] == {"delivered": 1, "pending": 1}
+    assert erased["notes"]["instance"] == "pending: ConnectionError"
 
 
 @pytest.mark.parametrize("url", ["not a url", "http://", "ftp://127.0.0.1/x", "http://[::1"])
@@ -112,7 +112,7 @@ def test_an_address_that_is_none_costs_the_webhook_only(system: System, services
     """Whatever a customer has typed into the field."""
     erased = erase(system, services, f"typo {url}", webhook_url=url)
 
-    assert erased["removed"] == {"delivered": 1, "undelivered": 1}
+    assert erased["removed"] == {"delivered": 1, "pending": 1}
 
 
 def test_a_receiver_that_hangs_or_refuses_costs_seconds(system: System, services: Services) -> None:
@@ -126,8 +126,8 @@ def test_a_receiver_that_hangs_or_refuses_costs_seconds(system: System, services
     refused = erase(system, services, "refusing", webhook_url=dead.url)
     dead.stop()
 
-    assert hung["notes"]["instance"] == "undelivered: ReadTimeout"
-    assert refused["notes"]["instance"] == "undelivered: status 500"
+    assert hung["notes"]["instance"] == "pending: ReadTimeout"
+    assert refused["notes"]["instance"] == "pending: status 500"
 
 
 @pytest.mark.parametrize(

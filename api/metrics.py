@@ -1,0 +1,70 @@
+"""What Prometheus is told: asked of the own database at each scrape, so that no process has to add anything up."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from sqlalchemy import Connection, Engine, text
+
+from shared.database import reaching
+from tasks import pipeline
+
+_UNFINISHED = """
+SELECT d.status, coalesce(s.name, 'none'), count(*) FROM deletions d
+LEFT JOIN steps s ON s.deletion_id = d.id AND s.position = d.position
+WHERE d.status NOT IN ('succeeded', 'cancelled') GROUP BY 1, 2"""
+_OLDEST = """
+SELECT coalesce(extract(epoch FROM now() - min(accepted_at)), 0) FROM deletions
+WHERE status IN ('queued', 'running', 'waiting')"""
+_STEPS = "SELECT name, sum(attempts), sum(failures) FROM steps GROUP BY 1"
+_ENDED = "SELECT status, count(*) FROM deletions WHERE status IN ('succeeded', 'cancelled', 'failed') GROUP BY 1"
+_WEBHOOKS = "SELECT status, count(*) FROM webhook_events GROUP BY 1"
+_RECONCILER = "SELECT coalesce(extract(epoch FROM max(ticked_at)), 0) FROM clocks WHERE name = 'reconciler'"
+
+
+class Deletions:
+    """Collects everything in one look at the database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, with every step named even where it counts nothing."""
+        with reaching("the own database"), self._engine.connect() as connection:
+            yield from _collect(connection)
+
+
+def _collect(connection: Connection) -> Iterable[Metric]:
+    unfinished = GaugeMetricFamily(
+        "lethe_deletions_unfinished", "Deletions by status and step", labels=["status", "step"]
+    )
+    for status, step, number in connection.execute(text(_UNFINISHED)):
+        unfinished.add_metric([status, step], number)
+    yield unfinished
+    oldest = connection.execute(text(_OLDEST)).scalar_one()
+    yield GaugeMetricFamily("lethe_oldest_deletion_seconds", "Age of the oldest deletion under way", oldest)
+    ended = GaugeMetricFamily("lethe_deletions_ended", "Deletions that came to an end", labels=["status"])
+    for status, number in connection.execute(text(_ENDED)):
+        ended.add_metric([status], number)
+    yield ended
+    attempts = CounterMetricFamily("lethe_step_attempts", "Times a step was claimed", labels=["step"])
+    failures = CounterMetricFamily("lethe_step_failures", "Times a step failed by itself", labels=["step"])
+    found = {name: (tries, errors) for name, tries, errors in connection.execute(text(_STEPS))}
+    for name in pipeline.NAMES:
+        tries, errors = found.get(name, (0, 0))
+        attempts.add_metric([name], float(tries))
+        failures.add_metric([name], float(errors))
+    yield from (attempts, failures)
+    webhooks = GaugeMetricFamily("lethe_webhooks", "Webhooks by how far they are", labels=["status"])
+    for status, number in connection.execute(text(_WEBHOOKS)):
+        webhooks.add_metric([status], number)
+    yield webhooks
+    last = connection.execute(text(_RECONCILER)).scalar_one()
+    yield GaugeMetricFamily("lethe_reconciler_last_run_timestamp_seconds", "When the reconciler last ran", float(last))
+
+
+def registry(engine: Engine) -> CollectorRegistry:
+    """A registry with these metrics alone."""
+    made = CollectorRegistry(auto_describe=False)
+    made.register(Deletions(engine))
+    return made

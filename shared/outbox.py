@@ -1,0 +1,124 @@
+"""Webhooks that are kept until they are delivered: sealed in the own database, tried again with growing pauses."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from hashlib import sha256
+from uuid import UUID
+
+from cryptography.fernet import Fernet
+from sqlalchemy import Engine, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from shared import webhooks
+from shared.database import own_transaction
+from shared.models import WebhookEvent, WebhookStatus
+from shared.nudges import from_now
+from shared.settings import Settings
+from shared.webhooks import Event
+
+_FIRST_PAUSE_SECONDS = 30
+_LONGEST_PAUSE_SECONDS = 3600
+
+
+def _seal(settings: Settings) -> Fernet:
+    """URL, headers and secret of a customer's webhook are personal: nobody reads them in the database."""
+    return Fernet(base64.urlsafe_b64encode(sha256(settings.secret_key.get_secret_value().encode()).digest()))
+
+
+def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
+    """Keep events before they are first tried; one that is kept already stays as it is."""
+    seal = _seal(settings)
+    with own_transaction(engine) as session:
+        for event in events:
+            session.execute(
+                insert(WebhookEvent)
+                .values(
+                    id=event.id,
+                    deletion_id=deletion_id,
+                    target=event.target,
+                    status=WebhookStatus.PENDING,
+                    sealed=seal.encrypt(json.dumps(asdict(event)).encode()),
+                    next_try_at=from_now(_FIRST_PAUSE_SECONDS),  # who keeps it tries it at once
+                )
+                .on_conflict_do_nothing()
+            )
+
+
+def pending_of(engine: Engine, deletion_id: UUID) -> list[str]:
+    """Ids of the deletion's events that nobody has taken yet."""
+    query = select(WebhookEvent.id).where(
+        WebhookEvent.deletion_id == deletion_id, WebhookEvent.status == WebhookStatus.PENDING
+    )
+    with own_transaction(engine) as session:
+        return list(session.scalars(query.order_by(WebhookEvent.target.desc())))
+
+
+def take_due(engine: Engine, limit: int) -> list[str]:
+    """Ids of events whose pause is over, put off so that nobody else tries them now."""
+    due = (
+        select(WebhookEvent.id)
+        .where(WebhookEvent.status == WebhookStatus.PENDING, WebhookEvent.next_try_at <= func.now())
+        .order_by(WebhookEvent.next_try_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    with own_transaction(engine) as session:
+        return list(
+            session.scalars(
+                update(WebhookEvent)
+                .where(WebhookEvent.id.in_(due.scalar_subquery()))
+                .values(next_try_at=from_now(_FIRST_PAUSE_SECONDS))
+                .returning(WebhookEvent.id)
+            )
+        )
+
+
+def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | None:
+    """Send a kept event once, and write down how it went; None when it was taken, else why not."""
+    with own_transaction(engine) as session:
+        sealed = session.scalar(
+            select(WebhookEvent.sealed).where(WebhookEvent.id == event_id, WebhookEvent.status == WebhookStatus.PENDING)
+        )
+    if sealed is None:
+        return None
+    event = Event(**json.loads(_seal(settings).decrypt(sealed)))
+    failure = webhooks.deliver(event, settings)
+    _write_down(engine, event_id, failure)
+    return failure
+
+
+def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
+    row = update(WebhookEvent).where(WebhookEvent.id == event_id, WebhookEvent.status == WebhookStatus.PENDING)
+    if failure is None:
+        change = row.values(
+            status=WebhookStatus.DELIVERED, tries=WebhookEvent.tries + 1, sealed=None, ended_at=func.now(), error=None
+        )
+    else:
+        pause = func.least(
+            _FIRST_PAUSE_SECONDS * func.power(2, func.least(WebhookEvent.tries, 10)), _LONGEST_PAUSE_SECONDS
+        )
+        change = row.values(
+            tries=WebhookEvent.tries + 1, error=failure, next_try_at=func.now() + pause * timedelta(seconds=1)
+        )
+    with own_transaction(engine) as session:
+        session.execute(change)
+
+
+def expire(engine: Engine, settings: Settings) -> int:
+    """Give up events that were kept long enough: what they say is forgotten. Returns how many."""
+    expired = literal(WebhookStatus.EXPIRED, WebhookEvent.status.type)
+    with own_transaction(engine) as session:
+        return len(
+            session.execute(
+                update(WebhookEvent)
+                .where(
+                    WebhookEvent.status == WebhookStatus.PENDING,
+                    WebhookEvent.created_at < from_now(-settings.webhook_keep_seconds),
+                )
+                .values(status=expired, sealed=None, ended_at=func.now())
+                .returning(WebhookEvent.id)
+            ).all()
+        )

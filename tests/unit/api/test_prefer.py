@@ -1,0 +1,50 @@
+"""What a caller prefers; what is not understood is ignored."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api import prefer
+from api.prefer import LONGEST_WAIT_SECONDS, Wish
+
+PARTS = ["respond-async", "wait=", "wait", "=", ",", " ", "5", "99999999", "-1", "٣", "²", ";", '"', "\x00", "1.5"]
+
+
+@pytest.mark.parametrize("header", ["respond-async", " Respond-Async ", "RESPOND-ASYNC", "foo, respond-async"])
+def test_respond_async_does_not_wait(header: str) -> None:
+    """In any case, and beside what is not known."""
+    assert prefer.read(header, 25) == Wish(0, "respond-async")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("wait=5", 5), ("WAIT=5", 5), (" wait = 5 ", 5), ("foo,wait=5,bar", 5), ("wait=0", 0), ("wait=7, wait=8", 7)],
+)
+def test_a_wait_is_granted(header: str, seconds: int) -> None:
+    """The first one, where there are several."""
+    assert prefer.read(header, 25) == Wish(seconds, f"wait={seconds}")
+
+
+@pytest.mark.parametrize("header", ["wait=301", "wait=999999"])
+def test_a_long_wait_is_cut_and_the_caller_is_told(header: str) -> None:
+    """Threads are few."""
+    assert prefer.read(header, 25) == Wish(300, "wait=300")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", " ", ",", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "wait=1e3", "wait=9999999", "waits=5", "respond",
+     "respond-asynchronously", "xwait=5", "wait=5x", "wait=²"],
+)  # fmt: skip
+def test_what_is_not_understood_is_ignored(header: str | None) -> None:
+    """As the RFC has it: the default stays, and nothing is said to have been applied."""
+    assert prefer.read(header, 25) == Wish(25, None)
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PARTS)).map("".join)), st.integers(0, 300))
+def test_no_header_raises(header: str, default: int) -> None:
+    """And no wish waits longer than is allowed, or shows a header what it may not hold."""
+    wish = prefer.read(header, default)
+
+    assert 0 <= wish.wait_seconds <= max(LONGEST_WAIT_SECONDS, default)
+    assert wish.applied is None or wish.applied.isascii()

@@ -1,0 +1,243 @@
+"""The three calls Lethe makes of a gateway, and what each answer means."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import Refused, TransientError, Unreachable
+from shared.gateway import Gateway, Stuck, can_be_addressed
+from tests.unit.shared.fake_http import FakeAdapter
+
+URL = "http://gateway.invalid:8080/base"
+CLOSED = '{"status":500,"response":{"message":["Error: Connection Closed"]}}'
+CALLS: dict[str, Callable[[Gateway], object]] = {
+    "state": lambda gateway: gateway.state("a"),
+    "log_out": lambda gateway: gateway.log_out("a"),
+    "drop": lambda gateway: gateway.drop("a"),
+    "probe": lambda gateway: gateway.probe(),
+}
+MakeGateway = Callable[..., tuple[Gateway, FakeAdapter]]
+
+
+@pytest.fixture
+def make() -> MakeGateway:
+    """Make a gateway that answers: make(404, body)."""
+
+    def make(*answer: Any, **more: Any) -> tuple[Gateway, FakeAdapter]:
+        gateway, adapter = Gateway(URL, "the-global-key", 10), FakeAdapter(*answer, **more)
+        gateway._session.mount("http://", adapter)
+        return gateway, adapter
+
+    return make
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 404])
+def test_an_instance_that_is_not_connected_is_logged_out(make: MakeGateway, status: int) -> None:
+    """Done, not connected, not known: all the same."""
+    gateway, adapter = make(status, '{"response":{"message":["The \\"a\\" instance is not connected"]}}')
+
+    gateway.log_out("a")
+
+    assert [(sent.method, sent.url) for sent in adapter.sent] == [("DELETE", f"{URL}/instance/logout/a")]
+
+
+@pytest.mark.parametrize("name", ["log_out", "drop"])
+def test_a_dead_socket_is_stuck(make: MakeGateway, name: str) -> None:
+    """It answers the same for ever, so the caller must be able to tell."""
+    gateway, _ = make(500, CLOSED)
+
+    with pytest.raises(Stuck):
+        CALLS[name](gateway)
+
+
+def test_a_drop_that_wants_to_log_out_first_is_stuck(make: MakeGateway) -> None:
+    """400: the name stays in its memory until it restarts."""
+    gateway, _ = make(400, "{}")
+
+    with pytest.raises(Stuck):
+        gateway.drop("a")
+
+
+@pytest.mark.parametrize("status", [200, 201, 404])
+def test_a_name_that_is_not_in_the_memory_is_dropped(make: MakeGateway, status: int) -> None:
+    """With the server's DELETE, by name."""
+    gateway, adapter = make(status)
+
+    gateway.drop("a")
+
+    assert [(sent.method, sent.url) for sent in adapter.sent] == [("DELETE", f"{URL}/instance/delete/a")]
+
+
+@pytest.mark.parametrize("name", ["log_out", "drop", "state", "probe"])
+def test_another_error_of_the_server_is_tried_again(make: MakeGateway, name: str) -> None:
+    """It counts, for the server can be reached; and it is not a dead socket."""
+    gateway, _ = make(500, '{"status":500}')
+
+    with pytest.raises(TransientError) as raised:
+        CALLS[name](gateway)
+
+    assert not isinstance(raised.value, Unreachable | Stuck)
+    assert "500" in raised.value.title
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+@pytest.mark.parametrize("name", ["log_out", "drop", "state"])
+def test_a_redirect_is_not_followed_and_no_success(make: MakeGateway, name: str, status: int) -> None:
+    """The global key goes nowhere else."""
+    gateway, adapter = make(status)
+
+    with pytest.raises(TransientError):
+        CALLS[name](gateway)
+
+    assert len(adapter.sent) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_key_that_is_not_accepted_is_refused(make: MakeGateway, name: str, status: int) -> None:
+    """Trying again would not help; and the key is not shown."""
+    gateway, _ = make(status)
+
+    with pytest.raises(Refused, match="global key") as raised:
+        CALLS[name](gateway)
+
+    assert "the-global-key" not in raised.value.title
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_proxy_without_its_server_is_unreachable(make: MakeGateway, name: str, status: int) -> None:
+    """As if nothing had answered."""
+    gateway, _ = make(status)
+
+    with pytest.raises(Unreachable, match=f"status {status}"):
+        CALLS[name](gateway)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        requests.ConnectionError("refused"),
+        requests.ConnectTimeout("slow"),
+        requests.ReadTimeout("slow"),
+        requests.exceptions.ChunkedEncodingError("broken off"),
+        requests.exceptions.SSLError("expired"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+@pytest.mark.parametrize("name", CALLS)
+def test_no_answer_is_unreachable(make: MakeGateway, name: str, failure: Exception) -> None:
+    """With the gateway's URL and the kind of failure."""
+    gateway, _ = make(failure=failure)
+
+    with pytest.raises(Unreachable) as raised:
+        CALLS[name](gateway)
+
+    assert raised.value.title == f"gateway {URL} cannot be reached: {type(failure).__name__}"
+
+
+@pytest.mark.parametrize("state", ["open", "connecting", "close"])
+def test_the_state_is_what_the_server_says(make: MakeGateway, state: str) -> None:
+    """Of the session in its memory."""
+    gateway, _ = make(200, f'{{"instance":{{"instanceName":"a","state":"{state}"}}}}')
+
+    assert gateway.state("a") == state
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "{}"),
+        (200, '{"instance":{"instanceName":"a"}}'),
+        (200, '{"instance":{"state":null}}'),
+        (200, '{"instance":[]}'),
+        (200, '{"instance":{"state":{}}}'),
+        (200, "[]"),
+        (200, "null"),
+    ],
+)
+def test_an_instance_without_a_session_has_no_state(make: MakeGateway, status: int, body: str) -> None:
+    """Unknown, or known to the database only, or a shape that nobody wrote down."""
+    gateway, _ = make(status, body)
+
+    assert gateway.state("a") is None
+
+
+@pytest.mark.parametrize("body", ["", "<html>", '{"instance":'])
+def test_a_state_that_is_no_json_is_tried_again(make: MakeGateway, body: str) -> None:
+    """A proxy's page says nothing about a session."""
+    gateway, _ = make(200, body)
+
+    with pytest.raises(TransientError, match="not JSON"):
+        gateway.state("a")
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_a_gateway_that_answers_passes_the_probe(make: MakeGateway, status: int) -> None:
+    """Whether it knows the probe's instance or not."""
+    gateway, _ = make(status)
+
+    gateway.probe()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_has_the_key_a_timeout_and_no_proxy(make: MakeGateway, name: str) -> None:
+    """And the connection is given up sooner than the answer."""
+    gateway, adapter = make(200)
+
+    CALLS[name](gateway)
+
+    assert adapter.sent[0].headers["apikey"] == "the-global-key"
+    assert adapter.options[0]["timeout"] == (3.0, 10)
+    assert not adapter.options[0]["proxies"]
+    assert not gateway._session.trust_env
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("a/b", "a%2Fb"), ("a b", "a%20b"), ("%61", "%2561"), ("a?b#c", "a%3Fb%23c"), ("../a", "..%2Fa"),
+        ("🦊", "%F0%9F%A6%8A"), ("a;b=c", "a%3Bb%3Dc"), ("a//b", "a%2F%2Fb"),
+    ],
+)  # fmt: skip
+def test_a_name_is_one_segment_of_the_path(make: MakeGateway, name: str, sent: str) -> None:
+    """Encoded once, whatever is in it."""
+    gateway, adapter = make(200)
+
+    gateway.drop(name)
+
+    assert adapter.sent[0].url == f"{URL}/instance/delete/{sent}"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", " ", "a ", " a", "a\n", "\u00a0a", "a\u2003", "\x00", "a\x00b"], ids=ascii)
+def test_a_name_that_a_url_would_change_cannot_be_addressed(name: str) -> None:
+    """The server would be asked for another one."""
+    assert not can_be_addressed(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "a/b", "a//b", "../a", "%61", "%2561", "%", "a?", "a#b", "...", "a b", "🦊", "n" * 255, "🦊" * 255, "a\\b", "~", "*"],
+    ids=lambda name: ascii(name)[:24],
+)
+def test_any_other_name_can_be_addressed(name: str) -> None:
+    """It arrives as it is."""
+    assert can_be_addressed(name)
+
+
+@given(st.text(max_size=20))
+def test_what_can_be_addressed_arrives_unchanged(name: str) -> None:
+    """Decoded once by the server, as any server does it; surrogates are no names."""
+    if not can_be_addressed(name):
+        return
+    gateway, adapter = Gateway(URL, "k", 1), FakeAdapter(404)
+    gateway._session.mount("http://", adapter)
+
+    gateway.state(name)
+
+    assert unquote(str(adapter.sent[0].url).removeprefix(f"{URL}/instance/connectionState/")) == name

