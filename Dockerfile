@@ -5,6 +5,7 @@ RUN python -m venv /venv
 COPY requirements.lock pyproject.toml README.md ./
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY api api
+COPY cli cli
 COPY worker worker
 COPY tasks tasks
 COPY shared shared

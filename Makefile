@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test sure format
+.PHONY: help install demo test faults sure format
 
 help: ## Show what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ demo: $(READY) ## Delete an instance of a made-up deployment and watch (KEEP=1 l
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
+
+faults: $(READY) ## Kill everything in turn, ROUNDS times, and print the figures
+	$(BIN)/python -m pytest tests/faults --rounds $(or $(ROUNDS),3) -s
 
 sure: $(READY) ## Everything CI does: format, lint, types, tests
 	$(BIN)/ruff format --check .

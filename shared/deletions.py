@@ -269,7 +269,8 @@ def cancel(session: Session, deletion_id: UUID) -> bool:
     planned = exists().where(Step.deletion_id == deletion_id, Step.planned.is_not(None))
     row = session.execute(
         update(Deletion)
-        .where(Deletion.id == deletion_id, Deletion.status.not_in(ENDED), Deletion.owner.is_(None), ~planned)
+        .where(Deletion.id == deletion_id, Deletion.status.not_in(ENDED), Deletion.owner.is_(None))
+        .where(Deletion.position == 0, ~planned)
         .values(status=DeletionStatus.CANCELLED, finished_at=func.now(), next_attempt_at=None)
         .returning(Deletion.id)
     ).one_or_none()

@@ -63,13 +63,15 @@ def deliver(event: Event, settings: Settings) -> str | None:
     timeout_seconds = settings.webhook_timeout_seconds
     body = json.dumps(event.body)
     try:
-        answer = requests.post(
-            event.url,
-            data=body.encode(),
-            headers={**_headers(event.headers), **_signature(event.id, body, settings)},
-            timeout=(min(2.0, timeout_seconds), timeout_seconds),
-            allow_redirects=False,
-        )
+        with requests.Session() as session:
+            session.trust_env = False  # a .netrc of the host would overwrite the customer's Authorization
+            answer = session.post(
+                event.url,
+                data=body.encode(),
+                headers={**_headers(event.headers), **_signature(event.id, body, settings)},
+                timeout=(min(2.0, timeout_seconds), timeout_seconds),
+                allow_redirects=False,
+            )
     except (requests.RequestException, ValueError) as error:  # ValueError: a header or URL that cannot be sent
         return type(error).__name__
     return None if answer.ok and not answer.is_redirect else f"status {answer.status_code}"

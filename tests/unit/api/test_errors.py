@@ -50,7 +50,11 @@ def client() -> FlaskClient:
 @pytest.mark.parametrize(
     ("failure", "status", "body"),
     [
-        (UnknownInstance("my-instance"), 400, '{"error":true,"message":"The \\"my-instance\\" instance does not exist"}'),
+        (
+            UnknownInstance("my-instance"),
+            400,
+            '{"error":true,"message":"The \\"my-instance\\" instance does not exist"}',
+        ),
         (UnknownInstance("🦊 ä"), 400, '{"error":true,"message":"The \\"🦊 ä\\" instance does not exist"}'),
         (UnknownInstance('a"\\\n'), 400, '{"error":true,"message":"The \\"a\\"\\\\\\n\\" instance does not exist"}'),
         (Unauthorized(), 401, '{"error":true,"message":"Unauthorized"}'),
@@ -70,7 +74,9 @@ def test_an_error_is_its_documented_body(failure: ApiError, status: int, body: s
     assert response.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
-@pytest.mark.parametrize("failure", [ValueError("hunter2"), Unreachable("hunter2"), Refused("hunter2"), KeyError("hunter2")])
+@pytest.mark.parametrize(
+    "failure", [ValueError("hunter2"), Unreachable("hunter2"), Refused("hunter2"), KeyError("hunter2")]
+)
 def test_what_went_wrong_inside_is_not_shown(failure: Exception) -> None:
     """The documented 500."""
     response = ask(failure)
@@ -117,7 +123,8 @@ class _Body(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("given", "field"), [({"count": "hunter2", "key": "xxxxx"}, "count"), ({"count": 1, "key": "h2"}, "key"), ([], "body")]
+    ("given", "field"),
+    [({"count": "hunter2", "key": "xxxxx"}, "count"), ({"count": 1, "key": "h2"}, "key"), ([], "body")],
 )
 def test_an_invalid_body_names_the_field_and_not_its_value(given: object, field: str) -> None:
     """A key that was sent in the wrong place is not repeated."""

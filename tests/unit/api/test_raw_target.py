@@ -1,6 +1,5 @@
 """The instance's name as it was sent: decoded once, never trimmed, merged or normalised."""
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -8,16 +7,15 @@ import pytest
 from flask import Flask, Response
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.test import Client, TestResponse, create_environ
+from werkzeug.test import create_environ
 
 from api import errors, raw_target
 from api.raw_target import RawTarget
 
-Send = Callable[..., TestResponse]
 DELETE = "/instance/delete/"
 
 
-def make_app() -> Client:
+def make_app() -> Flask:
     """An application that says which name it was asked for, and which one was meant literally."""
     app = Flask(__name__)
     app.url_map.merge_slashes = False
@@ -30,13 +28,13 @@ def make_app() -> Client:
     app.add_url_rule("/instance/logout/<string:name>", "logout", show, methods=["DELETE"])
     app.add_url_rule("/other", "other", lambda: Response("other"), methods=["DELETE"])
     app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
-    return Client(app)
+    return app
 
 
-CLIENT = make_app()
+APP = make_app()
 
 
-def send(target: str, variable: str = "RAW_URI") -> TestResponse:
+def send(target: str, variable: str = "RAW_URI") -> Response:
     """A request with this target, as gunicorn hands it over: latin-1, the path decoded, the query split off."""
     environ: dict[str, Any] = create_environ("/", method="DELETE")
     environ.pop("REQUEST_URI", None)
@@ -44,10 +42,10 @@ def send(target: str, variable: str = "RAW_URI") -> TestResponse:
     raw = target.encode().decode("latin-1")
     path, _, query = raw.partition("#")[0].partition("?")
     environ.update({variable: raw, "PATH_INFO": unquote(path, "latin-1"), "QUERY_STRING": query})
-    return CLIENT.open(environ)
+    return Response.from_app(APP, environ)
 
 
-def name_of(response: TestResponse) -> Any:
+def name_of(response: Response) -> Any:
     """The name that the view saw."""
     assert response.status_code == 200, response.data
     return response.get_json()["name"]
@@ -130,7 +128,7 @@ def test_a_server_without_a_raw_target_deletes_nothing() -> None:
     environ.pop("REQUEST_URI", None)
     environ.pop("RAW_URI", None)
 
-    assert CLIENT.open(environ).status_code == 404
+    assert Response.from_app(APP, environ).status_code == 404
 
 
 @pytest.mark.parametrize(("sent", "literal"), [("%61", "%61"), ("a%20b", "a%20b"), ("%2561", "%2561")])

@@ -214,7 +214,9 @@ def test_a_name_is_one_segment_of_the_path(make: MakeGateway, name: str, sent: s
     assert adapter.sent[0].url == f"{URL}/instance/delete/{sent}"
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", " ", "a ", " a", "a\n", "\u00a0a", "a\u2003", "\x00", "a\x00b"], ids=ascii)
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", " ", "a ", " a", "a\n", "\u00a0a", "a\u2003", "\x00", "a\x00b"], ids=ascii
+)
 def test_a_name_that_a_url_would_change_cannot_be_addressed(name: str) -> None:
     """The server would be asked for another one."""
     assert not can_be_addressed(name)
@@ -222,7 +224,25 @@ def test_a_name_that_a_url_would_change_cannot_be_addressed(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "a/b", "a//b", "../a", "%61", "%2561", "%", "a?", "a#b", "...", "a b", "🦊", "n" * 255, "🦊" * 255, "a\\b", "~", "*"],
+    [
+        "a",
+        "a/b",
+        "a//b",
+        "../a",
+        "%61",
+        "%2561",
+        "%",
+        "a?",
+        "a#b",
+        "...",
+        "a b",
+        "🦊",
+        "n" * 255,
+        "🦊" * 255,
+        "a\\b",
+        "~",
+        "*",
+    ],
     ids=lambda name: ascii(name)[:24],
 )
 def test_any_other_name_can_be_addressed(name: str) -> None:

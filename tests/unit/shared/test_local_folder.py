@@ -13,7 +13,20 @@ from shared.local_folder import LocalFolder
 
 DELETION = UUID(int=7)
 ID = "4be1a1b5-0f5c-4f5e-9a44-6f2f3c1d0a01"
-NO_FOLDER_BY_NAME = ["", ".", "..", "../a", "../../instances", "a/..", "a/../..", "\x00", "a\x00b", "/", "./", "n" * 300]
+NO_FOLDER_BY_NAME = [
+    "",
+    ".",
+    "..",
+    "../a",
+    "../../instances",
+    "a/..",
+    "a/../..",
+    "\x00",
+    "a\x00b",
+    "/",
+    "./",
+    "n" * 300,
+]
 NO_FOLDER_BY_ID = ["", ".", "..", "a/b", "../a", "a//b", "/etc", "\x00", "a\x00b", "/"]
 
 

@@ -26,7 +26,9 @@ def test_an_event_at_the_end_of_a_name_is_part_of_it(name: str) -> None:
     assert names_of_payload(f"{name}_call_1.json") == {name}
 
 
-@pytest.mark.parametrize("event", ["group-participants.update", "group-participants_update", "group_participants_update"])
+@pytest.mark.parametrize(
+    "event", ["group-participants.update", "group-participants_update", "group_participants_update"]
+)
 def test_an_event_with_a_hyphen_is_known_in_each_form(event: str) -> None:
     """As it was sent, with its dot replaced, with both replaced."""
     assert names_of_payload(f"a_{event}_1.json") == {"a"}

@@ -57,9 +57,7 @@ class FakeTenant:
 def erase(tenant: FakeTenant, owned: Owned, stops: Callable[[], bool] = lambda: False) -> tuple[bool, list[Any]]:
     """Erase, and what was reported."""
     reported: list[Any] = []
-    done = tenant_rows.erase(
-        tenant, owned, "the-id", batch_seconds=0.5, report=reported.append, stop=stops
-    )
+    done = tenant_rows.erase(tenant, owned, "the-id", batch_seconds=0.5, report=reported.append, stop=stops)
     return done, reported
 
 
@@ -158,7 +156,11 @@ def test_a_count_leaves_empty_tables_out() -> None:
 
 @pytest.mark.parametrize(
     ("table", "right"),
-    [("Chat", "SELECT"), ("Chat", "DELETE"), *[("Instance", right) for right in ("SELECT", "DELETE", "UPDATE", "INSERT")]],
+    [
+        ("Chat", "SELECT"),
+        ("Chat", "DELETE"),
+        *[("Instance", right) for right in ("SELECT", "DELETE", "UPDATE", "INSERT")],
+    ],
 )
 def test_a_missing_right_is_refused_with_its_table(table: str, right: str) -> None:
     """Before anything is removed; the Instance row is also fenced, and its name reserved."""
@@ -179,7 +181,9 @@ def test_a_right_that_is_not_needed_is_not_asked_for() -> None:
 
 def test_a_row_of_another_instance_on_ours_is_refused() -> None:
     """Erasing the parent would take it along."""
-    crossing = Crossing(KEY, Owned("Reaction", '"instanceId" = :id', True), Owned("Message", '"instanceId" = :id', True))
+    crossing = Crossing(
+        KEY, Owned("Reaction", '"instanceId" = :id', True), Owned("Message", '"instanceId" = :id', True)
+    )
 
     with pytest.raises(Refused, match='"Reaction" refers to this instance\'s "Message"'):
         tenant_rows.check_crossings(FakeTenant([True]), Plan((), (crossing,)), "the-id", {"Message": 5})

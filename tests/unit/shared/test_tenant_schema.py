@@ -236,7 +236,7 @@ def test_a_cycle_through_the_instance_is_refused() -> None:
 @pytest.mark.parametrize("rule", ["c", "r", "a"])
 def test_a_key_to_its_own_table_is_refused(rule: str) -> None:
     """A row could pull another instance's rows along."""
-    with pytest.raises(Refused, match='"Chat".*cycle'):
+    with pytest.raises(Refused, match=r'"Chat".*cycle'):
         plan(*owned_by_instance("Chat"), key("Chat", "parentId", "Chat", rule))
 
 

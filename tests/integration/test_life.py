@@ -1,0 +1,220 @@
+"""The life of a deletion as a state machine, on the real own database: whatever order things happen in."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from sqlalchemy import Engine, text
+
+from demo.parts import Postgres
+from shared import database, deletions, ledger, nudges
+from shared.database import own_transaction
+from shared.deletions import AlreadyRequested, Claim
+from shared.errors import LostClaim
+from shared.nudges import Nudge
+from tasks.pipeline import NAMES
+from tests.conftest import copy_database
+
+STALE_SECONDS = 30
+FINAL = ("succeeded", "cancelled")
+
+
+class Life(RuleBasedStateMachine):
+    """Every rule is something that can happen at any moment, to a worker or to a message."""
+
+    engine: Engine
+    messages = Bundle("messages")  # any of them may be delivered, late, twice, or never
+    claims = Bundle("claims")  # held by a worker, which may have been dead for long
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.engine.begin() as connection:
+            connection.execute(text("TRUNCATE deletions CASCADE"))
+        self.ended: dict[UUID, str] = {}
+        self.positions: dict[UUID, int] = {}
+
+    def _owner(self, claim: Claim) -> bool:
+        with self.engine.connect() as connection:
+            found = connection.execute(text("SELECT owner FROM deletions WHERE id = :id"), {"id": claim.deletion_id})
+            return bool(found.scalar_one() == claim.owner)
+
+    def _if_owner(self, claim: Claim, act: Callable[[], Any]) -> Any:
+        """Who owns the step may write, who does not may not: LostClaim is raised exactly then."""
+        owned = self._owner(claim)
+        try:
+            result = act()
+        except LostClaim:
+            assert not owned
+            return None
+        assert owned
+        return result
+
+    @rule(target=messages, instance=st.sampled_from(["a", "b"]))
+    def accept(self, instance: str) -> Any:
+        """Somebody asks for a deletion."""
+        deletion_id = uuid4()
+        try:
+            with own_transaction(self.engine) as session:
+                return deletions.accept(
+                    session,
+                    deletion_id=deletion_id,
+                    instance_id=instance,
+                    instance_name=instance,
+                    requester="admin",
+                    requester_key_hash="",
+                    steps=NAMES,
+                    nudge_seconds=60,
+                )
+        except AlreadyRequested:
+            return multiple()
+
+    @rule(target=claims, message=messages, skew=st.integers(-1, 1))
+    def deliver(self, message: Nudge, skew: int) -> Any:
+        """A message arrives, perhaps again, perhaps for another step than the one that is due."""
+        step = NAMES[(message.position + skew) % len(NAMES)]
+        claim = deletions.claim(self.engine, message.deletion_id, message.attempt, step, stale_seconds=STALE_SECONDS)
+        if claim is None:
+            return multiple()
+        if not claim.planned and claim.position == 0:
+            ledger.store_plan(self.engine, claim, {name: {} for name in NAMES})
+        return claim
+
+    @rule(target=claims, message=messages)
+    def deliver_without_planning(self, message: Nudge) -> Any:
+        """The worker dies, or waits, before it has planned."""
+        claim = deletions.claim(
+            self.engine, message.deletion_id, message.attempt, NAMES[message.position], stale_seconds=STALE_SECONDS
+        )
+        return claim or multiple()
+
+    @rule(claim=claims)
+    def beat(self, claim: Claim) -> None:
+        """The owner shows that it lives."""
+        self._if_owner(claim, lambda: deletions.beat(self.engine, claim))
+
+    @rule(claim=claims, rows=st.integers(0, 3))
+    def remove(self, claim: Claim, rows: int) -> None:
+        """The owner writes down what it removed."""
+        self._if_owner(claim, lambda: ledger.record(self.engine, claim, {"rows": rows}, {}))
+
+    @rule(target=messages, claim=claims)
+    def finish(self, claim: Claim) -> Any:
+        """The step is done."""
+        last = claim.step == NAMES[-1]
+        if not self._owner(claim):
+            self._if_owner(claim, lambda: deletions.finish_step(self.engine, claim, last=last, nudge_seconds=60))
+            return multiple()
+        deletions.finish_step(self.engine, claim, last=last, nudge_seconds=60)
+        return multiple() if last else Nudge(claim.deletion_id, claim.attempt, claim.position + 1)
+
+    @rule(target=messages, claim=claims)
+    def end_slice(self, claim: Claim) -> Any:
+        """The slice is over."""
+        nudge = self._if_owner(claim, lambda: deletions.end_slice(self.engine, claim, nudge_seconds=60))
+        return nudge or multiple()
+
+    @rule(claim=claims, counts=st.booleans())
+    def put_off(self, claim: Claim, counts: bool) -> None:
+        """A dependency is away, or the step failed by itself."""
+        self._if_owner(
+            claim,
+            lambda: deletions.wait(
+                self.engine,
+                claim,
+                "away",
+                counts=counts,
+                first_pause_seconds=1,
+                max_pause_seconds=10,
+                deadline_seconds=1000,
+                cap=3,
+            ),
+        )
+
+    @rule(claim=claims)
+    def fail(self, claim: Claim) -> None:
+        """The step failed for good."""
+        self._if_owner(claim, lambda: deletions.fail(self.engine, claim, "no"))
+
+    @rule(target=messages, message=messages)
+    def resume(self, message: Nudge) -> Any:
+        """An operator resumes."""
+        with own_transaction(self.engine) as session:
+            return deletions.resume(session, message.deletion_id, nudge_seconds=60) or multiple()
+
+    @rule(message=messages)
+    def cancel(self, message: Nudge) -> None:
+        """Somebody changes their mind: possible only while nothing was planned."""
+        with own_transaction(self.engine) as session:
+            cancelled = deletions.cancel(session, message.deletion_id)
+        if cancelled:
+            with self.engine.connect() as connection:
+                done = connection.execute(
+                    text(
+                        "SELECT count(*) FROM steps WHERE deletion_id = :id AND (planned IS NOT NULL OR finished_at IS NOT NULL)"
+                    ),
+                    {"id": message.deletion_id},
+                )
+                assert done.scalar_one() == 0
+
+    @rule(seconds=st.sampled_from([10, 40, 2000]))
+    def time_passes(self, seconds: int) -> None:
+        """For everybody at once."""
+        with self.engine.begin() as connection:
+            for column in ("heartbeat_at", "next_attempt_at", "waiting_since"):
+                connection.execute(text(f"UPDATE deletions SET {column} = {column} - interval '{seconds} seconds'"))
+
+    @rule(target=messages)
+    def reconcile(self) -> Any:
+        """Beat ticks."""
+        dead = nudges.take_over_dead(self.engine, stale_seconds=STALE_SECONDS, nudge_seconds=60)
+        due = nudges.take_due(self.engine, nudge_seconds=60, max_pause_seconds=600)
+        return multiple(*dead, *due)
+
+    @invariant()
+    def nothing_is_lost_and_nothing_comes_back(self) -> None:
+        """What is unfinished is owned or due some day; what has ended stays so; steps are only ever done once."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                text("SELECT id, instance_id, status, position, owner, next_attempt_at, failed_step FROM deletions")
+            ).all()
+        for row in rows:
+            if row.status in ("queued", "running", "waiting"):
+                assert row.owner or row.next_attempt_at
+            if row.status == "failed":
+                assert row.failed_step
+            assert (row.status == "succeeded") == (row.position == len(NAMES))
+            assert row.position >= self.positions.get(row.id, 0)
+            assert self.ended.get(row.id, row.status) == row.status
+            self.positions[row.id] = row.position
+            if row.status in FINAL:
+                self.ended[row.id] = row.status
+        unfinished = [row.instance_id for row in rows if row.status not in FINAL]
+        assert len(unfinished) == len(set(unfinished))
+
+
+@pytest.fixture
+def own_engine(postgres_part: Postgres) -> Any:
+    """An own database for this test."""
+    engine = database.connect(copy_database(postgres_part, "own_template"), name="test")
+    yield engine
+    engine.dispose()
+
+
+def test_the_life_of_a_deletion(own_engine: Engine) -> None:
+    """No two owners at once, no way back from an end, no lost deletion."""
+    Life.engine = own_engine
+
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Life,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
