@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from celery import Celery
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import Engine
 
 from shared import celery_app, database
@@ -67,5 +69,11 @@ def _cache(settings: Settings) -> Cache | None:
 
 
 def _redis(url: str, *, timeout_seconds: float) -> Redis:
-    # redis-py's own default is to wait 5 s for each answer and to try again; a dead Redis must be noticed sooner.
-    return Redis.from_url(url, socket_timeout=timeout_seconds, socket_connect_timeout=1, health_check_interval=15)
+    # redis-py's own default is to wait 5 s for each answer, four times; a dead Redis must be noticed sooner.
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=1,
+        health_check_interval=15,
+        retry=Retry(NoBackoff(), 1),  # one: a pooled connection may have died with a restart
+    )

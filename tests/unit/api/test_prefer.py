@@ -33,8 +33,8 @@ def test_a_long_wait_is_cut_and_the_caller_is_told(header: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", " ", ",", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "wait=1e3", "wait=9999999", "waits=5", "respond",
-     "respond-asynchronously", "xwait=5", "wait=5x", "wait=²"],
+    [None, "", " ", ",", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "wait=1e3", "wait=9999999", "waits=5",
+     "respond", "respond-asynchronously", "xwait=5", "wait=5x", "wait=²"],
 )  # fmt: skip
 def test_what_is_not_understood_is_ignored(header: str | None) -> None:
     """As the RFC has it: the default stays, and nothing is said to have been applied."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ def test_a_table_without_an_index_is_walked_once_by_its_pages() -> None:
     assert done
     assert reported[0] == {"Media": 7}
     assert windows[0][0] == "(0,0)"
-    assert all(before[1] == after[0] for before, after in zip(windows, windows[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(windows))
     assert int(windows[-1][1].strip("()").split(",")[0]) >= 2_500
 
 
