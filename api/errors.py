@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from shared import logs
+from shared.errors import Refused
 
 log = logs.get(__name__)
 
@@ -100,6 +101,10 @@ def register(app: Flask) -> None:
         response = error.get_response()  # keeps Allow and Retry-After
         headers = {name: value for name, value in response.headers if name not in ("Content-Type", "Content-Length")}
         return answer(error_body(error.name), error.code or 500, headers)
+
+    @app.errorhandler(Refused)
+    def on_refusal(error: Refused) -> Response:
+        return answer(error_body(error.title), 400)
 
     @app.errorhandler(Exception)
     def on_any_error(error: Exception) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from shared.errors import Refused, Unreachable
+from shared.errors import Refused, TransientError, Unreachable
 from shared.storage import Neighbours
 
 _CHUNK = 1_000
@@ -47,10 +47,13 @@ class LocalFolder:
             self._move(folder, trash / f"{_BY_ID}-{uuid4()}")
         if not trash.is_dir():
             return
-        for part in sorted(trash.iterdir()):
-            # What came by its name was counted when it was taken.
-            yield from _remove_tree(part) if part.name.startswith(_BY_ID) else (0 for _ in _remove_tree(part))
-        trash.rmdir()
+        try:
+            for part in sorted(trash.iterdir()):
+                # What came by its name was counted when it was taken.
+                yield from _remove_tree(part) if part.name.startswith(_BY_ID) else (0 for _ in _remove_tree(part))
+            trash.rmdir()
+        except OSError as error:
+            raise TransientError(f"the files root: {error.strerror}") from error
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Files in store/chatwoot/<name>, without those in the folders of others."""

@@ -1,6 +1,7 @@
 """What a step is handed: the instance, the services, and a ledger for what it did."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +14,7 @@ from shared.gateway import Gateway
 from shared.services import Services
 
 Counts = dict[str, int]
+_WRITE_SECONDS = 0.25  # what a crash can lose of the counts, not of the work
 
 
 class Progress(Enum):
@@ -53,6 +55,8 @@ class Context(Target):
     slice_ends: float = field(kw_only=True)  # time.monotonic()
     stopping: Callable[[], bool] = field(kw_only=True)  # the worker is to stop, or others wait
     notes: dict[str, Any] = field(default_factory=dict)
+    _unwritten: Counter[str] = field(default_factory=Counter)
+    _written_at: list[float] = field(default_factory=lambda: [time.monotonic()])
 
     @property
     def deletion_id(self) -> UUID:
@@ -60,14 +64,23 @@ class Context(Target):
         return self.claim.deletion_id
 
     def removed(self, counts: Mapping[str, int]) -> None:
-        """Add to the step's counts, now and for good; raises LostClaim."""
-        if any(counts.values()):
-            ledger.record(self.services.own, self.claim, counts, {})
+        """Add to the step's counts, written down a few times a second; raises LostClaim."""
+        self._unwritten.update(counts)
+        if time.monotonic() - self._written_at[0] >= _WRITE_SECONDS:
+            self.write_down()
+
+    def write_down(self, facts: Mapping[str, Any] | None = None) -> None:
+        """Commit the counts so far, and facts, to the own database; raises LostClaim."""
+        counts = {what: number for what, number in self._unwritten.items() if number}
+        if counts or facts:
+            ledger.record(self.services.own, self.claim, counts, facts or {})
+        self._unwritten.clear()
+        self._written_at[0] = time.monotonic()
 
     def note(self, **facts: Any) -> None:
         """Keep facts that are no counts: outcomes, what stayed and why; raises LostClaim."""
         self.notes.update(facts)
-        ledger.record(self.services.own, self.claim, {}, facts)
+        self.write_down(facts)
 
     def still_ours(self) -> None:
         """Raise LostClaim when another worker has taken over; before anything that can't be undone."""

@@ -101,8 +101,10 @@ class Runner:
             stopping=stop,
             notes=dict(claim.notes),
         )
-        seconds = settings.retry_seconds
-        return retry.on_the_spot(lambda: step.run(ctx), seconds=seconds, give_up=ctx.slice_is_over)
+        try:
+            return retry.on_the_spot(lambda: step.run(ctx), seconds=settings.retry_seconds, give_up=ctx.slice_is_over)
+        finally:
+            ctx.write_down()
 
     def _end(self, step: PipelineStep, claim: Claim, progress: Progress) -> Outcome:
         own, nudge_seconds = self.services.own, self.services.settings.nudge_seconds
