@@ -21,6 +21,11 @@ from tests.system import GATEWAY_KEY, System, new_settings
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often tests/faults is run: `pytest tests/faults --rounds 10 -s`."""
+    parser.addoption("--rounds", type=int, default=1, help="how often each fault is tried")
+
+
 @pytest.fixture(scope="session")
 def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the servers keep their data and logs."""
@@ -39,10 +44,7 @@ def redis_part(parts_folder: Path) -> Iterator[Redis]:
 def postgres_part(parts_folder: Path) -> Iterator[Postgres]:
     """A real PostgreSQL with two templates: an empty tenant database and a migrated own database."""
     part = Postgres.start(parts_folder, fast=True)
-    create_schema(part.create_database("tenant_template"))
-    own = database.connect(part.create_database("own_template"), name="migrate")
-    migrate.upgrade(own)
-    own.dispose()
+    make_templates(part)
     yield part
     part.stop()
 
@@ -57,6 +59,14 @@ def moto_part() -> Iterator[str]:
     server.stop()
 
 
+def make_templates(part: Postgres) -> None:
+    """What copy_database copies: an empty tenant database and a migrated own database."""
+    create_schema(part.create_database("tenant_template"))
+    own = database.connect(part.create_database("own_template"), name="migrate")
+    migrate.upgrade(own)
+    own.dispose()
+
+
 def copy_database(part: Postgres, template: str) -> str:
     """A new database like the template; its URL."""
     name = f"{template.split('_')[0]}_{next(_numbers)}"
@@ -67,6 +77,51 @@ def copy_database(part: Postgres, template: str) -> str:
     return f"{part.url.rsplit('/', 1)[0]}/{name}"
 
 
+def build_system(
+    folders: pytest.TempPathFactory,
+    redis: Redis,
+    postgres: Postgres,
+    moto: str,
+    *,
+    gateways: int = 1,
+    redis_url: str | None = None,
+    own_postgres: Postgres | None = None,
+    **changes: Any,
+) -> System:
+    """A system on these servers; Lethe's own database lies beside the tenant database, or on a server of its own."""
+    number = next(_numbers)
+    folder = folders.mktemp(f"system{number}")
+    (folder / "evolution" / "instances").mkdir(parents=True)
+    place = S3Place(moto, f"evolution-{number}", "key", "secret")
+    place.connect().create_bucket(Bucket=place.bucket)
+    base = redis.url.rsplit("/", 1)[0]
+    deployment = Deployment(
+        database_url=copy_database(postgres, "tenant_template"),
+        cache_url=f"{base}/{number * 2 % 64}",
+        files_root=folder / "evolution",
+        s3=place,
+    )
+    servers = [Gateway(deployment.database_url, GATEWAY_KEY) for _ in range(gateways)]
+    receiver = Receiver()
+    for server in (*servers, receiver):
+        server.start()
+    settings = new_settings(
+        deployment,
+        servers,
+        copy_database(own_postgres or postgres, "own_template"),
+        redis_url or f"{base}/{(number * 2 + 1) % 64}",
+        **changes,
+    )
+    return System(deployment, servers, receiver, settings, folder)
+
+
+def tear_down(system: System) -> None:
+    """Stop a system's processes and its stand-ins; the servers stay."""
+    system.stop()
+    for server in (*system.gateways, system.receiver):
+        server.stop()
+
+
 @pytest.fixture(scope="session")
 def make_system(
     redis_part: Redis, postgres_part: Postgres, moto_part: str, tmp_path_factory: pytest.TempPathFactory
@@ -74,39 +129,14 @@ def make_system(
     """Make systems: make_system(gateways=1, **settings)."""
     made: list[System] = []
 
-    def make(gateways: int = 1, redis_url: str | None = None, **changes: Any) -> System:
-        number = next(_numbers)
-        folder = tmp_path_factory.mktemp(f"system{number}")
-        (folder / "evolution" / "instances").mkdir(parents=True)
-        place = S3Place(moto_part, f"evolution-{number}", "key", "secret")
-        place.connect().create_bucket(Bucket=place.bucket)
-        base = redis_part.url.rsplit("/", 1)[0]
-        deployment = Deployment(
-            database_url=copy_database(postgres_part, "tenant_template"),
-            cache_url=f"{base}/{number * 2 % 64}",
-            files_root=folder / "evolution",
-            s3=place,
-        )
-        servers = [Gateway(deployment.database_url, GATEWAY_KEY) for _ in range(gateways)]
-        receiver = Receiver()
-        for server in (*servers, receiver):
-            server.start()
-        settings = new_settings(
-            deployment,
-            servers,
-            copy_database(postgres_part, "own_template"),
-            redis_url or f"{base}/{(number * 2 + 1) % 64}",
-            **changes,
-        )
-        system = System(deployment, servers, receiver, settings, folder)
+    def make(**changes: Any) -> System:
+        system = build_system(tmp_path_factory, redis_part, postgres_part, moto_part, **changes)
         made.append(system)
         return system
 
     yield make
     for system in made:
-        system.stop()
-        for server in (*system.gateways, system.receiver):
-            server.stop()
+        tear_down(system)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from api.errors import (
     UnknownInstance,
     answer,
 )
-from shared.errors import Refused, Unreachable
+from shared.errors import LostClaim, Refused, Unreachable
 
 ID = str(UUID(int=7))
 
@@ -75,7 +75,7 @@ def test_an_error_is_its_documented_body(failure: ApiError, status: int, body: s
 
 
 @pytest.mark.parametrize(
-    "failure", [ValueError("hunter2"), Unreachable("hunter2"), Refused("hunter2"), KeyError("hunter2")]
+    "failure", [ValueError("hunter2"), Unreachable("hunter2"), LostClaim("hunter2"), KeyError("hunter2")]
 )
 def test_what_went_wrong_inside_is_not_shown(failure: Exception) -> None:
     """The documented 500."""
@@ -83,6 +83,13 @@ def test_what_went_wrong_inside_is_not_shown(failure: Exception) -> None:
 
     assert response.status_code == 500
     assert response.data == b'{"error":true,"message":"Internal server error"}'
+
+
+def test_a_refusal_says_why() -> None:
+    """The caller can do something about it."""
+    response = ask(Refused("the bucket does not exist"))
+
+    assert (response.status_code, response.data) == (400, b'{"error":true,"message":"the bucket does not exist"}')
 
 
 def test_headers_of_an_error_are_sent() -> None:

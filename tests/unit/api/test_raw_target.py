@@ -103,8 +103,8 @@ def test_the_target_is_found_where_servers_put_it(variable: str) -> None:
 @pytest.mark.parametrize(
     "target",
     ["/instance//delete/a", "//instance/delete/a", "/instance/delete%2Fa", "/%69nstance/delete/a", "*", "",
-     "/x/../instance/delete/a", "/instance/delete", "/INSTANCE/DELETE/a", "/x/instance/delete/a", "/instance/%64elete/a",
-     "HTTP://x/instance/delete/a"],
+     "/x/../instance/delete/a", "/instance/delete", "/INSTANCE/DELETE/a", "/x/instance/delete/a",
+     "/instance/%64elete/a", "HTTP://x/instance/delete/a"],
 )  # fmt: skip
 def test_a_path_that_only_resembles_ours_deletes_nothing(target: str) -> None:
     """After somebody has decoded or merged it: it is not found."""

@@ -8,11 +8,14 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 
 from shared.errors import Refused, TransientError, Unreachable
-from shared.gateway import Gateway, Stuck, can_be_addressed
+from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from tests.unit.shared.fake_http import FakeAdapter
 
+POOL: Any = HTTPConnectionPool("gateway.invalid")  # named in urllib3's errors, never used
 URL = "http://gateway.invalid:8080/base"
 CLOSED = '{"status":500,"response":{"message":["Error: Connection Closed"]}}'
 CALLS: dict[str, Callable[[Gateway], object]] = {
@@ -139,6 +142,51 @@ def test_no_answer_is_unreachable(make: MakeGateway, name: str, failure: Excepti
         CALLS[name](gateway)
 
     assert raised.value.title == f"gateway {URL} cannot be reached: {type(failure).__name__}"
+
+
+NEVER_SENT = [
+    requests.ConnectTimeout("slow"),
+    requests.ConnectionError(MaxRetryError(POOL, "/", NewConnectionError(POOL, "refused"))),
+    requests.ConnectionError(MaxRetryError(POOL, "/", NameResolutionError("host", POOL, OSError()))),
+]
+PERHAPS_SENT = [
+    requests.ReadTimeout("slow"),
+    requests.ConnectionError(ProtocolError("aborted", ConnectionResetError())),
+    requests.ConnectionError(MaxRetryError(POOL, "/", ProtocolError("aborted"))),
+    requests.exceptions.ChunkedEncodingError("broken off"),
+    requests.ConnectionError(),
+]
+
+
+@pytest.mark.parametrize("failure", NEVER_SENT, ids=repr)
+def test_a_request_that_was_never_sent_is_not_carried_out_later(make: MakeGateway, failure: Exception) -> None:
+    """No connection was made at all."""
+    gateway, _ = make(failure=failure)
+
+    with pytest.raises(Unreachable) as raised:
+        gateway.drop("a")
+
+    assert not isinstance(raised.value, Unanswered)
+
+
+@pytest.mark.parametrize("failure", PERHAPS_SENT, ids=repr)
+def test_a_request_that_may_have_arrived_may_be_carried_out_later(make: MakeGateway, failure: Exception) -> None:
+    """A late drop could hit a new bearer of the name, so the caller must be able to tell."""
+    gateway, _ = make(failure=failure)
+
+    with pytest.raises(Unanswered):
+        gateway.drop("a")
+
+
+@pytest.mark.parametrize(("status", "may_be_late"), [(502, True), (503, False), (504, True)])
+def test_a_proxy_may_have_passed_a_request_on(make: MakeGateway, status: int, may_be_late: bool) -> None:
+    """Unless it says that there is nobody behind it."""
+    gateway, _ = make(status)
+
+    with pytest.raises(Unreachable) as raised:
+        gateway.drop("a")
+
+    assert isinstance(raised.value, Unanswered) == may_be_late
 
 
 @pytest.mark.parametrize("state", ["open", "connecting", "close"])

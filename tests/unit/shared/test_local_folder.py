@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from shared import local_folder
-from shared.errors import Refused, Unreachable
+from shared.errors import LetheError, Refused, TransientError, Unreachable
 from shared.local_folder import LocalFolder
 
 DELETION = UUID(int=7)
@@ -265,7 +265,7 @@ def test_a_linked_trash_of_this_deletion_is_not_emptied(root: Path, folder: Loca
     (root / ".trash").mkdir()
     (root / ".trash" / str(DELETION)).symlink_to(outside)
 
-    with suppress(Refused, OSError):
+    with suppress(LetheError, OSError):
         erase(folder)
 
     assert_untouched(outside)
@@ -482,6 +482,27 @@ def test_a_file_system_that_fails_is_waited_for(
 
     with pytest.raises(Unreachable, match="the files root cannot be reached: Input/output error"):
         act(folder)
+
+
+@pytest.mark.parametrize("call", ["unlink", "rmdir"])
+def test_a_file_that_cannot_be_removed_is_tried_again(
+    root: Path, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """With the reason, and without the path: it may hold a name."""
+    write(root, f"instances/{ID}/deep/creds.json")
+
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/secret/path")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        with pytest.raises(TransientError) as raised:
+            erase(folder)
+    rest = erase(folder)
+
+    assert raised.value.title == "the files root: Permission denied"
+    assert rest <= 1
+    assert entries(root) == set()
 
 
 def test_a_folder_that_goes_away_meanwhile_is_gone(

@@ -267,13 +267,15 @@ def test_ownership_decides_where_a_mention_closes_a_circle() -> None:
 
 
 def test_a_mention_goes_before_what_it_mentions() -> None:
-    """So that nothing is cleared just to be deleted: Message before IntegrationSession."""
-    made = plan(
-        *owned_by_instance("IntegrationSession", "Message"),
-        key("Message", "sessionId", "IntegrationSession", "n", nullable=True),
-    )
+    """So that nothing is cleared just to be deleted: Message before IntegrationSession, and however they are called."""
+    pairs = [(f"{first}{number}", f"{second}{number}") for number in range(8) for first, second in ("AZ", "ZA")]
+    mentions = [key(child, "itsId", parent, "n", nullable=True) for child, parent in pairs]
 
-    assert order(made) == ["Message", "IntegrationSession", "Instance"]
+    at = order(plan(*owned_by_instance(*{table for pair in pairs[::2] for table in pair}), *mentions[::2]))
+    other_way = order(plan(*owned_by_instance(*{table for pair in pairs[1::2] for table in pair}), *mentions[1::2]))
+
+    assert all(at.index(child) < at.index(parent) for child, parent in pairs[::2])
+    assert all(other_way.index(child) < other_way.index(parent) for child, parent in pairs[1::2])
 
 
 @pytest.mark.parametrize("rule", ["d", "x"])

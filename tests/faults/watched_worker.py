@@ -1,0 +1,67 @@
+"""A worker that notes when two runs of one deletion overlap, or when a step runs again that was done."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from shared import deletions
+from shared.deletions import Claim
+from tasks import pipeline
+from tasks.context import Context, Progress
+from worker.celery_tasks import app
+
+__all__ = ["app"]
+
+FOLDER = Path(os.environ["FAULTS_FOLDER"])
+
+
+def watch() -> None:
+    """Put a watch around every step's run, and around the commit of its end."""
+    for name, step in pipeline.BY_NAME.items():
+        pipeline.BY_NAME[name] = replace(step, run=_watched(step.run))
+    deletions.finish_step = _noted(deletions.finish_step)  # type: ignore[assignment]
+
+
+def _watched(run: Callable[[Context], Progress]) -> Callable[[Context], Progress]:
+    def watched(ctx: Context) -> Progress:
+        with _alone(ctx):
+            if _done(ctx.claim).exists():
+                _note(f"{ctx.claim.step} of {ctx.instance_name} ran again after it was done")
+            return run(ctx)
+
+    return watched
+
+
+@contextmanager
+def _alone(ctx: Context) -> Iterator[None]:
+    """Hold a lock that the kernel takes back when the process dies: who finds it held is not alone."""
+    with (FOLDER / f"{ctx.deletion_id}.running").open("w") as running:
+        try:
+            fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _note(f"{ctx.claim.step} of {ctx.instance_name} ran twice at once")
+        yield
+
+
+def _noted(finish_step: Callable[..., None]) -> Callable[..., None]:
+    def noted(engine: Any, claim: Claim, **options: Any) -> None:
+        finish_step(engine, claim, **options)
+        _done(claim).touch(exist_ok=False)
+
+    return noted
+
+
+def _done(claim: Claim) -> Path:
+    return FOLDER / f"{claim.deletion_id}.{claim.step}.done"
+
+
+def _note(line: str) -> None:
+    with (FOLDER / "double_runs").open("a") as notes:
+        notes.write(f"{line}\n")
+
+
+watch()
