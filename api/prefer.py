@@ -1,4 +1,4 @@
-"""The Prefer header (RFC 7240): respond-async, or wait=N seconds."""
+"""The Prefer header (RFC 7240): respond-async, or wait=N seconds, or both."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ LONGEST_WAIT_SECONDS = 300
 
 @dataclass(frozen=True)
 class Wish:
-    """How long the caller wants to wait, and which preference that came from."""
+    """How long the caller wants to wait, and which preferences that came from."""
 
     wait_seconds: float
     applied: str | None
@@ -17,10 +17,10 @@ class Wish:
 
 def read(header: str | None, default_seconds: float) -> Wish:
     """What the caller prefers; what is not understood is ignored, as the RFC has it."""
-    for preference in (part.strip() for part in (header or "").lower().split(",")):
-        if preference == "respond-async":
-            return Wish(0, preference)
-        if match := _WAIT.fullmatch(preference.replace(" ", "")):
-            seconds = min(int(match[1]), LONGEST_WAIT_SECONDS)
-            return Wish(seconds, f"wait={seconds}")
-    return Wish(default_seconds, None)
+    preferences = ["".join(part.split()) for part in (header or "").lower().split(",")]
+    waits = [int(match[1]) for match in map(_WAIT.fullmatch, preferences) if match]
+    applied = ["respond-async"] if "respond-async" in preferences else []
+    if waits:  # with respond-async: up to that long, and then 202
+        seconds = min(waits[0], LONGEST_WAIT_SECONDS)
+        return Wish(seconds, ", ".join([*applied, f"wait={seconds}"]))
+    return Wish(0, applied[0]) if applied else Wish(default_seconds, None)

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from shared.errors import TransientError, Unreachable
 
 # SQLSTATEs after which the same statement may well succeed: a deadlock or a lock that was not had in time,
-# serialisation, and a statement that ran out of its time.
-_TRY_AGAIN = {"40001", "40P01", "55P03", "57014"}
+# serialisation, a statement that ran out of its time, and a row that was written meanwhile and refers to ours.
+_TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "23001", "23503"}
 
 
 def connect(url: str, *, name: str, pool_size: int = 5) -> Engine:

@@ -10,6 +10,7 @@ from shared.errors import Refused, TransientError, Unreachable
 from shared.storage import Neighbours
 
 _CHUNK = 1_000
+_LONGEST_NAME = 255  # bytes, of every common file system
 _TRASH = ".trash"
 _NAMED = "store/chatwoot"
 _BY_ID, _BY_NAME = "instances", "chatwoot"  # how parts of the trash are called
@@ -31,6 +32,9 @@ class LocalFolder:
             raise Refused(f"the files root cannot be read: {error.strerror}") from error
         if not found & {"instances", "store"}:
             raise Refused("the files root holds neither instances/ nor store/: is it Evolution's working directory?")
+        for part in ("instances", "store", _NAMED, _TRASH):
+            if (self.root / part).is_symlink():
+                raise Refused(f"{part} in the files root is a symbolic link, and none is followed: mount it there")
         if not os.access(self.root, os.W_OK | os.X_OK):
             raise Refused("the files root cannot be written to")
 
@@ -42,7 +46,7 @@ class LocalFolder:
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Rename the instance's folder into the trash of this deletion, then empty that."""
         folder = self._owned(instance_id)
-        trash = self.root / _TRASH / str(deletion_id)
+        trash = self._trash(deletion_id)
         if folder and _exists(folder):
             self._move(folder, trash / f"{_BY_ID}-{uuid4()}")
         if not trash.is_dir():
@@ -65,7 +69,7 @@ class LocalFolder:
         taken = 0
         for path in mine:
             files = _count(self.root / path)
-            self._move(self.root / path, self.root / _TRASH / str(deletion_id) / f"{_BY_NAME}-{uuid4()}")
+            self._move(self.root / path, self._trash(deletion_id) / f"{_BY_NAME}-{uuid4()}")
             taken += files
         if mine:
             self._tidy(name, neighbours)
@@ -88,14 +92,20 @@ class LocalFolder:
         if ours is None or not _exists(self.root / ours) or not self._is_inside(self.root / ours):
             return [], []
         others = {path for other in neighbours() if (path := _named_path(other))}
-        if ours in others:
+        nested = {other for other in others if other.startswith(f"{ours}/") and _exists(self.root / other)}
+        is_folder = (self.root / ours).is_dir() and not (self.root / ours).is_symlink()
+        in_anothers = any(ours.startswith(f"{other}/") for other in others)
+        # What is no folder, in another's folder, is that one's file; a link around another's folder is its as well.
+        if ours in others or (not is_folder and in_anothers) or ((self.root / ours).is_symlink() and nested):
             return [], [ours]
-        return self._without(ours, {other for other in others if other.startswith(f"{ours}/")}), []
+        return self._without(ours, nested), []
 
     def _without(self, path: str, others: set[str]) -> list[str]:
         """The path, or, where folders of others lie in it, everything around them."""
         if not others:
             return [path]
+        if (self.root / path).is_symlink():  # never looked into: it stays, with the others' folders behind it
+            return []
         entries = [f"{path}/{entry}" for entry in sorted(os.listdir(self.root / path))]
         return [
             kept
@@ -107,8 +117,17 @@ class LocalFolder:
     def _owned(self, instance_id: str) -> Path | None:
         if instance_id in ("", ".", "..") or "/" in instance_id or "\x00" in instance_id:
             return None
+        if len(os.fsencode(instance_id)) > _LONGEST_NAME:
+            return None
         folder = self.root / "instances" / instance_id
         return folder if self._is_inside(folder) else None
+
+    def _trash(self, deletion_id: UUID) -> Path:
+        """Where this deletion puts things; a link in its place could lead anywhere."""
+        trash = self.root / _TRASH / str(deletion_id)
+        if trash.is_symlink() or trash.parent.is_symlink():
+            raise Refused("the trash in the files root is a symbolic link")
+        return trash
 
     def _is_inside(self, path: Path) -> bool:
         """Whether no symbolic link on the way leads elsewhere; the last part may be one, it is moved as such."""
@@ -137,7 +156,10 @@ def _count(path: Path) -> int:
     """Files in a folder; anything else is one by itself, and a link is never followed."""
     if not path.is_dir() or path.is_symlink():
         return int(_exists(path))
-    return sum(len(files) for _, _, files in os.walk(path))
+    return sum(
+        len(files) + sum((Path(folder) / name).is_symlink() for name in folders)
+        for folder, folders, files in os.walk(path)
+    )
 
 
 def _exists(path: Path) -> bool:

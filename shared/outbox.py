@@ -8,7 +8,7 @@ from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Engine, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -84,8 +84,12 @@ def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | N
         )
     if sealed is None:
         return None
-    event = Event(**json.loads(_seal(settings).decrypt(sealed)))
-    failure = webhooks.deliver(event, settings)
+    try:
+        event = Event(**json.loads(_seal(settings).decrypt(sealed)))
+    except InvalidToken:
+        failure: str | None = "sealed with another secret_key"
+    else:
+        failure = webhooks.deliver(event, settings)
     _write_down(engine, event_id, failure)
     return failure
 

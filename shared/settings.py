@@ -1,16 +1,25 @@
 """Everything that can be set, read once from LETHE_* variables; the only reader of the environment."""
 
+import base64
+import binascii
 import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "LETHE_"
+_POSTGRES = ("postgresql", "postgres")
+_SCHEMES = {
+    "database_url": _POSTGRES,
+    "tenant_database_url": _POSTGRES,
+    "broker_url": (),
+}  # a broker can be of any kind
+_SHORTEST_KEY = 24  # bytes, as Standard Webhooks recommends
 
 
 class FileSource(PydanticBaseSettingsSource):
@@ -28,7 +37,14 @@ class FileSource(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """Lethe's settings; refuses to start on nonsense. Durations are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+        allow_inf_nan=False,
+    )
 
     admin_key: SecretStr = Field(min_length=16, description="API key that may do everything")
     secret_key: SecretStr = Field(min_length=32, description="Keys the hashes of API keys and signs webhooks")
@@ -55,9 +71,7 @@ class Settings(BaseSettings):
 
     webhook_global_url: str | None = Field(None, description="Receives INSTANCE_DELETE of every instance")
     webhook_global_by_events: bool = Field(False, description="Append /instance-delete to the global URL")
-    webhook_key: SecretStr | None = Field(
-        None, pattern=r"^whsec_[A-Za-z0-9+/=]{32,}$", description="Signs webhooks; without it, derived from secret_key"
-    )
+    webhook_key: SecretStr | None = Field(None, description="Signs webhooks; without it, derived from secret_key")
     webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Longest wait for one webhook answer")
     webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is tried again")
 
@@ -116,7 +130,40 @@ class Settings(BaseSettings):
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
                 raise ValueError("each gateway is an http(s) base URL without a query")
+            _ = parts.port  # raises ValueError for one that cannot be
         return tuple(url.rstrip("/") for url in urls)
+
+    @field_validator("database_url", "tenant_database_url", "redis_url", "cache_url", "broker_url")
+    @classmethod
+    def _check_url(cls, url: SecretStr | None, field: ValidationInfo) -> SecretStr | None:
+        if url is None:
+            return None
+        scheme = urlsplit(url.get_secret_value()).scheme
+        known = _SCHEMES.get(str(field.field_name), ("redis", "rediss", "unix"))
+        if (known and scheme not in known) or not scheme:
+            raise ValueError(
+                f"a URL is needed that begins with {' or '.join(f'{each}://' for each in known or ('x',))}"
+            )
+        return url
+
+    @field_validator("webhook_key")
+    @classmethod
+    def _check_webhook_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        prefix, _, encoded = key.get_secret_value().partition("_")
+        try:
+            enough = len(base64.b64decode(encoded, validate=True)) >= _SHORTEST_KEY
+        except binascii.Error:
+            enough = False
+        if prefix != "whsec" or not enough:
+            raise ValueError("whsec_ and the base64 of at least 24 bytes are needed")
+        return key
+
+    @field_validator("files_root", "cache_url", "broker_url", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
 
     @model_validator(mode="after")
     def _check_clocks(self) -> Self:

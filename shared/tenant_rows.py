@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from shared.errors import Refused, TransientError, Unreachable
-from shared.tenant import Tenant
+from shared.tenant import CHANNELS, Tenant
 from shared.tenant_schema import ROOT, Owned, Plan
 
 # A check that walks more parents than this costs more than the loss it guards against is likely.
 _CROSSING_PARENTS = 10_000
+_RIGHTS = ("SELECT", "DELETE")
+# The fence renames the row and disables its channels; the reservation inserts one.
+_MORE_RIGHTS = {ROOT: ("UPDATE", "INSERT"), **dict.fromkeys(CHANNELS, ("UPDATE",))}
 _COUNT_SECONDS = 5  # a preview is no reason to keep a large database busy
 _FIRST_BATCH = 500
 _LARGEST_BATCH = 50_000
@@ -31,7 +34,10 @@ def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
         for owned in plan.tables
     )
     try:
-        with tenant.transaction(statement_seconds=_COUNT_SECONDS) as connection:
+        with tenant.transaction(statement_seconds=_RIGHTS = ("SELECT", "DELETE")
+# The fence renames the row and disables its channels; the reservation inserts one.
+_MORE_RIGHTS = {ROOT: ("UPDATE", "INSERT"), **dict.fromkeys(CHANNELS, ("UPDATE",))}
+_COUNT_SECONDS) as connection:
             found = connection.execute(text(query), {"id": instance_id}).all()
     except TransientError as error:
         if isinstance(error, Unreachable):
@@ -68,7 +74,7 @@ def check_rights(tenant: Tenant, plan: Plan) -> None:
     needed = [
         (owned.table, right)
         for owned in plan.tables
-        for right in ("SELECT", "DELETE", *(("UPDATE", "INSERT") if owned.table == ROOT else ()))
+        for right in (*_RIGHTS, *_MORE_RIGHTS.get(owned.table, ()))
     ]
     query = text(
         "SELECT n FROM unnest(CAST(:tables AS text[]), CAST(:rights AS text[])) WITH ORDINALITY AS x(t, r, n)"

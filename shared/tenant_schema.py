@@ -32,6 +32,17 @@ class ForeignKey:
 
 
 @dataclass(frozen=True)
+class Route:
+    """What ties a table to the instance: a column with its id, or a key to an owned table."""
+
+    column: str
+    key: ForeignKey | None
+
+
+Routes = dict[str, list[Route]]
+
+
+@dataclass(frozen=True)
 class Owned:
     """A table of which some rows belong to an instance, and the predicate that says which; :id is its id."""
 
@@ -103,39 +114,56 @@ def read_plan(connection: Connection, schema: str) -> Plan:
 
 def make_plan(schema: str, keys: Sequence[ForeignKey], named: Iterable[str], leading: set[tuple[str, str]]) -> Plan:
     """Plan from reflected facts: keys, the tables with an instanceId column, the columns that lead an index."""
-    columns = _find_owned(keys, named)
+    routes = _find_owned(keys, named)
     for key in keys:
-        if key.parent in columns:
+        if key.parent in routes:
             _check_known(key, schema)
-    predicates = {table: _predicate(table, columns, schema) for table in columns}
     owned = {
-        table: Owned(table, predicate, (table, columns[table][0]) in leading) for table, predicate in predicates.items()
+        table: Owned(table, _predicate(table, routes, schema), _is_led(table, routes, leading)) for table in routes
     }
     order = _leaves_first(owned, keys)
     crossings = tuple(
         Crossing(key, owned[key.child], owned[key.parent])
         for key in keys
-        if key.owns and key.parent in owned and key.parent != ROOT and columns[key.child][1] is None
+        if key.owns and key.parent in owned and key.parent != ROOT and _is_direct(routes[key.child])
     )
     return Plan(tuple(owned[table] for table in order), crossings)
 
 
-def _find_owned(keys: Sequence[ForeignKey], named: Iterable[str]) -> dict[str, tuple[str, ForeignKey | None]]:
-    """Each owned table with the column that says so, and the key to follow where it is not the instance's id."""
-    found: dict[str, tuple[str, ForeignKey | None]] = {ROOT: ("id", None)}
+def _find_owned(keys: Sequence[ForeignKey], named: Iterable[str]) -> Routes:
+    """Each owned table with what ties it to the instance: one column with its id, or keys to owned tables."""
+    found: Routes = {ROOT: [Route("id", None)]}
     for key in keys:
         if key.parent == ROOT and key.owns and key.child != ROOT:
-            found.setdefault(key.child, (key.columns[0], None))
+            if key.child in found:
+                raise Refused(f'table "{key.child}" refers to "{ROOT}" by several keys: whose are its rows?')
+            if key.parent_columns != ("id",):
+                raise Refused(f'foreign key "{key.name}" of table "{key.child}" refers to "{ROOT}" not by its id')
+            found[key.child] = [Route(key.columns[0], None)]
+    with_key = {key.child for key in keys if key.columns == (OWNER_COLUMN,)}
     for table in named:
-        found.setdefault(table, (OWNER_COLUMN, None))
+        if table not in with_key:
+            found.setdefault(table, [Route(OWNER_COLUMN, None)])
     grown = True
     while grown:
         grown = False
         for key in keys:
-            if key.owns and key.parent in found and key.child not in found:
-                found[key.child] = (key.columns[0], key)
+            route = Route(key.columns[0], key)
+            if not key.owns or key.parent not in found or _is_direct(found.get(key.child, [])):
+                continue
+            if route not in found.get(key.child, []) and key.child != key.parent:
+                found.setdefault(key.child, []).append(route)
                 grown = True
     return found
+
+
+def _is_direct(routes: Sequence[Route]) -> bool:
+    """Whether a column of the table holds the instance's id."""
+    return bool(routes) and routes[0].key is None
+
+
+def _is_led(table: str, routes: Routes, leading: set[tuple[str, str]]) -> bool:
+    return len(routes[table]) == 1 and (table, routes[table][0].column) in leading
 
 
 def _check_known(key: ForeignKey, schema: str) -> None:
@@ -150,13 +178,19 @@ def _check_known(key: ForeignKey, schema: str) -> None:
         raise Refused(f"{where} refers to its own table: a cycle")
 
 
-def _predicate(table: str, columns: dict[str, tuple[str, ForeignKey | None]], schema: str) -> str:
-    column, key = columns[table]
-    if key is None:
-        return f"{quote(column)} = :id"
-    parent = f"{quote(schema)}.{quote(key.parent)}"
-    inner = _predicate(key.parent, columns, schema)
-    return f"{quote(column)} IN (SELECT {quote(key.parent_columns[0])} FROM {parent} WHERE {inner})"
+def _predicate(table: str, routes: Routes, schema: str, seen: tuple[str, ...] = ()) -> str:
+    if table in seen:
+        raise Refused(f"the foreign keys of {' -> '.join((*seen, table))} form a cycle")
+    parts = []
+    for route in routes[table]:
+        if route.key is None:
+            return f"{quote(route.column)} = :id"
+        parent = f"{quote(schema)}.{quote(route.key.parent)}"
+        inner = _predicate(route.key.parent, routes, schema, (*seen, table))
+        parts.append(
+            f"{quote(route.column)} IN (SELECT {quote(route.key.parent_columns[0])} FROM {parent} WHERE {inner})"
+        )
+    return f"({' OR '.join(parts)})" if len(parts) > 1 else parts[0]
 
 
 def _leaves_first(owned: Iterable[str], keys: Sequence[ForeignKey]) -> list[str]:

@@ -72,7 +72,7 @@ def deliver(event: Event, settings: Settings) -> str | None:
                 timeout=(min(2.0, timeout_seconds), timeout_seconds),
                 allow_redirects=False,
             )
-    except (requests.RequestException, ValueError) as error:  # ValueError: a header or URL that cannot be sent
+    except (requests.RequestException, jwt.PyJWTError, ValueError) as error:  # what a customer has typed in
         return type(error).__name__
     return None if answer.ok and not answer.is_redirect else f"status {answer.status_code}"
 

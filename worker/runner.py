@@ -41,13 +41,14 @@ class Runner:
 
     def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
         """Run one slice of the step, if it is this message's to run. Never raises for what a step does."""
-        settings = self.services.settings
-        claim = deletions.claim(self.services.own, deletion_id, attempt, name, stale_seconds=settings.stale_seconds)
-        if claim is None:
-            log.info("not claimed")
-            return Outcome.STOP
-        heart.hold_lock(self.services, claim)
         try:
+            claim = deletions.claim(
+                self.services.own, deletion_id, attempt, name, stale_seconds=self.services.settings.stale_seconds
+            )
+            if claim is None:
+                log.info("not claimed")
+                return Outcome.STOP
+            heart.hold_lock(self.services, claim)
             with heart.beating(self.services, claim) as lost:
                 return self._work(pipeline.BY_NAME[name], claim, lost.is_set)
         except LostClaim:

@@ -1,9 +1,10 @@
-"""A watched worker that stops at a point which the instance's name tells, and waits there for its death."""
+"""A watched worker that stops at the point which an instance's name tells, and waits there for its death."""
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from celery.signals import task_postrun
 
 from shared import deletions, tenant_rows, webhooks
 from shared.deletions import Claim
@@ -11,69 +12,72 @@ from shared.gateway import Gateway
 from tasks import pipeline
 from tasks.context import Context, Progress
 from tests.faults import watched_worker
-from worker.runner import Runner
+from tests.faults.watched_worker import FOLDER, Run
 
 app = watched_worker.app
 MOMENTS = ("before", "middle", "after", "committed", "published")
-# What a step has done when it is in the middle: its first removal is made, and not written down.
-MIDDLES = {
+# Where a step is in the middle when it does not count what it removes one by one: this was done, and not written down.
+_MIDDLES: dict[str, tuple[Any, str]] = {
     "logout": (Gateway, "log_out"),
-    "purge_cache": None,
     "send_webhook": (webhooks, "deliver"),
     "deregister": (Gateway, "drop"),
-    "delete_records": None,
-    "delete_files": None,
     "confirm": (tenant_rows, "remaining"),
 }
-_running: list[Claim] = []
+_claims: list[Claim] = []  # the one that this process worked on last
 
 
-def ambush(moment: str, claim: Claim) -> None:
+def point(moment: str, step: str) -> str:
+    """The name of an instance whose deletion is to stop there."""
+    return f"{moment}-{step}"
+
+
+def _ambush(moment: str, step: str | None = None) -> None:
     """Stop here for ever if this is the point, and nobody has died at it yet."""
-    reached = watched_worker.FOLDER / f"{claim.instance_name}.reached"
-    if claim.instance_name == f"{moment}-{claim.step}" and not reached.exists():
+    if not _claims or step not in (None, _claims[0].step):
+        return
+    name = _claims[0].instance_name
+    reached = FOLDER / f"{name}.reached"
+    if name == point(moment, _claims[0].step) and not reached.exists():
         reached.touch()
         threading.Event().wait()
 
 
-def _ambushed(run: Callable[[Context], Progress]) -> Callable[[Context], Progress]:
+def _ambushed(run: Run) -> Run:
     def ambushed(ctx: Context) -> Progress:
-        _running[:] = [ctx.claim]
-        ambush("before", ctx.claim)
+        _claims[:] = [ctx.claim]
+        _ambush("before")
         progress = run(ctx)
-        ambush("after", ctx.claim)
+        _ambush("after")
         return progress
 
     return ambushed
 
 
-def _ambush_middle(step: str, place: Any, name: str, *, before: bool = False) -> None:
-    act = getattr(place, name)
-
-    def ambushed(*arguments: Any, **options: Any) -> Any:
-        in_the_middle = _running and _running[0].step == step
-        if in_the_middle and before:
-            ambush("middle", _running[0])
+def _then(act: Callable[..., Any], moment: str, step: str | None = None) -> Callable[..., Any]:
+    def acted(*arguments: Any, **options: Any) -> Any:
         answer = act(*arguments, **options)
-        if in_the_middle:
-            ambush("middle", _running[0])
+        _ambush(moment, step)
         return answer
 
-    setattr(place, name, ambushed)
+    return acted
 
 
-def _ambush_commit(finish_step: Callable[..., None]) -> Callable[..., None]:
-    def ambushed(engine: Any, claim: Claim, **options: Any) -> None:
-        finish_step(engine, claim, **options)
-        ambush("committed", claim)
-
-    return ambushed
+def _removed(ctx: Context, counts: dict[str, int]) -> None:
+    if ctx.claim.step not in _MIDDLES:
+        _ambush("middle")
+    _count(ctx, counts)
 
 
-for _name, _step in pipeline.BY_NAME.items():
-    pipeline.BY_NAME[_name] = replace(_step, run=_ambushed(_step.run))
-    if _place := MIDDLES[_name]:
-        _ambush_middle(_name, *_place)
-    else:
-        _ambush_middle(_name, Context, "removed", before=True)
-deletions.finish_step = _ambush_commit(deletions.finish_step)  # type: ignore[assignment]
+@task_postrun.connect
+def _published(**_: object) -> None:
+    """The next step's message is out, this one's is not acknowledged yet."""
+    _ambush("published")
+
+
+_count = Context.removed
+Context.removed = _removed  # type: ignore[assignment, method-assign]
+watched_worker.wrap_steps(_ambushed)
+for _step, (_place, _name) in _MIDDLES.items():
+    setattr(_place, _name, _then(getattr(_place, _name), "middle", _step))
+deletions.finish_step = _then(deletions.finish_step, "committed")
+POINTS = {moment: [point(moment, name) for name in pipeline.NAMES] for moment in MOMENTS}

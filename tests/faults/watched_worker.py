@@ -19,14 +19,16 @@ __all__ = ["app"]
 FOLDER = Path(os.environ["FAULTS_FOLDER"])
 
 
-def watch() -> None:
-    """Put a watch around every step's run, and around the commit of its end."""
-    for name, step in pipeline.BY_NAME.items():
-        pipeline.BY_NAME[name] = replace(step, run=_watched(step.run))
-    deletions.finish_step = _noted(deletions.finish_step)  # type: ignore[assignment]
+Run = Callable[[Context], Progress]
 
 
-def _watched(run: Callable[[Context], Progress]) -> Callable[[Context], Progress]:
+def wrap_steps(wrap: Callable[[Run], Run]) -> None:
+    """Put something around the run of every step of this process."""
+    pipeline.PIPELINE = tuple(replace(step, run=wrap(step.run)) for step in pipeline.PIPELINE)
+    pipeline.BY_NAME.update({step.name: step for step in pipeline.PIPELINE})
+
+
+def _watched(run: Run) -> Run:
     def watched(ctx: Context) -> Progress:
         with _alone(ctx):
             if _done(ctx.claim).exists():
@@ -64,4 +66,5 @@ def _note(line: str) -> None:
         notes.write(f"{line}\n")
 
 
-watch()
+wrap_steps(_watched)
+deletions.finish_step = _noted(deletions.finish_step)

@@ -179,7 +179,6 @@ def test_an_instances_folder_that_is_a_link_goes_as_the_link_it_is(
     assert_untouched(outside)
 
 
-@pytest.mark.xfail(reason="a link to a folder is not counted, and is counted when it goes")
 def test_the_preview_counts_what_will_be_removed(root: Path, folder: LocalFolder, outside: Path) -> None:
     """Links to folders too: a link is one by itself."""
     write(root, f"instances/{ID}/creds.json")
@@ -208,7 +207,6 @@ def test_an_id_that_no_file_system_takes_can_be_erased(folder: LocalFolder) -> N
     assert erase(folder, "x" * 300) == 0
 
 
-@pytest.mark.xfail(reason="a too long id is asked of the file system, and raises", raises=OSError)
 def test_an_id_that_no_file_system_takes_has_no_files(folder: LocalFolder) -> None:
     """Counting is no different from erasing."""
     assert folder.count("x" * 300) == 0
@@ -223,7 +221,6 @@ def test_a_linked_instances_folder_is_not_followed(root: Path, folder: LocalFold
     assert_untouched(outside)
 
 
-@pytest.mark.xfail(reason="a linked instances/ counts as empty, so a deletion succeeds and the files stay")
 def test_a_linked_instances_folder_is_refused(root: Path, folder: LocalFolder, outside: Path) -> None:
     """What cannot be looked into cannot be confirmed as gone."""
     (root / "instances").rmdir()
@@ -244,7 +241,6 @@ def test_a_root_that_is_a_link_itself_is_fine(root: Path, tmp_path: Path) -> Non
     assert entries(root) == set()
 
 
-@pytest.mark.xfail(reason="a linked trash is followed: files are moved out of the root")
 def test_a_linked_trash_is_not_followed(root: Path, folder: LocalFolder, outside: Path) -> None:
     """Nothing is written beside the root."""
     write(root, f"instances/{ID}/creds.json")
@@ -259,7 +255,6 @@ def test_a_linked_trash_is_not_followed(root: Path, folder: LocalFolder, outside
     assert not (outside / str(DELETION)).exists()
 
 
-@pytest.mark.xfail(reason="a linked trash of the deletion is followed, and what it points to is emptied")
 def test_a_linked_trash_of_this_deletion_is_not_emptied(root: Path, folder: LocalFolder, outside: Path) -> None:
     """It is a link: remove it, or refuse."""
     (root / ".trash").mkdir()
@@ -373,7 +368,6 @@ def test_a_double_slash_is_one_to_a_file_system(root: Path, folder: LocalFolder)
     assert alone == (1, [])
 
 
-@pytest.mark.xfail(reason="a nested name takes a file out of the folder of the living name around it")
 def test_a_file_in_the_folder_of_a_living_name_is_not_taken(root: Path, folder: LocalFolder) -> None:
     """`a/import.csv` is an instance's name, and a file of the living `a`."""
     write(root, "store/chatwoot/a/import.csv")
@@ -415,7 +409,6 @@ def test_a_named_folder_that_is_a_link_goes_as_the_link_it_is(root: Path, folder
     assert_untouched(outside)
 
 
-@pytest.mark.xfail(reason="with a neighbour nested in it, a linked folder is looked into and emptied")
 def test_a_linked_folder_is_not_looked_into_for_neighbours(root: Path, folder: LocalFolder, outside: Path) -> None:
     """`a` is a link out of the root, and an `a/b` lives."""
     (root / "store/chatwoot/a").symlink_to(outside)
@@ -425,7 +418,6 @@ def test_a_linked_folder_is_not_looked_into_for_neighbours(root: Path, folder: L
     assert_untouched(outside)
 
 
-@pytest.mark.xfail(reason="a file in the place of the folder is listed, and raises", raises=NotADirectoryError)
 def test_a_file_instead_of_a_folder_is_taken_though_a_neighbour_is_nested(root: Path, folder: LocalFolder) -> None:
     """There is no folder of the neighbour in it."""
     write(root, "store/chatwoot/a")
@@ -433,7 +425,6 @@ def test_a_file_instead_of_a_folder_is_taken_though_a_neighbour_is_nested(root: 
     assert take(folder, "a", "a/b") == (1, [])
 
 
-@pytest.mark.xfail(reason="where the neighbour's folder does not exist, our empty one stays")
 def test_an_empty_folder_does_not_stay_for_a_neighbour_without_files(root: Path, folder: LocalFolder) -> None:
     """`a/b` lives and has no folder; `a` would be left as an empty one."""
     write(root, "store/chatwoot/a/x")

@@ -14,6 +14,7 @@ from shared.tenant_rows import Pace
 from shared.tenant_schema import Crossing, ForeignKey, Owned, Plan
 
 BOUND = Owned("Chat", '"instanceId" = :id', True)
+WEBHOOK = Owned("Webhook", '"instanceId" = :id', True)
 KEY = ForeignKey("k", "public", "Reaction", ("messageId",), "Message", ("id",), "c", False)
 
 
@@ -30,7 +31,11 @@ class Answer:
     def scalar_one(self) -> Any:
         return self.value
 
-    scalar = scalar_one
+    def scalar_one_or_none(self) -> Any:
+        return self.value
+
+    def all(self) -> Any:
+        return self.value
 
 
 @dataclass
@@ -51,7 +56,8 @@ class FakeTenant:
     def execute(self, statement: Any, values: dict[str, Any]) -> Answer:
         self.statements.append((str(statement), values))
         if "rights" in values:
-            return Answer((values["table"], values["rights"]) not in self.denied)
+            asked = list(zip(values["tables"], values["rights"], strict=True))
+            return Answer(next((at for at, pair in enumerate(asked, 1) if pair in self.denied), None))
         return Answer(self.answers.pop(0))
 
 
@@ -153,7 +159,7 @@ def test_a_stop_in_the_middle_of_a_walk_says_so() -> None:
 
 def test_a_count_leaves_empty_tables_out() -> None:
     """They would only fill the preview."""
-    tenant = FakeTenant([0, 4])
+    tenant = FakeTenant([[("Chat", 0), ("Media", 4)]])
 
     counts = tenant_rows.count(tenant, Plan((BOUND, Owned("Media", "x = :id", False)), ()), "the-id")
 
@@ -165,6 +171,7 @@ def test_a_count_leaves_empty_tables_out() -> None:
     [
         ("Chat", "SELECT"),
         ("Chat", "DELETE"),
+        ("Webhook", "UPDATE"),
         *[("Instance", right) for right in ("SELECT", "DELETE", "UPDATE", "INSERT")],
     ],
 )
@@ -173,7 +180,7 @@ def test_a_missing_right_is_refused_with_its_table(table: str, right: str) -> No
     tenant = FakeTenant(denied={(f'"public"."{table}"', right)})
 
     with pytest.raises(Refused, match=f'lacks {right} on "{table}"'):
-        tenant_rows.check_rights(tenant, Plan((BOUND, Owned("Instance", '"id" = :id', True)), ()))
+        tenant_rows.check_rights(tenant, Plan((BOUND, WEBHOOK, Owned("Instance", '"id" = :id', True)), ()))
 
 
 def test_a_right_that_is_not_needed_is_not_asked_for() -> None:
@@ -182,7 +189,8 @@ def test_a_right_that_is_not_needed_is_not_asked_for() -> None:
 
     tenant_rows.check_rights(tenant, Plan((BOUND,), ()))
 
-    assert {values["rights"] for _, values in tenant.statements} == {"SELECT", "DELETE"}
+    ((_, values),) = tenant.statements
+    assert set(values["rights"]) == {"SELECT", "DELETE"}
 
 
 def test_a_row_of_another_instance_on_ours_is_refused() -> None:

@@ -111,7 +111,6 @@ def test_a_mention_of_the_instance_is_no_ownership() -> None:
     assert order(made) == ["Instance"]
 
 
-@pytest.mark.xfail(reason="a nullable SET NULL key named instanceId is taken for a column without a key")
 def test_a_mention_by_a_column_called_instance_id_is_no_ownership() -> None:
     """The column has a foreign key, and that says: clear."""
     made = plan(key("Report", "instanceId", "Instance", "n", nullable=True), named=("Report",))
@@ -177,7 +176,6 @@ def test_an_indirect_key_may_point_to_another_column() -> None:
     assert predicate(made, "Vote").startswith('"messageKey" IN (SELECT "key" FROM')
 
 
-@pytest.mark.xfail(reason="the parent's column of a key to Instance is not looked at")
 def test_a_key_to_another_column_of_the_instance_is_not_compared_with_its_id() -> None:
     """Else the rows of an instance whose NAME is our id would go, and ours would stay."""
     try:
@@ -188,7 +186,6 @@ def test_a_key_to_another_column_of_the_instance_is_not_compared_with_its_id() -
     assert predicate(made, "Alias") != '"instanceName" = :id'
 
 
-@pytest.mark.xfail(reason="only the first of a table's keys to Instance makes its predicate")
 def test_two_keys_to_the_instance_both_count() -> None:
     """Else the rows of the second one go uncounted, in one huge cascade with the Instance row."""
     try:

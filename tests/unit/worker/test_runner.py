@@ -286,7 +286,6 @@ def test_an_end_that_cannot_be_written_down_is_put_off(run: Run, books: Books, c
     assert books.ended() == [("wait", "the own database cannot be reached", False)]
 
 
-@pytest.mark.xfail(reason="a claim that cannot be asked for raises out of the runner", raises=Unreachable)
 def test_an_own_database_that_is_away_at_the_claim_ends_the_chain(run: Run, books: Books) -> None:
     """As it does at the end: the reconciler publishes again."""
     books.failures["claim"] = Unreachable("the own database")

@@ -1,0 +1,214 @@
+"""A system with instances to be erased beside neighbours, and what must be true of it in the end."""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from demo.evolution.census import census, fingerprint, fingerprint_of
+from demo.evolution.deployment import Deployment, SeededInstance
+from demo.evolution.seed import seed_global, seed_instance
+from demo.processes import Process, wait_until
+from shared import lock
+from tests.faults.figures import Figures
+from tests.system import PROCFILE, System
+
+PLENTY_SECONDS = 60  # other tests may run on the same cores
+for _kind in ("watched", "ambushed"):
+    PROCFILE[f"worker-{_kind}"] = PROCFILE["worker"].replace("worker.celery_tasks", f"tests.faults.{_kind}_worker")
+
+
+@dataclass
+class Scene:
+    """One system under attack."""
+
+    system: System
+    figures: Figures
+    instances: dict[str, SeededInstance] = field(default_factory=dict)
+    deletions: dict[str, str] = field(default_factory=dict)
+    _rest: dict[str, str] = field(default_factory=dict)  # what has to stay
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where the instances live."""
+        return self.system.deployment
+
+    @property
+    def folder(self) -> Path:
+        """Where watched workers leave their notes."""
+        folder = self.system.folder / "faults"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def start(self, *names: str) -> None:
+        """Start processes; workers are watched."""
+        for name in names:
+            kind = name.replace("worker", "worker-watched") if name.startswith("worker") and "-" not in name else name
+            self.system.start(kind, env={"FAULTS_FOLDER": str(self.folder)})
+            self.system.processes[name] = self.system.processes.pop(kind)
+
+    def process(self, name: str) -> Process:
+        """A process that was started."""
+        return self.system.processes[name]
+
+    def kill(self, name: str) -> None:
+        """SIGKILL its whole process group."""
+        self.figures.kills += 1
+        self.system.processes.pop(name).kill()
+
+    def seed(self, *names: str, **options: Any) -> None:
+        """Put instances there that are to be erased, known to every gateway, with a webhook of their own."""
+        options = {"webhook_url": f"{self.system.receiver.url}/hook", **options}
+        for name in names:
+            self.instances[name] = seed_instance(self.deployment, name, **options)
+            for gateway in self.system.gateways:
+                gateway.connect(name, self.instances[name].id)
+
+    def seed_neighbours(self) -> None:
+        """Put things there that nobody asks to have erased."""
+        seed_global(self.deployment)
+        for name in ("neighbour", "before", "a*"):
+            seed_instance(self.deployment, name)
+
+    def photograph(self) -> None:
+        """Remember everything that does not belong to the instances to be erased."""
+        theirs = [fingerprint_of(self.deployment, seeded.id, name) for name, seeded in self.instances.items()]
+        assert all(theirs)
+        own = set().union(*theirs)
+        self._rest = {entry: value for entry, value in fingerprint(self.deployment).items() if entry not in own}
+
+    def order(self, *names: str) -> None:
+        """Have deletions accepted, one after the other."""
+        for name in names:
+            answer = self.system.delete(name, Prefer="respond-async")
+            assert answer.status == 202, answer.text
+            self.deletions[name] = answer.body["response"]["deletionId"]
+
+    def show(self, name: str) -> dict[str, Any]:
+        """A deletion, as the API shows it."""
+        return self.system.show(self.deletions[name])
+
+    def step(self, name: str, step: str) -> dict[str, Any]:
+        """One step of a deletion."""
+        found: dict[str, Any] = next(shown for shown in self.show(name)["steps"] if shown["name"] == step)
+        return found
+
+    def wait_for_step(self, name: str, step: str, status: str = "running") -> None:
+        """Wait until a step has this status."""
+        wait_until(lambda: self.step(name, step)["status"] == status, PLENTY_SECONDS, f"{step} of {name} {status}")
+
+    def wait_for_end(self, *names: str, seconds: float = PLENTY_SECONDS) -> None:
+        """Wait until these deletions (by default all) have succeeded."""
+        for name in names or tuple(self.deletions):
+            shown = self.system.wait_for(self.deletions[name], "succeeded", "failed", "cancelled", seconds=seconds)
+            assert shown["status"] == "succeeded", (name, shown["failed_step"], shown["reason"])
+            self.figures.finished += 1
+
+    def own(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement on Lethe's own database."""
+        return run(self.system.settings.database_url.get_secret_value(), statement, *values)
+
+    def tenant(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement on the tenant database."""
+        return run(self.deployment.database_url, statement, *values)
+
+    def assert_all_gone(self) -> None:
+        """Nothing is left of the instances, everything else is as it was, each webhook came, no lock is held."""
+        left = [
+            f"{name}: {store} {kind}"
+            for name, seeded in self.instances.items()
+            for store, kinds in census(self.deployment, seeded.id, name).items()
+            for kind, count in kinds.items()
+            if count
+        ]
+        found = fingerprint(self.deployment)
+        left += [f"beside: {entry}" for entry in found.keys() - self._rest.keys()]
+        left += [
+            f"{name}: in the memory of {gateway.url}" for name in self.instances for gateway in self._holding(name)
+        ]
+        self.figures.left_overs += left
+        damaged = [entry for entry, value in self._rest.items() if found.get(entry) != value]
+        delivered = {received.headers.get("webhook-id") for received in self.system.receiver.received}
+        untold = {f"{deletion_id}.instance" for deletion_id in self.deletions.values()} - delivered
+
+        assert left == []
+        assert damaged == []
+        assert untold == set()
+        for name in self.deletions:
+            assert {step["status"] for step in self.show(name)["steps"]} == {"done"}, name
+        assert self.locks() == {}
+
+    def locks(self) -> dict[str, str]:
+        """Who holds the lock of an instance that is gone, after leases had time to run out."""
+        services = self.system.make_services()
+        try:
+            held = {name: lock.holder(services.redis, seeded.id) for name, seeded in self.instances.items()}
+            wait_until(
+                lambda: not any(lock.holder(services.redis, seeded.id) for seeded in self.instances.values()),
+                self.system.settings.stale_seconds + 10,
+                f"the locks to be let go of: {held}",
+            )
+        finally:
+            services.close()
+        return {}
+
+    def double_runs(self) -> list[str]:
+        """What the watched workers noted."""
+        notes = self.folder / "double_runs"
+        return notes.read_text().splitlines() if notes.exists() else []
+
+    def assert_never_twice(self) -> None:
+        """No two runs of one deletion at once, and none of a step that was done."""
+        assert self.double_runs() == []
+
+    def close(self) -> None:
+        """Hand the notes over to the figures."""
+        self.figures.double_runs += self.double_runs()
+
+    def _holding(self, name: str) -> Sequence[Any]:
+        return [gateway for gateway in self.system.gateways if name in gateway.sessions]
+
+
+def run(url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Run one statement, committed; its rows."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        cursor = connection.execute(statement, values or None)  # type: ignore[arg-type]
+        return cursor.fetchall() if cursor.description else []
+
+
+def make_slow(scene: Scene, name: str, seconds: float) -> None:
+    """Let the erasure of the instance's messages take about this long, by a trigger that sleeps at every tenth row."""
+    rows = scene.tenant('SELECT count(*) FROM "Message" WHERE "instanceId" = %s', scene.instances[name].id)[0][0]
+    scene.tenant(
+        "CREATE OR REPLACE FUNCTION sleep_a_little() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(TG_ARGV[0]::float); RETURN OLD; END'"
+    )
+    with psycopg.connect(scene.deployment.database_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL(
+                'CREATE TRIGGER {} BEFORE DELETE ON "Message" FOR EACH ROW'
+                ' WHEN (OLD."instanceId" = {} AND OLD."messageTimestamp" %% 10 = 0)'
+                " EXECUTE FUNCTION sleep_a_little({})"
+            ).format(
+                sql.Identifier(f"slow {name}"),
+                sql.Literal(scene.instances[name].id),
+                sql.Literal(str(10 * seconds / rows)),
+            )
+        )
+
+
+def freeze(process_id: int) -> Callable[[], None]:
+    """SIGSTOP one process; what it returns lets it go on."""
+    os.kill(process_id, signal.SIGSTOP)
+    return lambda: os.kill(process_id, signal.SIGCONT)
+
+
+def as_uuid(text: str) -> UUID:
+    """The id of a deletion, for calls into the product."""
+    return UUID(text)
