@@ -34,10 +34,7 @@ def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
         for owned in plan.tables
     )
     try:
-        with tenant.transaction(statement_seconds=_RIGHTS = ("SELECT", "DELETE")
-# The fence renames the row and disables its channels; the reservation inserts one.
-_MORE_RIGHTS = {ROOT: ("UPDATE", "INSERT"), **dict.fromkeys(CHANNELS, ("UPDATE",))}
-_COUNT_SECONDS) as connection:
+        with tenant.transaction(statement_seconds=_COUNT_SECONDS) as connection:
             found = connection.execute(text(query), {"id": instance_id}).all()
     except TransientError as error:
         if isinstance(error, Unreachable):
@@ -71,11 +68,7 @@ def remaining(tenant: Tenant, plan: Plan, instance_id: str) -> list[str]:
 def check_rights(tenant: Tenant, plan: Plan) -> None:
     """Raise Refused when the database role may not do what a deletion needs."""
     # has_table_privilege answers yes when one of several is held, so each is asked for.
-    needed = [
-        (owned.table, right)
-        for owned in plan.tables
-        for right in (*_RIGHTS, *_MORE_RIGHTS.get(owned.table, ()))
-    ]
+    needed = [(owned.table, right) for owned in plan.tables for right in (*_RIGHTS, *_MORE_RIGHTS.get(owned.table, ()))]
     query = text(
         "SELECT n FROM unnest(CAST(:tables AS text[]), CAST(:rights AS text[])) WITH ORDINALITY AS x(t, r, n)"
         " WHERE NOT has_table_privilege(t, r) ORDER BY n LIMIT 1"

@@ -118,9 +118,8 @@ def make_plan(schema: str, keys: Sequence[ForeignKey], named: Iterable[str], lea
     for key in keys:
         if key.parent in routes:
             _check_known(key, schema)
-    owned = {
-        table: Owned(table, _predicate(table, routes, schema), _is_led(table, routes, leading)) for table in routes
-    }
+    predicates = {table: _predicate(table, routes, schema) for table in routes}
+    owned = {table: Owned(table, predicate, _is_led(table, routes, leading)) for table, predicate in predicates.items()}
     order = _leaves_first(owned, keys)
     crossings = tuple(
         Crossing(key, owned[key.child], owned[key.parent])

@@ -128,7 +128,7 @@ class Scene:
             if count
         ]
         found = fingerprint(self.deployment)
-        left += [f"beside: {entry}" for entry in found.keys() - self._rest.keys()]
+        left += [f"beside: {entry}" for entry in found.keys() - self._rest.keys() - {"file:.trash/"}]
         left += [
             f"{name}: in the memory of {gateway.url}" for name in self.instances for gateway in self._holding(name)
         ]

@@ -1,0 +1,60 @@
+"""SIGTERM during a long step: the deletion goes on at the next worker, and deploys use nothing up."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from demo.processes import wait_until
+from tests.faults.scene import PLENTY_SECONDS, Scene, make_slow
+
+# Long enough that no deploy of these tests is saved by the end of a slice.
+LONG_SLICES = {"slice_seconds": 20, "yield_seconds": 15, "batch_seconds": 0.1}
+
+
+@pytest.fixture
+def busy(make_scene: Callable[..., Scene]) -> Iterator[Scene]:
+    """A giant whose messages are being erased."""
+    scene = make_scene(**LONG_SLICES)
+    scene.seed_neighbours()
+    scene.seed("giant", messages=60_000, updates_per_message=0)
+    scene.photograph()
+    make_slow(scene, "giant", seconds=22)
+    scene.start("web", "beat", "worker1")
+    scene.order("giant")
+    wait_until(lambda: erased(scene) > 0, PLENTY_SECONDS, "the first batch")
+    yield scene
+
+
+def erased(scene: Scene) -> int:
+    """Messages of the giant that are written down as removed."""
+    removed: dict[str, int] = scene.step("giant", "delete_records")["removed"]
+    return removed.get("Message", 0)
+
+
+def test_ten_deploys_in_a_row_use_nothing_up(busy: Scene) -> None:
+    """Each time the next worker starts at once, and takes over within seconds of its start."""
+    deploys = 0
+    while deploys < 10 and busy.step("giant", "delete_records")["status"] != "done":
+        old, new = f"worker{deploys + 1}", f"worker{deploys + 2}"
+        leaving = busy.process(old)
+        busy.figures.kills += 1
+        leaving.popen.terminate()
+        busy.start(new)
+        leaving.popen.wait(PLENTY_SECONDS)
+        before = erased(busy)
+        with busy.figures.recovery("deploy"):
+            wait_until(lambda before=before: erased(busy) != before, PLENTY_SECONDS, "progress at the new worker")
+        deploys += 1
+        shown = busy.show("giant")
+        assert (shown["attempt"], shown["status"]) == (1, "running")
+
+    busy.wait_for_end()
+    assert deploys == 10
+    busy.assert_never_twice()
+    busy.assert_all_gone()
+    assert busy.own("SELECT attempt, failures, nudges FROM deletions") == [(1, 0, 0)]
+    assert busy.own("SELECT sum(failures) FROM steps") == [(0,)]
+    records = busy.step("giant", "delete_records")
+    assert records["removed"]["Message"] == records["planned"]["Message"]
+    assert not records["atLeast"]
+    assert deploys <= records["attempts"] <= 2 * deploys + 5
