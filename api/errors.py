@@ -106,6 +106,10 @@ def register(app: Flask) -> None:
     def on_refusal(error: Refused) -> Response:
         return answer(error_body(error.title), 400)
 
+    @app.errorhandler(RecursionError)
+    def on_too_deep(_: RecursionError) -> Response:
+        return answer(error_body("The body is nested too deeply"), 400)
+
     @app.errorhandler(Exception)
     def on_any_error(error: Exception) -> Response:
         log.error("request failed", exc_info=error)

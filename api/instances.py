@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import auth, current, prefer, raw_target, submission
-from api.errors import BadRequest, DeletionFailed, answer
+from api.errors import BadRequest, DeletionFailed, UnknownInstance, answer
 from api.prefer import Wish
 from api.schemas import ByName, Error, Pending, Preference, Success
 from shared import wake
@@ -51,7 +51,9 @@ def log_instance_out(path: ByName) -> Response:  # noqa: ARG001 - the name is re
     instance = submission.find_by_name(name)
     if not can_be_addressed(name):
         raise BadRequest("The gateway cannot be asked for an instance of that name")
-    with current.services().tenant.holding_name(instance.id, name):
+    with current.services().tenant.holding_name(instance.id, name) as is_its_name:
+        if not is_its_name:  # it was deleted or renamed a moment ago
+            raise UnknownInstance(name)
         for gateway in current.services().gateways:
             try:
                 gateway.log_out(name)

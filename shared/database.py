@@ -24,6 +24,7 @@ def connect(url: str, *, name: str, pool_size: int = 5) -> Engine:
         pool_timeout=5,
         pool_pre_ping=True,
         pool_recycle=900,
+        hide_parameters=True,  # an error in a log line must not show keys, names or webhooks
         connect_args={
             "application_name": f"lethe-{name}",
             "connect_timeout": 3,

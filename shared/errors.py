@@ -19,7 +19,6 @@ class Unreachable(TransientError):
 
     def __init__(self, what: str, why: object = "") -> None:
         super().__init__(f"{what} cannot be reached" + (f": {why}" if why else ""))
-        self.what = what
 
 
 class Refused(LetheError):

@@ -52,7 +52,9 @@ class Gateway:
         if answer.status_code != 200:
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
         instance = _json(answer).get("instance")
-        state = instance.get("state") if isinstance(instance, dict) else None
+        if not isinstance(instance, dict):
+            raise Unreachable(f"gateway {self.url}", "something else answers in its place")
+        state = instance.get("state")
         return state if isinstance(state, str) else None
 
     def log_out(self, name: str) -> None:
@@ -82,6 +84,8 @@ class Gateway:
             raise kind(what, type(error).__name__) from error
         if answer.status_code in (401, 403):
             raise Refused(f"gateway {self.url} does not accept the global key")
+        if answer.status_code == 404 and not _is_evolutions(answer):  # a proxy that does not know the server
+            raise Unreachable(what, "something else answers in its place")
         if answer.status_code == 503:
             raise Unreachable(what, "status 503")
         if answer.status_code in (502, 504):  # a proxy's word: it may have got through
@@ -95,6 +99,15 @@ def _was_not_sent(error: requests.RequestException) -> bool:
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
+
+
+def _is_evolutions(answer: requests.Response) -> bool:
+    """Whether the gateway itself says that there is no such instance."""
+    try:
+        body = answer.json()
+    except requests.JSONDecodeError:
+        return False
+    return isinstance(body, dict) and "does not exist" in str(body.get("response"))
 
 
 def _json(answer: requests.Response) -> dict[str, Any]:

@@ -26,15 +26,18 @@ def record(engine: Engine, claim: Claim, removed: Mapping[str, int], notes: Mapp
     Raises LostClaim: what was removed by then is not counted here, the step is marked "at least".
     """
     with own_transaction(engine) as session:
-        progress = {"failures": 0, "waiting_since": None} if any(removed.values()) else {}
-        write(session, claim, heartbeat_at=func.now(), **progress)
-        _add(session, claim, removed, notes)
+        write(session, claim, heartbeat_at=func.now())
+        step = _add(session, claim, removed, notes)
+        # Removing what was planned is progress, and forgives. What comes back again and again, in confirm, does not.
+        if step.planned and any(removed.values()):
+            write(session, claim, failures=0, waiting_since=None)
 
 
-def _add(session: Session, claim: Claim, removed: Mapping[str, int], notes: Mapping[str, Any]) -> None:
+def _add(session: Session, claim: Claim, removed: Mapping[str, int], notes: Mapping[str, Any]) -> Step:
     # The deletion's row is locked by the guarded UPDATE before, so reading and writing back is safe.
     step = session.get_one(Step, (claim.deletion_id, claim.step))
     step.removed = {
         what: step.removed.get(what, 0) + removed.get(what, 0) for what in dict.fromkeys((*step.removed, *removed))
     }
     step.notes = {**step.notes, **notes}
+    return step

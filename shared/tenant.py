@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Engine, text
 
 from shared import tenant_schema
 from shared.database import reaching
+from shared.errors import TransientError
 from shared.tenant_schema import ROOT, quote
 
 WHAT = "the tenant database"
+_NOT_RESERVED = "NOT starts_with(id, 'lethe:')"  # a reserved name's row is nobody's instance
 CHANNELS = ("Webhook", "Rabbitmq", "Nats", "Sqs", "Kafka", "Websocket", "Pusher")
 
 
@@ -82,7 +84,7 @@ class Tenant:
         column, value = ("name", name) if name is not None else ("id", instance_id)
         if value is None or "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
             return None
-        query = text(f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value")
+        query = text(f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {_NOT_RESERVED}")
         with self.transaction() as connection:
             row = connection.execute(query, {"value": value}).one_or_none()
         return Instance(*row) if row else None
@@ -99,7 +101,8 @@ class Tenant:
         """Those of the names (or ids) that another instance than `besides` (an id) bears now."""
         wanted = [value for value in values if "\x00" not in value]
         query = text(
-            f"SELECT {quote(column)} FROM {self.table(ROOT)} WHERE {quote(column)} = ANY(:values) AND id <> :besides"
+            f"SELECT {quote(column)} FROM {self.table(ROOT)} WHERE {quote(column)} = ANY(:values)"
+            f" AND id <> :besides AND {_NOT_RESERVED}"
         )
         if not wanted:
             return set()
@@ -108,7 +111,7 @@ class Tenant:
 
     def neighbours(self, *, besides: str) -> list[str]:
         """The names of all other instances."""
-        query = text(f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides")
+        query = text(f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides AND {_NOT_RESERVED}")
         with self.transaction() as connection:
             return list(connection.execute(query, {"besides": besides}).scalars())
 
@@ -151,6 +154,8 @@ class Tenant:
             savepoint = connection.begin_nested()
             if connection.execute(insert, row).rowcount == 1:
                 reservation = Reservation(connection)
+            elif self._is_reserved(connection, row):  # by a run of this deletion that was thought dead
+                raise TransientError("the name is still reserved by an earlier run")
             problem: BaseException | None = None
             try:
                 yield reservation
@@ -164,6 +169,10 @@ class Tenant:
                 savepoint.rollback()
         if problem:
             raise problem
+
+    def _is_reserved(self, connection: Connection, row: dict[str, str]) -> bool:
+        query = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name")
+        return connection.execute(query, row).scalar_one_or_none() is not None
 
     def fence(self, instance_id: str, deletion_id: UUID) -> bool:
         """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import text
 
@@ -105,6 +106,16 @@ def check_crossings(tenant: Tenant, plan: Plan, instance_id: str, counts: dict[s
                 )
 
 
+class Bookmarks(Protocol):
+    """Where the walk through a table goes on in the next slice."""
+
+    def page_of(self, table: str) -> int:
+        """The first page that was not walked."""
+
+    def keep_page(self, table: str, page: int) -> None:
+        """Keep it for the next slice."""
+
+
 @dataclass
 class Pace:
     """A batch size that follows the time a batch takes, so that no statement holds its locks for long."""
@@ -126,14 +137,15 @@ def erase(
     batch_seconds: float,
     report: Callable[[dict[str, int]], None],
     stop: Callable[[], bool],
+    pages: Bookmarks,
 ) -> bool:
     """Erase the instance's rows of one table, each batch its own transaction; False when stopped before the end.
 
-    report gets the rows of each batch once it is committed.
+    report gets the rows of each batch once it is committed; pages keeps the place in a table that has to be walked.
     """
     if owned.indexed:
         return _erase_by_index(tenant, owned, instance_id, Pace(batch_seconds), report, stop)
-    return _erase_by_page(tenant, owned, instance_id, Pace(batch_seconds, size=1_000), report, stop)
+    return _erase_by_page(tenant, owned, instance_id, Pace(batch_seconds, size=1_000), report, stop, pages)
 
 
 def _erase_by_index(
@@ -168,6 +180,7 @@ def _erase_by_page(
     pace: Pace,
     report: Callable[[dict[str, int]], None],
     stop: Callable[[], bool],
+    bookmarks: Bookmarks,
 ) -> bool:
     """Without an index every search reads the whole table: walk it once, by physical pages."""
     table, predicate = tenant.table(owned.table), _guarded(owned)
@@ -177,9 +190,10 @@ def _erase_by_page(
     size_query = text("SELECT pg_relation_size(CAST(:table AS regclass)) / current_setting('block_size')::int")
     with tenant.transaction() as connection:
         pages = connection.execute(size_query, {"table": table}).scalar_one()
-    page = 0
+    page = bookmarks.page_of(owned.table)
     while page < pages:
         if stop():
+            bookmarks.keep_page(owned.table, page)
             return False
         began, after = time.monotonic(), page + pace.size
         with tenant.transaction(statement_seconds=30) as connection:
@@ -189,4 +203,6 @@ def _erase_by_page(
         page = after
         if rows:
             report({owned.table: rows})
+    if bookmarks.page_of(owned.table):
+        bookmarks.keep_page(owned.table, 0)  # should it have to be walked again
     return True

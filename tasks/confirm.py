@@ -36,7 +36,7 @@ def _sweep(ctx: Context, plan: Plan) -> bool:
         keys, _ = services.cache.by_id(ctx.instance_id, ctx.living)
         for count in services.cache.unlink(keys):
             ctx.removed({"keys": count})
-    for storage in services.storages:
+    for storage in ctx.storages():
         for count in storage.erase(ctx.instance_id, ctx.deletion_id):
             ctx.removed({storage.unit: count})
             if ctx.slice_is_over():
@@ -50,6 +50,7 @@ def _sweep(ctx: Context, plan: Plan) -> bool:
             batch_seconds=services.settings.batch_seconds,
             report=ctx.removed,
             stop=ctx.slice_is_over,
+            pages=ctx,
         ):
             return False
     return True

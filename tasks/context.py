@@ -10,8 +10,10 @@ from uuid import UUID
 
 from shared import deletions, ledger
 from shared.deletions import Claim
+from shared.errors import Refused, Unreachable
 from shared.gateway import Gateway
 from shared.services import Services
+from shared.storage import Storage
 
 Counts = dict[str, int]
 _WRITE_SECONDS = 0.25  # what a crash can lose of the counts, not of the work
@@ -81,6 +83,23 @@ class Context(Target):
         """Keep facts that are no counts: outcomes, what stayed and why; raises LostClaim."""
         self.notes.update(facts)
         self.write_down(facts)
+
+    def page_of(self, table: str) -> int:
+        """The first page of a table that this step has not walked."""
+        return int(self.notes.get("pages", {}).get(table, 0))
+
+    def keep_page(self, table: str, page: int) -> None:
+        """Go on there in the next slice."""
+        self.note(pages={**self.notes.get("pages", {}), table: page})
+
+    def storages(self) -> tuple[Storage, ...]:
+        """The places for media; raises Unreachable when one is not there: an empty mount point would count as gone."""
+        for storage in self.services.storages:
+            try:
+                storage.probe()
+            except Refused as error:
+                raise Unreachable(error.title) from error
+        return self.services.storages
 
     def still_ours(self) -> None:
         """Raise LostClaim when another worker has taken over; before anything that can't be undone."""

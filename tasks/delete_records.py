@@ -26,6 +26,7 @@ def run(ctx: Context) -> Progress:
             batch_seconds=ctx.services.settings.batch_seconds,
             report=ctx.removed,
             stop=ctx.slice_is_over,
+            pages=ctx,
         )
         if not finished:
             return Progress.MORE

@@ -59,7 +59,7 @@ def _leave_to_the_new_bearer(ctx: Context) -> None:
 
 def _remove_named_media(ctx: Context) -> None:
     kept: list[str] = []
-    for storage in ctx.services.storages:
+    for storage in ctx.storages():
         ctx.still_ours()
         removed, shared = storage.take_named(ctx.instance_name, ctx.deletion_id, ctx.neighbours)
         kept += shared

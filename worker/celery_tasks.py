@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from celery import Task
 from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 from shared import celery_app, logs, services, settings
 from shared.nudges import Nudge
@@ -60,7 +60,7 @@ def _queue_look() -> Callable[[], bool]:
             try:
                 with app.connection_for_read() as connection:
                     waiting = connection.default_channel.queue_declare(celery_app.QUEUE, passive=True).message_count
-            except (OperationalError, OSError):
+            except (ChannelError, OperationalError, OSError):  # an empty queue of Redis does not exist
                 waiting = 0
             seen[:] = [time.monotonic(), waiting > 0]
         return bool(seen[1])

@@ -1,6 +1,7 @@
 """Systems that are there to be hurt, rounds, and the figures at the end."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -48,41 +49,55 @@ def make_scene(make_system: Callable[..., System], figures: Figures) -> Iterator
 
     yield make
     for scene in made:
-        scene.system.stop()
         scene.close()
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, Postgres, Postgres]]:
-    """A Redis and two PostgreSQL servers that may be killed: they keep what they have acknowledged."""
+def running(make_system: Callable[..., System], figures: Figures) -> Iterator[Callable[[], Scene]]:
+    """Scenes on one system that the tests of a module share; API and beat run, each test has a worker of its own."""
+    made = Scene(make_system(worker_concurrency=9), figures)
+    made.start("web", "beat")
+    yield lambda: Scene(made.system, figures)
+    made.close()
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Servers that may be killed: they keep what they have acknowledged."""
+
+    redis: Redis
+    tenant: Postgres
+    own: Postgres
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Started once for all tests that kill them; each test leaves them running."""
     folder = tmp_path_factory.mktemp("servers")
-    redis, tenant, own = Redis.start(folder), Postgres.start(folder / "tenant"), Postgres.start(folder / "own")
-    make_templates(tenant)
-    make_templates(own)
-    yield redis, tenant, own
-    for part in (own, tenant, redis):
+    started = Servers(Redis.start(folder), Postgres.start(folder / "tenant"), Postgres.start(folder / "own"))
+    make_templates(started.tenant)
+    make_templates(started.own)
+    yield started
+    for part in (started.own, started.tenant, started.redis):
         part.stop()
 
 
 @pytest.fixture
 def fragile(
-    servers: tuple[Redis, Postgres, Postgres],
-    moto_part: str,
-    tmp_path_factory: pytest.TempPathFactory,
-    figures: Figures,
+    servers: Servers, redis_part: Redis, moto_part: str, tmp_path_factory: pytest.TempPathFactory, figures: Figures
 ) -> Iterator[Callable[..., Scene]]:
-    """Make scenes on servers that may be killed; one_server keeps both databases on the same one."""
+    """Make scenes on the servers that may be killed; Evolution's cache and the broker lie apart."""
     made: list[Scene] = []
 
-    def make(*, one_server: bool = False, **options: Any) -> Scene:
-        redis, tenant, own = servers
+    def make(own: Postgres | None = None, **options: Any) -> Scene:
+        broker = servers.redis.url.replace("/0", f"/{len(made) + 1}")
         system = build_system(
-            tmp_path_factory, redis, tenant, moto_part, own_postgres=tenant if one_server else own, **options
+            tmp_path_factory, redis_part, servers.tenant, moto_part, redis_url=broker, own_postgres=own, **options
         )
         made.append(Scene(system, figures))
         return made[-1]
 
     yield make
     for scene in made:
-        tear_down(scene.system)
         scene.close()
+        tear_down(scene.system)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import psycopg
+import redis
 from psycopg import sql
 
-from demo.evolution.census import census, fingerprint, fingerprint_of
+from demo.evolution.census import census, fingerprint
 from demo.evolution.deployment import Deployment, SeededInstance
 from demo.evolution.seed import seed_global, seed_instance
 from demo.processes import Process, wait_until
-from shared import lock
 from tests.faults.figures import Figures
 from tests.system import PROCFILE, System
 
@@ -71,17 +70,12 @@ class Scene:
                 gateway.connect(name, self.instances[name].id)
 
     def seed_neighbours(self) -> None:
-        """Put things there that nobody asks to have erased."""
-        seed_global(self.deployment)
-        for name in ("neighbour", "before", "a*"):
-            seed_instance(self.deployment, name)
-
-    def photograph(self) -> None:
-        """Remember everything that does not belong to the instances to be erased."""
-        theirs = [fingerprint_of(self.deployment, seeded.id, name) for name, seeded in self.instances.items()]
-        assert all(theirs)
-        own = set().union(*theirs)
-        self._rest = {entry: value for entry, value in fingerprint(self.deployment).items() if entry not in own}
+        """Put things there that nobody asks to have erased, and remember them; to be called before seed()."""
+        if not self.tenant('SELECT id FROM "Instance"'):
+            seed_global(self.deployment)
+            for name in ("neighbour", "before", "a*"):
+                seed_instance(self.deployment, name)
+        self._rest = fingerprint(self.deployment)
 
     def order(self, *names: str) -> None:
         """Have deletions accepted, one after the other."""
@@ -102,6 +96,10 @@ class Scene:
     def wait_for_step(self, name: str, step: str, status: str = "running") -> None:
         """Wait until a step has this status."""
         wait_until(lambda: self.step(name, step)["status"] == status, PLENTY_SECONDS, f"{step} of {name} {status}")
+
+    def wait_for_waiting(self, name: str) -> None:
+        """Wait until the deletion was put off."""
+        wait_until(lambda: self.show(name)["status"] == "waiting", PLENTY_SECONDS, f"{name} to wait")
 
     def wait_for_end(self, *names: str, seconds: float = PLENTY_SECONDS) -> None:
         """Wait until these deletions (by default all) have succeeded."""
@@ -134,29 +132,27 @@ class Scene:
         ]
         self.figures.left_overs += left
         damaged = [entry for entry, value in self._rest.items() if found.get(entry) != value]
-        delivered = {received.headers.get("webhook-id") for received in self.system.receiver.received}
-        untold = {f"{deletion_id}.instance" for deletion_id in self.deletions.values()} - delivered
-
         assert left == []
         assert damaged == []
-        assert untold == set()
+        self.wait_until_told()
         for name in self.deletions:
             assert {step["status"] for step in self.show(name)["steps"]} == {"done"}, name
-        assert self.locks() == {}
+        self.wait_until_unlocked()
 
-    def locks(self) -> dict[str, str]:
-        """Who holds the lock of an instance that is gone, after leases had time to run out."""
-        services = self.system.make_services()
-        try:
-            held = {name: lock.holder(services.redis, seeded.id) for name, seeded in self.instances.items()}
-            wait_until(
-                lambda: not any(lock.holder(services.redis, seeded.id) for seeded in self.instances.values()),
-                self.system.settings.stale_seconds + 10,
-                f"the locks to be let go of: {held}",
-            )
-        finally:
-            services.close()
-        return {}
+    def wait_until_told(self) -> None:
+        """Wait until the webhook of every deletion was delivered."""
+
+        def untold() -> set[str]:
+            delivered = {received.headers.get("webhook-id", "") for received in self.system.receiver.received}
+            return {f"{deletion_id}.instance" for deletion_id in self.deletions.values()} - delivered
+
+        wait_until(lambda: not untold(), PLENTY_SECONDS, "all webhooks")
+
+    def wait_until_unlocked(self) -> None:
+        """Wait until no lock is held; one whose holder died is let go of when its lease runs out."""
+        with redis.Redis.from_url(self.system.settings.redis_url.get_secret_value()) as client:
+            held = [f"lethe:lock:{seeded.id}" for seeded in self.instances.values()]
+            wait_until(lambda: not client.exists(*held), self.system.settings.stale_seconds + 10, "the locks to go")
 
     def double_runs(self) -> list[str]:
         """What the watched workers noted."""
@@ -168,7 +164,10 @@ class Scene:
         assert self.double_runs() == []
 
     def close(self) -> None:
-        """Hand the notes over to the figures."""
+        """Kill what still runs, and hand the notes over to the figures."""
+        for process in self.system.processes.values():
+            process.kill()
+        self.system.processes.clear()
         self.figures.double_runs += self.double_runs()
 
     def _holding(self, name: str) -> Sequence[Any]:
@@ -193,7 +192,7 @@ def make_slow(scene: Scene, name: str, seconds: float) -> None:
         connection.execute(
             sql.SQL(
                 'CREATE TRIGGER {} BEFORE DELETE ON "Message" FOR EACH ROW'
-                ' WHEN (OLD."instanceId" = {} AND OLD."messageTimestamp" %% 10 = 0)'
+                ' WHEN (OLD."instanceId" = {} AND OLD."messageTimestamp" % 10 = 0)'
                 " EXECUTE FUNCTION sleep_a_little({})"
             ).format(
                 sql.Identifier(f"slow {name}"),
@@ -207,8 +206,3 @@ def freeze(process_id: int) -> Callable[[], None]:
     """SIGSTOP one process; what it returns lets it go on."""
     os.kill(process_id, signal.SIGSTOP)
     return lambda: os.kill(process_id, signal.SIGCONT)
-
-
-def as_uuid(text: str) -> UUID:
-    """The id of a deletion, for calls into the product."""
-    return UUID(text)

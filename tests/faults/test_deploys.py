@@ -1,6 +1,6 @@
 """SIGTERM during a long step: the deletion goes on at the next worker, and deploys use nothing up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -12,17 +12,16 @@ LONG_SLICES = {"slice_seconds": 20, "yield_seconds": 15, "batch_seconds": 0.1}
 
 
 @pytest.fixture
-def busy(make_scene: Callable[..., Scene]) -> Iterator[Scene]:
+def busy(make_scene: Callable[..., Scene]) -> Scene:
     """A giant whose messages are being erased."""
     scene = make_scene(**LONG_SLICES)
     scene.seed_neighbours()
     scene.seed("giant", messages=60_000, updates_per_message=0)
-    scene.photograph()
     make_slow(scene, "giant", seconds=22)
     scene.start("web", "beat", "worker1")
     scene.order("giant")
     wait_until(lambda: erased(scene) > 0, PLENTY_SECONDS, "the first batch")
-    yield scene
+    return scene
 
 
 def erased(scene: Scene) -> int:

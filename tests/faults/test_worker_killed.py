@@ -12,14 +12,13 @@ RECOVERY_SECONDS = 45  # takes about 10 on an idle machine: stale_seconds, a rou
 
 
 @pytest.mark.parametrize("moment", ["before", "middle", "after", "committed", "published"])
-def test_a_worker_that_dies_in_each_step(make_scene: Callable[..., Scene], moment: str) -> None:
+def test_a_worker_that_dies_in_each_step(running: Callable[[], Scene], moment: str) -> None:
     """Seven deletions, each stopped in another step by one kill; a new worker finishes them all."""
-    scene = make_scene(worker_concurrency=9)
+    scene = running()
     points = [f"{moment}-{step}" for step in pipeline.NAMES]
     scene.seed_neighbours()
     scene.seed(*points)
-    scene.photograph()
-    scene.start("web", "beat", "worker-ambushed")
+    scene.start("worker-ambushed")
     scene.order(*points)
     wait_until(
         lambda: all((scene.folder / f"{point}.reached").exists() for point in points), PLENTY_SECONDS, "all the points"
@@ -33,5 +32,5 @@ def test_a_worker_that_dies_in_each_step(make_scene: Callable[..., Scene], momen
         scene.wait_for_end(seconds=RECOVERY_SECONDS)
     scene.assert_all_gone()
     scene.assert_never_twice()
-    failures = scene.own("SELECT sum(failures) FROM steps")
-    assert failures == [(0,)]
+    assert scene.own("SELECT sum(failures) FROM steps") == [(0,)]
+    scene.system.processes.pop("worker").kill()

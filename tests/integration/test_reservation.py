@@ -157,3 +157,60 @@ def test_a_message_that_comes_twice_changes_nothing(stopped: tuple[System, Servi
     assert shown["status"] == "succeeded"
     assert [step["attempts"] for step in shown["steps"]] == [1] * 7
     assert pipeline.submit(services, Nudge(deletion_id, 1, 0))
+
+
+def test_a_late_gateway_keeps_the_name_taken(stopped: tuple[System, Services]) -> None:
+    """It may still carry the drop out: nobody can bear the name, a repeated call is a 409, then the deletion ends."""
+    system, services = stopped
+    seed_instance(system.deployment, "late")
+    system.gateways[1].load()
+    deletion_id = accept(system, "late")
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook")
+    system.gateways[1].delays["delete"] = 3  # longer than gateway_timeout_seconds
+
+    outcomes = run_steps(services, deletion_id, "deregister")
+    repeated = system.delete("late")
+    created = requests.post(
+        f"{system.gateways[0].url}/instance/create",
+        json={"instanceName": "late"},
+        headers={"apikey": GATEWAY_KEY},
+        timeout=30,
+    )
+
+    assert outcomes == [Outcome.STOP]
+    assert (repeated.status, repeated.body["deletionId"]) == (409, str(deletion_id))
+    assert created.status_code == 403
+    assert system.show(str(deletion_id))["status"] == "waiting"
+    wait_until(lambda: "late" not in system.gateways[1].sessions, 20, "the late drop")
+    system.gateways[1].settle()
+    (system.deployment.files_root / "store/chatwoot/late").mkdir(parents=True)
+
+    ends = run_steps(services, deletion_id, "deregister", "delete_records", "delete_files", "confirm")
+
+    assert ends == [Outcome.GO_ON, Outcome.GO_ON, Outcome.GO_ON, Outcome.STOP]
+    assert services.tenant.find(name="late") is None
+    assert not (system.deployment.files_root / "store/chatwoot/late").exists()
+    with system.deployment.connect() as connection:
+        assert connection.execute('SELECT count(*) FROM "Instance"').fetchone() == (0,)
+
+
+def test_media_that_cannot_be_seen_do_not_count_as_gone(stopped: tuple[System, Services]) -> None:
+    """The mount fell off after the first step: the deletion waits for it."""
+    system, services = stopped
+    seed_instance(system.deployment, "mounted")
+    deletion_id = accept(system, "mounted")
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook", "deregister", "delete_records")
+    root = system.deployment.files_root
+    root.rename(root.with_name("elsewhere"))
+    root.mkdir()
+
+    run_steps(services, deletion_id, "delete_files")
+    waiting = system.show(str(deletion_id))
+    root.rmdir()
+    root.with_name("elsewhere").rename(root)
+    run_steps(services, deletion_id, "delete_files", "confirm")
+
+    assert waiting["status"] == "waiting"
+    assert "files root" in waiting["reason"]
+    assert system.show(str(deletion_id))["status"] == "succeeded"
+    assert not [file for file in root.rglob("*") if file.is_file()]

@@ -48,5 +48,4 @@ def test_what_cannot_be_reached_is_named() -> None:
     """With the reason, where there is one."""
     assert Unreachable("the cache").title == "the cache cannot be reached"
     assert Unreachable("the cache", "TimeoutError").title == "the cache cannot be reached: TimeoutError"
-    assert Unreachable("the cache", "x").what == "the cache"
     assert isinstance(Unreachable("x"), TransientError)

@@ -17,6 +17,7 @@ from tests.unit.shared.fake_http import FakeAdapter
 
 POOL: Any = HTTPConnectionPool("gateway.invalid")  # named in urllib3's errors, never used
 URL = "http://gateway.invalid:8080/base"
+UNKNOWN = '{"status":404,"response":{"message":["The \\"a\\" instance does not exist"]}}'
 CLOSED = '{"status":500,"response":{"message":["Error: Connection Closed"]}}'
 CALLS: dict[str, Callable[[Gateway], object]] = {
     "state": lambda gateway: gateway.state("a"),
@@ -42,7 +43,7 @@ def make() -> MakeGateway:
 @pytest.mark.parametrize("status", [200, 201, 400, 404])
 def test_an_instance_that_is_not_connected_is_logged_out(make: MakeGateway, status: int) -> None:
     """Done, not connected, not known: all the same."""
-    gateway, adapter = make(status, '{"response":{"message":["The \\"a\\" instance is not connected"]}}')
+    gateway, adapter = make(status, UNKNOWN)
 
     gateway.log_out("a")
 
@@ -69,7 +70,7 @@ def test_a_drop_that_wants_to_log_out_first_is_stuck(make: MakeGateway) -> None:
 @pytest.mark.parametrize("status", [200, 201, 404])
 def test_a_name_that_is_not_in_the_memory_is_dropped(make: MakeGateway, status: int) -> None:
     """With the server's DELETE, by name."""
-    gateway, adapter = make(status)
+    gateway, adapter = make(status, UNKNOWN)
 
     gateway.drop("a")
 
@@ -200,20 +201,32 @@ def test_the_state_is_what_the_server_says(make: MakeGateway, state: str) -> Non
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (404, "{}"),
+        (404, UNKNOWN),
         (200, '{"instance":{"instanceName":"a"}}'),
         (200, '{"instance":{"state":null}}'),
-        (200, '{"instance":[]}'),
         (200, '{"instance":{"state":{}}}'),
-        (200, "[]"),
-        (200, "null"),
     ],
 )
 def test_an_instance_without_a_session_has_no_state(make: MakeGateway, status: int, body: str) -> None:
-    """Unknown, or known to the database only, or a shape that nobody wrote down."""
+    """Unknown, or known to the database only."""
     gateway, _ = make(status, body)
 
     assert gateway.state("a") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, "404 page not found"), (404, "{}"), (404, "[]"), (200, "[]"), (200, "null"), (200, '{"instance":[]}')],
+)
+@pytest.mark.parametrize("name", ["state"])
+def test_somebody_elses_answer_says_nothing_about_a_session(
+    make: MakeGateway, name: str, status: int, body: str
+) -> None:
+    """A proxy that does not know the server must not make a running session look like none."""
+    gateway, _ = make(status, body)
+
+    with pytest.raises(Unreachable, match="something else answers"):
+        CALLS[name](gateway)
 
 
 @pytest.mark.parametrize("body", ["", "<html>", '{"instance":'])
@@ -228,7 +241,7 @@ def test_a_state_that_is_no_json_is_tried_again(make: MakeGateway, body: str) ->
 @pytest.mark.parametrize("status", [200, 400, 404])
 def test_a_gateway_that_answers_passes_the_probe(make: MakeGateway, status: int) -> None:
     """Whether it knows the probe's instance or not."""
-    gateway, _ = make(status)
+    gateway, _ = make(status, UNKNOWN)
 
     gateway.probe()
 
@@ -236,7 +249,7 @@ def test_a_gateway_that_answers_passes_the_probe(make: MakeGateway, status: int)
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_has_the_key_a_timeout_and_no_proxy(make: MakeGateway, name: str) -> None:
     """And the connection is given up sooner than the answer."""
-    gateway, adapter = make(200)
+    gateway, adapter = make(200, '{"instance":{}}')
 
     CALLS[name](gateway)
 
@@ -303,7 +316,7 @@ def test_what_can_be_addressed_arrives_unchanged(name: str) -> None:
     """Decoded once by the server, as any server does it; surrogates are no names."""
     if not can_be_addressed(name):
         return
-    gateway, adapter = Gateway(URL, "k", 1), FakeAdapter(404)
+    gateway, adapter = Gateway(URL, "k", 1), FakeAdapter(404, UNKNOWN)
     gateway._session.mount("http://", adapter)
 
     gateway.state(name)

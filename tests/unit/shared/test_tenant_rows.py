@@ -61,10 +61,30 @@ class FakeTenant:
         return Answer(self.answers.pop(0))
 
 
-def erase(tenant: FakeTenant, owned: Owned, stops: Callable[[], bool] = lambda: False) -> tuple[bool, list[Any]]:
+class FakePages(dict[str, int]):
+    """Keeps pages in memory."""
+
+    def page_of(self, table: str) -> int:
+        return self.get(table, 0)
+
+    def keep_page(self, table: str, page: int) -> None:
+        self[table] = page
+
+
+def erase(
+    tenant: FakeTenant, owned: Owned, stops: Callable[[], bool] = lambda: False, pages: FakePages | None = None
+) -> tuple[bool, list[Any]]:
     """Erase, and what was reported."""
     reported: list[Any] = []
-    done = tenant_rows.erase(tenant, owned, "the-id", batch_seconds=0.5, report=reported.append, stop=stops)
+    done = tenant_rows.erase(
+        tenant,
+        owned,
+        "the-id",
+        batch_seconds=0.5,
+        report=reported.append,
+        stop=stops,
+        pages=FakePages() if pages is None else pages,
+    )
     return done, reported
 
 
@@ -147,14 +167,19 @@ def test_a_table_without_an_index_is_walked_once_by_its_pages() -> None:
     assert int(windows[-1][1].strip("()").split(",")[0]) >= 2_500
 
 
-def test_a_stop_in_the_middle_of_a_walk_says_so() -> None:
-    """The next slice walks again from the start."""
-    tenant = FakeTenant([2_500, 7])
+def test_a_walk_that_was_stopped_goes_on_where_it_was() -> None:
+    """Else a table that takes longer than a slice would be begun anew for ever."""
+    tenant, pages = FakeTenant([2_500, 7]), FakePages()
     stops = iter([False, True])
 
-    done, reported = erase(tenant, Owned("Media", '"instanceId" = :id', False), lambda: next(stops))
+    stopped = erase(tenant, Owned("Media", '"instanceId" = :id', False), lambda: next(stops), pages)
+    kept = dict(pages)
+    tenant.answers = [2_500, *[0] * 10]
+    ended = erase(tenant, Owned("Media", '"instanceId" = :id', False), pages=pages)
 
-    assert (done, reported) == (False, [{"Media": 7}])
+    assert (stopped, kept) == ((False, [{"Media": 7}]), {"Media": 1_000})
+    assert tenant.statements[3][1]["first"] == "(1000,0)"
+    assert (ended[0], pages) == (True, {"Media": 0})
 
 
 def test_a_count_leaves_empty_tables_out() -> None:
