@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults sure format
+.PHONY: help install demo test faults sure format lock
 
 help: ## Show what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,11 @@ sure: $(READY) ## Everything CI does: format, lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(MAKE) test
+
+lock: ## Lock the newest versions that fit, with hashes and without host names
+	uv export --quiet --format requirements-txt --no-emit-project --no-header --all-groups -o requirements.lock
+	uv export --quiet --format requirements-txt --no-emit-project --no-header --no-default-groups -o requirements-image.lock
+	@! grep -n '://' requirements.lock requirements-image.lock
 
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .

@@ -19,7 +19,7 @@ def create(given: Services | None = None) -> OpenAPI:
     """An application on these services; without any, on those of the process's settings."""
     if given is None:
         logs.configure(settings.read())
-    made = given or services.create(settings.read(), pool_size=settings.read().api_threads)
+    made = given or services.create(settings.read(), pool_size=10)
     app = OpenAPI(
         "lethe",
         info=Info(title="Lethe", version="0.1.0", description="Erases WhatsApp instances, completely and provably."),

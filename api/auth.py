@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hmac import compare_digest, digest
 
 from flask import g, request
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from api import current
@@ -13,6 +13,8 @@ from shared.database import reaching
 from shared.models import Deletion
 from shared.settings import Settings
 from shared.tenant import Instance
+
+INSTANCE = "instance"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Principal:
     @property
     def role(self) -> str:
         """As written on the deletion."""
-        return "admin" if self.is_admin else "instance"
+        return "admin" if self.is_admin else INSTANCE
 
 
 def hash_key(settings: Settings, key: str) -> str:
@@ -50,7 +52,7 @@ def authenticate() -> None:
 def _has_requested(key_hash: str) -> bool:
     """A token outlives its row here: it may follow the deletion it asked for."""
     with reaching("the own database"), Session(current.services().own) as session:
-        return bool(session.scalar(select(exists().where(Deletion.requester_key_hash == key_hash))))
+        return bool(session.scalar(select(exists().where(*_requested_by(key_hash)))))
 
 
 def principal() -> Principal:
@@ -68,4 +70,13 @@ def may_touch(instance: Instance | None, deletion: Deletion | None = None) -> bo
         token_hash = hash_key(current.services().settings, instance.token)
         if compare_digest(caller.key_hash, token_hash):
             return True
-    return deletion is not None and compare_digest(caller.key_hash, deletion.requester_key_hash)
+    return deletion is not None and has_ordered(deletion)
+
+
+def has_ordered(deletion: Deletion) -> bool:
+    """Whether the caller is the instance whose token asked for this deletion; an old admin key is nobody's."""
+    return deletion.requester == INSTANCE and compare_digest(principal().key_hash, deletion.requester_key_hash)
+
+
+def _requested_by(key_hash: str) -> tuple[ColumnElement[bool], ...]:
+    return Deletion.requester_key_hash == key_hash, Deletion.requester == INSTANCE

@@ -1,5 +1,6 @@
 """Deletions as a resource: order, look at, resume and cancel them."""
 
+import json
 from uuid import UUID
 
 from flask import Response
@@ -12,6 +13,7 @@ from api import auth, current, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, UnknownInstance, answer
 from api.schemas import ById, DeletionView, Error, Order, Preview, Retry
 from shared.database import reaching
+from shared.errors import LetheError
 from shared.models import Deletion, StepStatus
 from tasks import pipeline
 from tasks.context import Target
@@ -51,7 +53,7 @@ def show_deletion(path: ById) -> Response:
 )
 def retry_deletion(path: ById, body: Retry) -> Response:
     """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""
-    deletion, services = _permitted(path.deletion_id), current.services()
+    deletion, services = _own(path.deletion_id), current.services()
     if body.without_gateway and not auth.principal().is_admin:
         raise Unauthorized
     if unknown := set(body.without_gateway) - set(services.settings.gateways):
@@ -70,12 +72,20 @@ def retry_deletion(path: ById, body: Retry) -> Response:
 )
 def cancel_deletion(path: ById) -> Response:
     """Stop a deletion of which nothing has been done yet: the instance stays as it was."""
-    deletion = _permitted(path.deletion_id)
+    deletion = _own(path.deletion_id)
     if not pipeline.cancel(current.services(), deletion.id):
         done = [step.name for step in _load(deletion.id).steps if step.status is not StepStatus.PENDING]
         what = f"Too late to cancel, begun or done: {', '.join(done) or deletion.status.value}"
         raise Conflict(what, deletionId=str(deletion.id))
     return answer(_shown(_load(deletion.id)))
+
+
+def _own(deletion_id: UUID) -> Deletion:
+    """The deletion, if the caller is an admin or has ordered it: an instance does not undo an admin's order."""
+    deletion = _permitted(deletion_id)
+    if not auth.principal().is_admin and not auth.has_ordered(deletion):
+        raise Unauthorized
+    return deletion
 
 
 def _permitted(deletion_id: UUID) -> Deletion:
@@ -113,11 +123,25 @@ def _preview(order: Order) -> Response:
 
 
 def _accepted(deletion_id: UUID) -> Response:
-    return answer(_shown(_load(deletion_id)), 202, {"Location": f"/deletions/{deletion_id}"})
+    headers = {"Location": f"/deletions/{deletion_id}"}
+    try:
+        return answer(_shown(_load(deletion_id)), 202, headers)
+    except LetheError:  # accepted is accepted, also when it cannot be shown now
+        return answer({"id": str(deletion_id)}, 202, headers)
 
 
 def _shown(deletion: Deletion) -> dict[str, object]:
-    return _json(DeletionView.of(deletion, deletion.steps))
+    shown = _json(DeletionView.of(deletion, deletion.steps))
+    return shown if auth.principal().is_admin else _without_addresses(shown)
+
+
+def _without_addresses(shown: dict[str, object]) -> dict[str, object]:
+    """Where the gateways stand is not a customer's business."""
+    text = json.dumps(shown)
+    for number, url in enumerate(current.services().settings.gateways, 1):
+        text = text.replace(json.dumps(url)[1:-1], f"gateway {number}")
+    told: dict[str, object] = json.loads(text)
+    return told
 
 
 def _json(view: BaseModel) -> dict[str, object]:

@@ -100,7 +100,8 @@ def register(app: Flask) -> None:
     def on_http_error(error: HTTPException) -> Response:
         response = error.get_response()  # keeps Allow and Retry-After
         headers = {name: value for name, value in response.headers if name not in ("Content-Type", "Content-Length")}
-        return answer(error_body(error.name), error.code or 500, headers)
+        name = "Internal server error" if error.code == 500 else error.name
+        return answer(error_body(name), error.code or 500, headers)
 
     @app.errorhandler(Refused)
     def on_refusal(error: Refused) -> Response:

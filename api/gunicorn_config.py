@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gunicorn.http import message
 
+from api.prefer import LONGEST_WAIT_SECONDS
 from shared import settings
 
 _settings = settings.read()
@@ -14,7 +15,7 @@ workers = _settings.api_processes
 # gthread: a waiting call costs a thread, and on SIGTERM requests in flight are finished.
 worker_class = "gthread"
 threads = _settings.api_threads
-graceful_timeout = int(_settings.wait_seconds) + 5
+graceful_timeout = int(max(_settings.wait_seconds, LONGEST_WAIT_SECONDS)) + 5
 timeout = 60
 # 255 characters of 4 bytes each, percent-encoded, and the path before them.
 limit_request_line = 8190

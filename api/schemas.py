@@ -1,14 +1,25 @@
 """The shapes of requests and answers, as the OpenAPI document shows them."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
 from shared.models import Deletion, Step
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is no text") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class Schema(BaseModel):
@@ -40,18 +51,14 @@ class Order(Schema):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    instance_name: str | SkipJsonSchema[None] = Field(None, description="Name of the instance")
-    instance_id: str | SkipJsonSchema[None] = Field(None, description="Id of the instance")
+    instance_name: Text | SkipJsonSchema[None] = Field(None, description="Name of the instance")
+    instance_id: Text | SkipJsonSchema[None] = Field(None, description="Id of the instance")
     dry_run: bool = Field(False, description="Only count what would go, and change nothing")
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
         if (self.instance_name is None) == (self.instance_id is None):
             raise ValueError("give either instanceName or instanceId")
-        try:
-            f"{self.instance_name}{self.instance_id}".encode()
-        except UnicodeEncodeError:
-            raise ValueError("half of a surrogate pair is no text") from None
         return self
 
 
@@ -60,7 +67,7 @@ class Retry(Schema):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    without_gateway: list[str] = Field([], description="Gateways that are gone for good: nothing waits for them")
+    without_gateway: list[Text] = Field([], description="Gateways that are gone for good: nothing waits for them")
 
 
 class StepView(Schema):

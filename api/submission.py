@@ -37,7 +37,7 @@ def submit_by_id(instance_id: str) -> UUID:
 def find_by_name(name: str) -> Instance:
     """The living instance of that name, if the caller may touch it."""
     instance = current.services().tenant.find(name=name)
-    _authorise(instance, None, name)
+    _authorise(instance, None)
     if instance is None:
         raise UnknownInstance(name)
     return instance
@@ -51,17 +51,17 @@ def _newest_unfinished(column: InstrumentedAttribute[str], value: str) -> Deleti
         return session.scalar(query.order_by(Deletion.accepted_at.desc()).limit(1))
 
 
-def _authorise(instance: Instance | None, deletion: Deletion | None, called: str) -> None:
+def _authorise(instance: Instance | None, deletion: Deletion | None) -> None:
     if auth.may_touch(instance, deletion):
         return
-    log.warning("refused", called=called)
+    log.warning("refused")  # without the name: it is often a phone number
     raise Unauthorized
 
 
 def _submit(instance: Instance | None, unfinished: Deletion | None, called: str) -> UUID:
     if instance and unfinished and unfinished.instance_id != instance.id:
         unfinished = None  # of an earlier bearer of the name
-    _authorise(instance, unfinished, called)
+    _authorise(instance, unfinished)
     if unfinished:
         return _resume_or_refuse(unfinished)
     if instance is None:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 from uuid import UUID
 
 import click
@@ -31,6 +32,8 @@ def _services() -> Iterator[Services]:
     except ValidationError as error:
         wrong = ", ".join(f"{settings.PREFIX}{str(part['loc'][0]).upper()}" for part in error.errors() if part["loc"])
         _stop(f"Settings are missing or wrong: {wrong or error.errors()[0]['msg']}. See the README's table.", NOT_SET)
+    except OSError as error:
+        _stop(f"A secret's file cannot be read: {error.filename}", NOT_SET)
     try:
         yield made
     except (LetheError, RedisError, SQLAlchemyError) as error:
@@ -40,7 +43,7 @@ def _services() -> Iterator[Services]:
         made.close()
 
 
-def _stop(message: str, code: int) -> None:
+def _stop(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)
 
@@ -91,7 +94,6 @@ def show(deletion_id: UUID, as_json: bool) -> None:
         deletion = _load(made, deletion_id)
     if deletion is None:
         _stop("There is no such deletion", NOT_POSSIBLE)
-        return
     if as_json:
         steps = {step.name: {"status": step.status.value, "removed": step.removed} for step in deletion.steps}
         shown = {"id": str(deletion.id), "status": deletion.status.value, "reason": deletion.reason, "steps": steps}

@@ -15,7 +15,7 @@ from shared.errors import TransientError, Unreachable
 _TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "23001", "23503"}
 
 
-def connect(url: str, *, name: str, pool_size: int = 5) -> Engine:
+def connect(url: str, *, name: str, pool_size: int = 5, options: str = "") -> Engine:
     """An engine whose connections show name in pg_stat_activity and cannot wait for ever."""
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
@@ -35,6 +35,7 @@ def connect(url: str, *, name: str, pool_size: int = 5) -> Engine:
             "tcp_user_timeout": 10_000,
             # PgBouncer in transaction mode cannot keep server-side prepared statements.
             "prepare_threshold": None,
+            "options": options,
         },
     )
 
@@ -51,6 +52,8 @@ def reaching(what: str) -> Iterator[None]:
         if state in _TRY_AGAIN:
             raise TransientError(f"{what}: {type(error.orig).__name__}") from error
         lost = error.connection_invalidated or state is None or state[:2] in ("08", "53", "57")
+        if state == "25006":  # read-only: a standby that took over, or is about to
+            raise Unreachable(what, "it is read-only") from error
         if lost and isinstance(error, OperationalError | InterfaceError):
             raise Unreachable(what, type(error.orig).__name__) from error
         raise

@@ -208,7 +208,7 @@ def wait(
                 heartbeat_at=None,
                 failures=Deletion.failures + (1 if counts else 0),
                 waiting_since=func.coalesce(Deletion.waiting_since, func.now()),
-                next_attempt_at=func.now() + pause,
+                next_attempt_at=case((over, None), else_=func.now() + pause),
                 reason=reason,
                 failed_step=claim.step,
             ).returning(Deletion.status)
@@ -235,6 +235,27 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
             failed_step=claim.step,
         )
         session.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
+
+
+def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
+    """Fail what has made no progress for too long, a step that kills its worker each time among it; how many."""
+    why = func.coalesce(Deletion.reason, "no progress within the deadline")
+    with own_transaction(engine) as session:
+        rows = session.execute(
+            update(Deletion)
+            .where(Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None))
+            .where(Deletion.waiting_since < from_now(-deadline_seconds))
+            .values(
+                status=DeletionStatus.FAILED,
+                next_attempt_at=None,
+                reason=why,
+                failed_step=select(Step.name)
+                .where(Step.deletion_id == Deletion.id, Step.position == Deletion.position)
+                .scalar_subquery(),
+            )
+            .returning(Deletion.id)
+        ).all()
+    return len(rows)
 
 
 def resume(

@@ -21,6 +21,13 @@ class Unreachable(TransientError):
         super().__init__(f"{what} cannot be reached" + (f": {why}" if why else ""))
 
 
+class NotYet(Unreachable):
+    """Something is not as it has to be, and may be later; waiting for it uses nothing up."""
+
+    def __init__(self, sentence: str) -> None:
+        LetheError.__init__(self, sentence)
+
+
 class Refused(LetheError):
     """The deployment is in a state in which erasing would not be safe."""
 

@@ -1,15 +1,18 @@
 """Media in a folder of this host; nothing outside of the root is ever touched."""
 
+import errno
 import os
 import posixpath
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from shared.errors import Refused, TransientError, Unreachable
-from shared.storage import Neighbours
+from shared.storage import COUNT_SECONDS, Neighbours
 
 _CHUNK = 1_000
+_AWAY = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENODEV)
 _LONGEST_NAME = 255  # bytes, of every common file system
 _TRASH = ".trash"
 _NAMED = "store/chatwoot"
@@ -35,8 +38,9 @@ class LocalFolder:
         for part in ("instances", "store", _NAMED, _TRASH):
             if (self.root / part).is_symlink():
                 raise Refused(f"{part} in the files root is a symbolic link, and none is followed: mount it there")
-        if not os.access(self.root, os.W_OK | os.X_OK):
-            raise Refused("the files root cannot be written to")
+        for place in (self.root, *(self.root / part for part in ("instances", _NAMED, _TRASH))):
+            if place.exists() and not os.access(place, os.W_OK | os.X_OK):
+                raise Refused(f"{place.name} in the files root cannot be written to")
 
     def count(self, instance_id: str) -> int:
         """Files of the instance, by its id."""
@@ -57,7 +61,7 @@ class LocalFolder:
                 yield from _remove_tree(part) if part.name.startswith(_BY_ID) else (0 for _ in _remove_tree(part))
             trash.rmdir()
         except OSError as error:
-            raise TransientError(f"the files root: {error.strerror}") from error
+            raise _translated(error) from error
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Files in store/chatwoot/<name>, without those in the folders of others."""
@@ -138,10 +142,10 @@ class LocalFolder:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)  # atomic: a kill leaves it here or there
-        except FileNotFoundError:
-            return
         except OSError as error:
-            raise Unreachable("the files root", error.strerror) from error
+            if isinstance(error, FileNotFoundError) and not _exists(folder):  # somebody else removed it
+                return
+            raise _translated(error) from error
 
 
 def _named_path(name: str) -> str | None:
@@ -153,13 +157,27 @@ def _named_path(name: str) -> str | None:
 
 
 def _count(path: Path) -> int:
-    """Files in a folder; anything else is one by itself, and a link is never followed."""
+    """Files in a folder, at least; anything else is one by itself, and a link is never followed."""
     if not path.is_dir() or path.is_symlink():
         return int(_exists(path))
-    return sum(
-        len(files) + sum((Path(folder) / name).is_symlink() for name in folders)
-        for folder, folders, files in os.walk(path)
-    )
+    ends, found = time.monotonic() + COUNT_SECONDS, 0
+    for folder, folders, files in os.walk(path, onerror=_raise):
+        found += len(files) + sum((Path(folder) / name).is_symlink() for name in folders)
+        if time.monotonic() > ends:
+            break
+    return found
+
+
+def _translated(error: OSError) -> TransientError:
+    """A volume that is away is waited for; what stands in the way on it counts."""
+    if error.errno in _AWAY:
+        return Unreachable("the files root", error.strerror)
+    return TransientError(f"the files root: {error.strerror}")
+
+
+def _raise(error: OSError) -> None:
+    """os.walk would leave out what it may not read, and it would count as gone."""
+    raise _translated(error) from error
 
 
 def _exists(path: Path) -> bool:

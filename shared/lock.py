@@ -39,9 +39,3 @@ def release(redis: Redis, instance_id: str, deletion_id: UUID) -> bool:
     except LockNotOwnedError:
         return False
     return True
-
-
-def holder(redis: Redis, instance_id: str) -> str | None:
-    """The deletion that holds the lock of an instance, if any."""
-    value = redis.get(f"lethe:lock:{instance_id}")
-    return value.decode() if isinstance(value, bytes) else None

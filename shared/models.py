@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 class DeletionStatus(StrEnum):
     """How far a deletion is; written in shared.deletions only."""
 
-    QUEUED = "queued"  # accepted, no step has begun
+    QUEUED = "queued"  # accepted or resumed, nobody has claimed it since
     RUNNING = "running"  # its steps are being worked on
     WAITING = "waiting"  # for a dependency, or for the next try
     FAILED = "failed"  # stopped half-way; can be resumed

@@ -41,7 +41,11 @@ def take_over_dead(engine: Engine, *, stale_seconds: float, nudge_seconds: float
     with own_transaction(engine) as session:
         rows = session.execute(
             dead.values(
-                attempt=Deletion.attempt + 1, owner=None, heartbeat_at=None, next_attempt_at=from_now(nudge_seconds)
+                attempt=Deletion.attempt + 1,
+                owner=None,
+                heartbeat_at=None,
+                waiting_since=func.coalesce(Deletion.waiting_since, func.now()),
+                next_attempt_at=from_now(nudge_seconds),
             ).returning(Deletion.id, Deletion.attempt, Deletion.position)
         ).all()
         for row in rows:

@@ -1,5 +1,6 @@
 """Media in an S3 bucket: every object under the instance's id, in all its versions."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.settings import Settings
-from shared.storage import Neighbours, names_of_payload
+from shared.storage import COUNT_SECONDS, Neighbours, names_of_payload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
@@ -38,7 +39,7 @@ class S3Bucket:
             aws_secret_access_key=secret.get_secret_value() if secret else None,
             # Path style is what MinIO and most self-hosted servers serve.
             config=Config(
-                connect_timeout=3, read_timeout=15, retries={"max_attempts": 2}, s3={"addressing_style": "path"}
+                connect_timeout=3, read_timeout=15, retries={"max_attempts": 1}, s3={"addressing_style": "path"}
             ),
         )
 
@@ -48,13 +49,22 @@ class S3Bucket:
             self._client.head_bucket(Bucket=self.bucket)
 
     def count(self, instance_id: str) -> int:
-        """Object versions under the instance's id."""
-        return sum(len(page) for page in self._pages(self._prefix(instance_id)))
+        """Object versions under the instance's id, and uploads that were begun; at least, where it takes long."""
+        ends, found = time.monotonic() + COUNT_SECONDS, len(self._uploads(self._prefix(instance_id)))
+        for page in self._pages(self._prefix(instance_id)):
+            found += len(page)
+            if time.monotonic() > ends:
+                break
+        return found
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Remove every version of every object under the instance's id; yields how many went at a time."""
         for page in self._pages(self._prefix(instance_id)):
             yield self._remove(page)
+        for key, upload_id in self._uploads(self._prefix(instance_id)):
+            with self._reaching():
+                self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+            yield 1
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Oversize SQS payloads of a name."""
@@ -78,6 +88,12 @@ class S3Bucket:
         if not instance_id or "/" in instance_id:
             raise Refused("the instance's id cannot be a folder of the bucket")
         return f"{_ROOT}/{instance_id}/"  # the slash, so that `fo` does not match `foo`
+
+    def _uploads(self, prefix: str) -> list[tuple[str, str]]:
+        """Multipart uploads that nobody finished: their parts are kept, and listed nowhere else."""
+        with self._reaching():
+            answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
+        return [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", [])]
 
     def _pages(self, prefix: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
         with self._reaching():

@@ -17,6 +17,9 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tenant import Tenant
 
+# Lethe's own statements take milliseconds: one that waits longer waits for something that is stuck.
+_BOUNDED = "-c statement_timeout=10s -c lock_timeout=5s"
+
 
 @dataclass(frozen=True)
 class Services:
@@ -48,11 +51,13 @@ def create(settings: Settings, *, celery: Celery | None = None, pool_size: int =
         storages.append(LocalFolder(settings.files_root))
     if settings.s3_bucket:
         storages.append(S3Bucket(settings, settings.s3_bucket))
-    tenant = database.connect(settings.tenant_database_url.get_secret_value(), name="tenant", pool_size=pool_size)
+    tenant = database.connect(settings.tenant_database_url.get_secret_value(), name="tenant")
     key = settings.gateway_key.get_secret_value()
     return Services(
         settings=settings,
-        own=database.connect(settings.database_url.get_secret_value(), name="own", pool_size=pool_size),
+        own=database.connect(
+            settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_BOUNDED
+        ),
         tenant=Tenant(tenant, settings.tenant_schema),
         redis=_redis(settings.redis_url.get_secret_value(), timeout_seconds=1),
         cache=_cache(settings),

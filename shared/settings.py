@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     api_processes: int = Field(2, ge=1, description="Processes of the API")
     worker_concurrency: int = Field(4, ge=1, description="Steps that one worker runs at a time")
 
-    wait_seconds: float = Field(25, ge=0, le=300, description="How long a DELETE waits before it answers 202")
+    wait_seconds: float = Field(25, ge=0, le=60, description="How long a DELETE waits before it answers 202")
     api_threads: int = Field(32, ge=4, description="Threads of one API process")
     max_waiters: int = Field(20, ge=1, description="Waiting calls per API process; above it the answer is 202")
 
@@ -130,6 +130,8 @@ class Settings(BaseSettings):
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
                 raise ValueError("each gateway is an http(s) base URL without a query")
+            if "@" in parts.netloc:
+                raise ValueError("a gateway's URL is shown and logged: it can carry no user or password")
             _ = parts.port  # raises ValueError for one that cannot be
         return tuple(url.rstrip("/") for url in urls)
 

@@ -21,6 +21,9 @@ EVENT_FORMS = frozenset(
 )
 
 
+COUNT_SECONDS = 5  # a preview is no reason to keep a store busy
+
+
 class Storage(Protocol):
     """A place for media. Erasing twice is harmless."""
 
@@ -30,7 +33,7 @@ class Storage(Protocol):
         """Raise Unreachable or Refused when it cannot be worked on."""
 
     def count(self, instance_id: str) -> int:
-        """How many files or objects the instance has, by its id."""
+        """How many files or objects the instance has, by its id; at least, where counting takes long."""
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Remove everything under the instance's id and the deletion's trash; yields how many went at a time."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared import deletions, ledger
 from shared.deletions import Claim
-from shared.errors import Refused, Unreachable
+from shared.errors import NotYet, Refused
 from shared.gateway import Gateway
 from shared.services import Services
 from shared.storage import Storage
@@ -93,12 +93,12 @@ class Context(Target):
         self.note(pages={**self.notes.get("pages", {}), table: page})
 
     def storages(self) -> tuple[Storage, ...]:
-        """The places for media; raises Unreachable when one is not there: an empty mount point would count as gone."""
+        """The places for media; raises NotYet when one is not there: an empty mount point would count as gone."""
         for storage in self.services.storages:
             try:
                 storage.probe()
             except Refused as error:
-                raise Unreachable(error.title) from error
+                raise NotYet(error.title) from error
         return self.services.storages
 
     def still_ours(self) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from shared import deletions, retry
-from shared.errors import Unreachable
+from shared.errors import NotYet, Unreachable
 from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from shared.tenant import Reservation
 from tasks.context import Context, Counts, Progress, Target
@@ -13,12 +13,8 @@ RESTART = "not_dropped: restart needed"
 _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
 
 
-class StillHeld(Unreachable):
+class StillHeld(NotYet):
     """A gateway may still act on the name: it stays reserved, and the deletion waits."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.args = (why,)
 
 
 def preview(target: Target) -> Counts:

@@ -37,6 +37,6 @@ def _log_out(ctx: Context, gateway: Gateway) -> None:
     try:
         retry.on_the_spot(lambda: gateway.log_out(ctx.instance_name), seconds=_STUCK_SECONDS)
     except Stuck:
-        ctx.note(unlinked=False, stuck_gateways=[*ctx.notes.get("stuck_gateways", []), gateway.url])
+        ctx.note(unlinked=False, stuck_gateways=sorted({*ctx.notes.get("stuck_gateways", []), gateway.url}))
         return
     ctx.removed({"sessions": 1})

@@ -85,12 +85,17 @@ def cancel(services: Services, deletion_id: UUID) -> bool:
         if deletion is None or not deletions.cancel(session, deletion_id):
             return False
         instance_id = deletion.instance_id
+    let_go(services, instance_id, deletion_id)
+    return True
+
+
+def let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
+    """After an end is committed: release the lock and wake whoever waits."""
     try:
         lock.release(services.redis, instance_id, deletion_id)
         wake.announce(services.redis, deletion_id)
-    except RedisError:  # the lease runs out by itself, and waiters poll
-        log.warning("lock not released", deletion_id=str(deletion_id))
-    return True
+    except RedisError as error:  # the lease runs out by itself, and waiters poll
+        log.warning("lock not released", deletion_id=str(deletion_id), error=type(error).__name__)
 
 
 def preview(target: Target) -> dict[str, Counts]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing.sharedctypes import RawValue
 from uuid import UUID
 
 import structlog
@@ -21,7 +21,8 @@ from worker.runner import Outcome, Runner
 app = celery_app.create(settings.read())
 
 # Made before the fork: the parent sets it on SIGTERM, its children see it and end their slices early.
-_stopping = get_context("fork").Event()
+# No Event: one that a killed child holds would block them all.
+_stopping = RawValue("b", 0)
 _QUEUE_LOOK_SECONDS = 1.0
 
 
@@ -32,7 +33,7 @@ def _configure_logs(**_: object) -> None:
 
 @worker_shutting_down.connect
 def _stop_soon(**_: object) -> None:
-    _stopping.set()
+    _stopping.value = 1
 
 
 @worker_process_shutdown.connect
@@ -48,7 +49,7 @@ def _services() -> Services:
 
 @cache
 def _runner() -> Runner:
-    return Runner(_services(), stopping=_stopping.is_set, others_wait=_queue_look())
+    return Runner(_services(), stopping=lambda: bool(_stopping.value), others_wait=_queue_look())
 
 
 def _queue_look() -> Callable[[], bool]:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from shared import deletions, lock, logs
 from shared.deletions import Claim
-from shared.errors import LostClaim, TransientError
+from shared.errors import LostClaim
 from shared.services import Services
 
 log = logs.get(__name__)
@@ -43,7 +43,7 @@ def _beat(services: Services, claim: Claim, done: threading.Event, lost: threadi
             if not done.is_set():  # after the end of the step the claim is rightly gone
                 lost.set()
             return
-        except TransientError as error:
-            log.warning("heartbeat missed", error=error.title)
+        except Exception as error:  # whatever it is, the next beat may work, and silence would cost the claim
+            log.warning("heartbeat missed", error=type(error).__name__)
             continue
         hold_lock(services, claim)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared import logs, nudges
+from shared import deletions, logs, nudges
 from shared.services import Services
 from tasks import pipeline
 
@@ -24,6 +24,9 @@ def reconcile(services: Services) -> Round:
     dead = nudges.take_over_dead(
         services.own, stale_seconds=settings.stale_seconds, nudge_seconds=settings.nudge_seconds
     )
+    overdue = deletions.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
+    if overdue:
+        log.error("deletions failed at the deadline", deletions=overdue)
     due = nudges.take_due(
         services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
     )

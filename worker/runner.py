@@ -8,9 +8,8 @@ from enum import Enum
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
-from redis.exceptions import RedisError
 
-from shared import deletions, ledger, lock, logs, retry, wake
+from shared import deletions, ledger, logs, retry
 from shared.deletions import Claim
 from shared.errors import LetheError, LostClaim, TransientError, Unreachable
 from shared.models import DeletionStatus
@@ -143,9 +142,4 @@ class Runner:
         return Outcome.STOP
 
     def _let_go(self, claim: Claim) -> None:
-        """After the end is committed: release the lock and wake whoever waits."""
-        try:
-            lock.release(self.services.redis, claim.instance_id, claim.deletion_id)
-            wake.announce(self.services.redis, claim.deletion_id)
-        except RedisError as error:  # the lease runs out by itself, and waiters poll
-            log.warning("lock not released", error=type(error).__name__)
+        pipeline.let_go(self.services, claim.instance_id, claim.deletion_id)

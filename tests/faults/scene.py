@@ -195,7 +195,7 @@ def make_slow(scene: Scene, name: str, seconds: float) -> None:
                 ' WHEN (OLD."instanceId" = {} AND OLD."messageTimestamp" % 10 = 0)'
                 " EXECUTE FUNCTION sleep_a_little({})"
             ).format(
-                sql.Identifier(f"slow {name}"),
+                sql.Identifier(f"slow {scene.instances[name].id}"),
                 sql.Literal(scene.instances[name].id),
                 sql.Literal(str(10 * seconds / rows)),
             )

@@ -336,6 +336,43 @@ def test_other_errors_have_the_documented_shape(shared_system: System) -> None:
     assert (large.status_code, large.json()["error"]) == (413, True)
 
 
+def test_a_body_that_is_nested_too_deeply_is_a_400(shared_system: System) -> None:
+    """And half a surrogate pair is no text, wherever it stands."""
+    headers = {"Content-Type": "application/json"}
+
+    deep = shared_system.call("POST", "/deletions", data="[" * 30_000, headers=headers)
+    half = shared_system.call("POST", "/deletions", data='{"instanceId":"\\ud800"}', headers=headers)
+
+    assert (deep.status_code, deep.json()["error"]) == (400, True)
+    assert (half.status_code, half.json()["error"]) == (400, True)
+
+
+def test_the_contract_is_where_it_is_looked_for(shared_system: System) -> None:
+    """For machines and for people, without a key."""
+    contract = shared_system.send("GET", "/openapi.json", key=None)
+    page = shared_system.send("GET", "/docs/swagger", key=None)
+
+    assert contract.body["openapi"].startswith("3.1")
+    assert "/instance/delete/{instanceName}" in contract.body["paths"]
+    assert page.status == 200
+
+
+def test_a_customer_sees_no_gateways_address(shared_system: System) -> None:
+    """An admin does."""
+    mine = seed_instance(shared_system.deployment, "discreet")
+    deletion_id = shared_system.delete("discreet", key=mine.token, Prefer="respond-async").body["response"][
+        "deletionId"
+    ]
+    shared_system.wait_for(deletion_id)
+
+    told = shared_system.send("GET", f"/deletions/{deletion_id}", key=mine.token)
+    shown = shared_system.send("GET", f"/deletions/{deletion_id}")
+
+    assert shared_system.gateways[0].url not in told.text
+    assert "gateway 1" in told.text
+    assert shared_system.gateways[0].url in shown.text
+
+
 def test_a_path_that_only_looks_like_ours_reaches_nobody(shared_system: System) -> None:
     """Doubled slashes and encoded letters in the endpoint's own path are not normalised."""
     seed_instance(shared_system.deployment, "sidedoor")

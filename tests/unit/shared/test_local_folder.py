@@ -1,6 +1,7 @@
 """Media in a folder: the instance's own go, and nothing outside of the root is ever touched."""
 
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -502,7 +503,8 @@ def test_a_folder_that_goes_away_meanwhile_is_gone(
     """Another run was faster."""
     write(root, f"instances/{ID}/creds.json")
 
-    def vanish(*_: object) -> None:
+    def vanish(source: Path, _: object) -> None:
+        shutil.rmtree(source)
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr(Path, "rename", vanish)
