@@ -10,14 +10,16 @@ import structlog
 from celery import Task
 from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
 from kombu.exceptions import ChannelError, OperationalError
+from redis.exceptions import RedisError
 
 from shared import celery_app, logs, services, settings
 from shared.nudges import Nudge
 from shared.services import Services
 from tasks import pipeline
-from worker import reconciler, redelivery
+from worker import broker_loss, reconciler, redelivery
 from worker.runner import Outcome, Runner
 
+broker_loss.survive()
 app = celery_app.create(settings.read())
 
 # Made before the fork: the parent sets it on SIGTERM, its children see it and end their slices early.
@@ -61,7 +63,7 @@ def _queue_look() -> Callable[[], bool]:
             try:
                 with app.connection_for_read() as connection:
                     waiting = connection.default_channel.queue_declare(celery_app.QUEUE, passive=True).message_count
-            except (ChannelError, OperationalError, OSError):  # an empty queue of Redis does not exist
+            except (ChannelError, OperationalError, RedisError, OSError):  # an empty queue of Redis does not exist
                 waiting = 0
             seen[:] = [time.monotonic(), waiting > 0]
         return bool(seen[1])

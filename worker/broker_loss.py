@@ -1,0 +1,24 @@
+"""Lets a worker outlive its Redis: kombu stumbles over messages that it cannot put back, and takes the process along."""
+
+from kombu.transport import redis
+from redis.exceptions import RedisError
+
+from shared import logs
+
+log = logs.get(__name__)
+
+
+class _QoS(redis.QoS):  # type: ignore[misc] # kombu carries no types
+    """Puts unacknowledged messages back when a channel closes, if there is still somebody to take them."""
+
+    def restore_unacked_once(self, stderr: object = None) -> None:
+        """As kombu does it. When it fails, Redis is gone: it hands them out again later, or the reconciler publishes."""
+        try:
+            super().restore_unacked_once(stderr)
+        except (AttributeError, RedisError, OSError) as error:  # AttributeError: of a connection that is half closed
+            log.warning("messages not put back", error=type(error).__name__)
+
+
+def survive() -> None:
+    """From now on, in this process."""
+    redis.Channel.QoS = _QoS
