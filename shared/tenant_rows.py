@@ -1,9 +1,4 @@
-"""Counts and erases an instance's rows, in statements that take about as long as they should."""
-
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+"""Counts an instance's rows, and checks that they can be erased safely."""
 
 from sqlalchemy import text
 
@@ -17,11 +12,9 @@ _RIGHTS = ("SELECT", "DELETE")
 # The fence renames the row and disables its channels; the reservation inserts one.
 _MORE_RIGHTS = {ROOT: ("UPDATE", "INSERT"), **dict.fromkeys(CHANNELS, ("UPDATE",))}
 _COUNT_SECONDS = 5  # a preview is no reason to keep a large database busy
-_FIRST_BATCH = 500
-_LARGEST_BATCH = 50_000
 
 
-def _guarded(owned: Owned) -> str:
+def guarded(owned: Owned) -> str:
     """The predicate of a table; refuses to build a statement that is not bound to one instance."""
     if ":id" not in owned.predicate:
         raise Refused(f'no instance predicate for table "{owned.table}"')
@@ -31,7 +24,7 @@ def _guarded(owned: Owned) -> str:
 def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
     """Rows of the instance per table, tables without any left out; estimated where counting would take long."""
     query = " UNION ALL ".join(
-        f"SELECT {_literal(owned.table)}, count(*) FROM {tenant.table(owned.table)} WHERE {_guarded(owned)}"
+        f"SELECT {_literal(owned.table)}, count(*) FROM {tenant.table(owned.table)} WHERE {guarded(owned)}"
         for owned in plan.tables
     )
     try:
@@ -49,7 +42,7 @@ def _estimate(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
     estimates = {}
     with tenant.transaction() as connection:
         for owned in plan.tables:
-            query = text(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {_guarded(owned)}")
+            query = text(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)}")
             (explained,) = connection.execute(query, {"id": instance_id}).scalar_one()
             estimates[owned.table] = int(explained["Plan"]["Plan Rows"])
     return estimates
@@ -59,7 +52,7 @@ def remaining(tenant: Tenant, plan: Plan, instance_id: str) -> list[str]:
     """The tables in which the instance still has a row."""
     query = " UNION ALL ".join(
         f"SELECT {_literal(owned.table)} WHERE EXISTS"
-        f" (SELECT 1 FROM {tenant.table(owned.table)} WHERE {_guarded(owned)})"
+        f" (SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)})"
         for owned in plan.tables
     )
     with tenant.transaction(statement_seconds=30) as connection:
@@ -97,112 +90,10 @@ def check_crossings(tenant: Tenant, plan: Plan, instance_id: str, counts: dict[s
             column, parent_column = f'"{key.columns[0]}"', f'"{key.parent_columns[0]}"'
             query = text(
                 f"SELECT EXISTS (SELECT 1 FROM {tenant.table(child.table)}"
-                f" WHERE NOT ({_guarded(child)}) AND {column} IN"
-                f" (SELECT {parent_column} FROM {tenant.table(parent.table)} WHERE {_guarded(parent)}))"
+                f" WHERE NOT ({guarded(child)}) AND {column} IN"
+                f" (SELECT {parent_column} FROM {tenant.table(parent.table)} WHERE {guarded(parent)}))"
             )
             if connection.execute(query, {"id": instance_id}).scalar_one():
                 raise Refused(
                     f'a row of another instance in "{child.table}" refers to this instance\'s "{parent.table}"'
                 )
-
-
-class Bookmarks(Protocol):
-    """Where the walk through a table goes on in the next slice."""
-
-    def page_of(self, table: str) -> int:
-        """The first page that was not walked."""
-
-    def keep_page(self, table: str, page: int) -> None:
-        """Keep it for the next slice."""
-
-
-@dataclass
-class Pace:
-    """A batch size that follows the time a batch takes, so that no statement holds its locks for long."""
-
-    batch_seconds: float
-    size: int = _FIRST_BATCH
-
-    def learn(self, took_seconds: float) -> None:
-        """Aim at batch_seconds; at most halve or double at once, for one measurement proves little."""
-        factor = min(2.0, max(0.5, self.batch_seconds / max(took_seconds, 0.001)))
-        self.size = min(_LARGEST_BATCH, max(1, int(self.size * factor)))
-
-
-def erase(
-    tenant: Tenant,
-    owned: Owned,
-    instance_id: str,
-    *,
-    batch_seconds: float,
-    report: Callable[[dict[str, int]], None],
-    stop: Callable[[], bool],
-    pages: Bookmarks,
-) -> bool:
-    """Erase the instance's rows of one table, each batch its own transaction; False when stopped before the end.
-
-    report gets the rows of each batch once it is committed; pages keeps the place in a table that has to be walked.
-    """
-    if owned.indexed:
-        return _erase_by_index(tenant, owned, instance_id, Pace(batch_seconds), report, stop)
-    return _erase_by_page(tenant, owned, instance_id, Pace(batch_seconds, size=1_000), report, stop, pages)
-
-
-def _erase_by_index(
-    tenant: Tenant,
-    owned: Owned,
-    instance_id: str,
-    pace: Pace,
-    report: Callable[[dict[str, int]], None],
-    stop: Callable[[], bool],
-) -> bool:
-    table, predicate = tenant.table(owned.table), _guarded(owned)
-    delete = text(
-        f"DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {predicate} LIMIT :size))"
-        f" AND {predicate}"
-    )
-    while not stop():
-        began, size = time.monotonic(), pace.size
-        with tenant.transaction(statement_seconds=30) as connection:
-            rows = connection.execute(delete, {"id": instance_id, "size": size}).rowcount
-        pace.learn(time.monotonic() - began)
-        if rows:
-            report({owned.table: rows})
-        if rows < size:  # a row that was changed meanwhile goes with its Instance row, or when confirm looks again
-            return True
-    return False
-
-
-def _erase_by_page(
-    tenant: Tenant,
-    owned: Owned,
-    instance_id: str,
-    pace: Pace,
-    report: Callable[[dict[str, int]], None],
-    stop: Callable[[], bool],
-    bookmarks: Bookmarks,
-) -> bool:
-    """Without an index every search reads the whole table: walk it once, by physical pages."""
-    table, predicate = tenant.table(owned.table), _guarded(owned)
-    delete = text(
-        f"DELETE FROM {table} WHERE ctid >= CAST(:first AS tid) AND ctid < CAST(:after AS tid) AND {predicate}"
-    )
-    size_query = text("SELECT pg_relation_size(CAST(:table AS regclass)) / current_setting('block_size')::int")
-    with tenant.transaction() as connection:
-        pages = connection.execute(size_query, {"table": table}).scalar_one()
-    page = bookmarks.page_of(owned.table)
-    while page < pages:
-        if stop():
-            bookmarks.keep_page(owned.table, page)
-            return False
-        began, after = time.monotonic(), page + pace.size
-        with tenant.transaction(statement_seconds=30) as connection:
-            window = {"id": instance_id, "first": f"({page},0)", "after": f"({after},0)"}
-            rows = connection.execute(delete, window).rowcount
-        pace.learn(time.monotonic() - began)
-        page = after
-        if rows:
-            report({owned.table: rows})
-    if bookmarks.page_of(owned.table):
-        bookmarks.keep_page(owned.table, 0)  # should it have to be walked again
-    return True

@@ -42,18 +42,7 @@ def _sweep(ctx: Context, plan: Plan) -> bool:
             if ctx.slice_is_over():
                 return False
     left = tenant_rows.remaining(services.tenant, plan, ctx.instance_id)
-    for table in (table for table in plan.tables if table.table in left):
-        if not tenant_rows.erase(
-            services.tenant,
-            table,
-            ctx.instance_id,
-            batch_seconds=services.settings.batch_seconds,
-            report=ctx.removed,
-            stop=ctx.slice_is_over,
-            pages=ctx,
-        ):
-            return False
-    return True
+    return ctx.erase_rows(table for table in plan.tables if table.table in left)
 
 
 def _look(ctx: Context, plan: Plan) -> list[str]:

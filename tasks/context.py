@@ -12,8 +12,10 @@ from shared import deletions, ledger
 from shared.deletions import Claim
 from shared.errors import NotYet, Refused
 from shared.gateway import Gateway
+from shared.row_eraser import RowEraser
 from shared.services import Services
 from shared.storage import Storage
+from shared.tenant_schema import Owned
 
 Counts = dict[str, int]
 _WRITE_SECONDS = 0.25  # what a crash can lose of the counts, not of the work
@@ -91,6 +93,18 @@ class Context(Target):
     def keep_page(self, table: str, page: int) -> None:
         """Go on there in the next slice."""
         self.note(pages={**self.notes.get("pages", {}), table: page})
+
+    def erase_rows(self, tables: Iterable[Owned]) -> bool:
+        """Erase the instance's rows of these tables, in this order; False when the slice was over first."""
+        eraser = RowEraser(
+            tenant=self.services.tenant,
+            instance_id=self.instance_id,
+            batch_seconds=self.services.settings.batch_seconds,
+            report=self.removed,
+            stop=self.slice_is_over,
+            pages=self,
+        )
+        return all(eraser.erase(table) for table in tables)
 
     def storages(self) -> tuple[Storage, ...]:
         """The places for media; raises NotYet when one is not there: an empty mount point would count as gone."""

@@ -16,18 +16,4 @@ def preview(target: Target) -> Counts:
 
 def run(ctx: Context) -> Progress:
     """Erase in batches until nothing is left or the slice is over."""
-    tenant = ctx.services.tenant
-    plan = tenant.plan()
-    for table in plan.tables:
-        finished = tenant_rows.erase(
-            tenant,
-            table,
-            ctx.instance_id,
-            batch_seconds=ctx.services.settings.batch_seconds,
-            report=ctx.removed,
-            stop=ctx.slice_is_over,
-            pages=ctx,
-        )
-        if not finished:
-            return Progress.MORE
-    return Progress.DONE
+    return Progress.DONE if ctx.erase_rows(ctx.services.tenant.plan().tables) else Progress.MORE

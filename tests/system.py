@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from pydantic import SecretStr
 
 from demo.evolution.deployment import Deployment
 from demo.evolution.gateway import Gateway
 from demo.evolution.receiver import Receiver
+from demo.lethe import PROCFILE, environment
 from demo.processes import Process, free_port, wait_until
 from shared import services
 from shared.services import Services
@@ -25,7 +25,6 @@ from shared.settings import Settings
 ROOT = Path(__file__).parent.parent
 ADMIN_KEY = "admin-key-for-tests-only"
 GATEWAY_KEY = "gateway-key-for-tests"
-PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 
 # As in production, only that what takes minutes there takes seconds here.
 QUICK = {
@@ -44,18 +43,6 @@ QUICK = {
     "worker_concurrency": 2,
     "api_processes": 1,
 }
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The LETHE_* variables that make a process read these settings."""
-    values = {}
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
-            value = value.get_secret_value()
-        if value is not None:
-            values[f"LETHE_{name.upper()}"] = ",".join(value) if isinstance(value, tuple) else str(value)
-    return values
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shared import tenant_rows
-from shared.errors import Refused
-from shared.tenant_rows import Pace
+from shared.errors import Refused, TransientError, Unreachable
+from shared.row_eraser import Pace, RowEraser
 from shared.tenant_schema import Crossing, ForeignKey, Owned, Plan
 
 BOUND = Owned("Chat", '"instanceId" = :id', True)
@@ -58,7 +58,10 @@ class FakeTenant:
         if "rights" in values:
             asked = list(zip(values["tables"], values["rights"], strict=True))
             return Answer(next((at for at, pair in enumerate(asked, 1) if pair in self.denied), None))
-        return Answer(self.answers.pop(0))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return Answer(answer)
 
 
 class FakePages(dict[str, int]):
@@ -76,16 +79,8 @@ def erase(
 ) -> tuple[bool, list[Any]]:
     """Erase, and what was reported."""
     reported: list[Any] = []
-    done = tenant_rows.erase(
-        tenant,
-        owned,
-        "the-id",
-        batch_seconds=0.5,
-        report=reported.append,
-        stop=stops,
-        pages=FakePages() if pages is None else pages,
-    )
-    return done, reported
+    eraser = RowEraser(tenant, "the-id", 0.5, reported.append, stops, FakePages() if pages is None else pages)
+    return eraser.erase(owned), reported
 
 
 STATEMENTS: dict[str, Callable[[FakeTenant, Owned], object]] = {
@@ -165,6 +160,24 @@ def test_a_table_without_an_index_is_walked_once_by_its_pages() -> None:
     assert windows[0][0] == "(0,0)"
     assert all(before[1] == after[0] for before, after in pairwise(windows))
     assert int(windows[-1][1].strip("()").split(",")[0]) >= 2_500
+
+
+def test_a_batch_that_takes_too_long_is_made_smaller() -> None:
+    """Each row may make PostgreSQL search a large table; what was rolled back is tried again in small pieces."""
+    tenant = FakeTenant([TransientError("too long"), 5, 3])
+
+    done, reported = erase(tenant, BOUND)
+
+    assert [values["size"] for _, values in tenant.statements] == [50, 5, 10]
+    assert (done, reported) == (True, [{"Chat": 5}, {"Chat": 3}])
+
+
+def test_a_single_row_that_takes_too_long_is_an_error() -> None:
+    """Nothing smaller is left to try; and an unreachable server is none of this."""
+    with pytest.raises(TransientError):
+        erase(FakeTenant([TransientError("too long")] * 3), BOUND)
+    with pytest.raises(Unreachable):
+        erase(FakeTenant([Unreachable("the tenant database")]), BOUND)
 
 
 def test_a_walk_that_was_stopped_goes_on_where_it_was() -> None:
