@@ -1,8 +1,6 @@
 """Batches that follow the clock, and no statement that is not bound to one instance."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,57 +9,8 @@ import pytest
 from shared import tenant_rows
 from shared.errors import Refused, TransientError, Unreachable
 from shared.row_eraser import Pace, RowEraser
-from shared.tenant_schema import Crossing, ForeignKey, Owned, Plan
-
-BOUND = Owned("Chat", '"instanceId" = :id', True)
-WEBHOOK = Owned("Webhook", '"instanceId" = :id', True)
-KEY = ForeignKey("k", "public", "Reaction", ("messageId",), "Message", ("id",), "c", False)
-
-
-@dataclass
-class Answer:
-    """What a statement gave."""
-
-    value: Any
-
-    @property
-    def rowcount(self) -> int:
-        return int(self.value)
-
-    def scalar_one(self) -> Any:
-        return self.value
-
-    def scalar_one_or_none(self) -> Any:
-        return self.value
-
-    def all(self) -> Any:
-        return self.value
-
-
-@dataclass
-class FakeTenant:
-    """Writes statements down, and answers them in turn."""
-
-    answers: list[Any] = field(default_factory=list)
-    statements: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    denied: set[tuple[str, str]] = field(default_factory=set)
-
-    def table(self, name: str) -> str:
-        return f'"public"."{name}"'
-
-    @contextmanager
-    def transaction(self, **_: float) -> Iterator["FakeTenant"]:
-        yield self
-
-    def execute(self, statement: Any, values: dict[str, Any]) -> Answer:
-        self.statements.append((str(statement), values))
-        if "rights" in values:
-            asked = list(zip(values["tables"], values["rights"], strict=True))
-            return Answer(next((at for at, pair in enumerate(asked, 1) if pair in self.denied), None))
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return Answer(answer)
+from shared.tenant_schema import Crossing, Owned, Plan
+from tests.unit.shared.fake_tenant import BOUND, KEY, FakeTenant
 
 
 class FakePages(dict[str, int]):
@@ -193,63 +142,6 @@ def test_a_walk_that_was_stopped_goes_on_where_it_was() -> None:
     assert (stopped, kept) == ((False, [{"Media": 7}]), {"Media": 1_000})
     assert tenant.statements[3][1]["first"] == "(1000,0)"
     assert (ended[0], pages) == (True, {"Media": 0})
-
-
-def test_a_count_leaves_empty_tables_out() -> None:
-    """They would only fill the preview."""
-    tenant = FakeTenant([[("Chat", 0), ("Media", 4)]])
-
-    counts = tenant_rows.count(tenant, Plan((BOUND, Owned("Media", "x = :id", False)), ()), "the-id")
-
-    assert counts == {"Media": 4}
-
-
-@pytest.mark.parametrize(
-    ("table", "right"),
-    [
-        ("Chat", "SELECT"),
-        ("Chat", "DELETE"),
-        ("Webhook", "UPDATE"),
-        *[("Instance", right) for right in ("SELECT", "DELETE", "UPDATE", "INSERT")],
-    ],
-)
-def test_a_missing_right_is_refused_with_its_table(table: str, right: str) -> None:
-    """Before anything is removed; the Instance row is also fenced, and its name reserved."""
-    tenant = FakeTenant(denied={(f'"public"."{table}"', right)})
-
-    with pytest.raises(Refused, match=f'lacks {right} on "{table}"'):
-        tenant_rows.check_rights(tenant, Plan((BOUND, WEBHOOK, Owned("Instance", '"id" = :id', True)), ()))
-
-
-def test_a_right_that_is_not_needed_is_not_asked_for() -> None:
-    """Least privilege: no UPDATE on tables whose rows only go."""
-    tenant = FakeTenant(denied={('"public"."Chat"', "UPDATE"), ('"public"."Chat"', "INSERT")})
-
-    tenant_rows.check_rights(tenant, Plan((BOUND,), ()))
-
-    ((_, values),) = tenant.statements
-    assert set(values["rights"]) == {"SELECT", "DELETE"}
-
-
-def test_a_row_of_another_instance_on_ours_is_refused() -> None:
-    """Erasing the parent would take it along."""
-    crossing = Crossing(
-        KEY, Owned("Reaction", '"instanceId" = :id', True), Owned("Message", '"instanceId" = :id', True)
-    )
-
-    with pytest.raises(Refused, match='"Reaction" refers to this instance\'s "Message"'):
-        tenant_rows.check_crossings(FakeTenant([True]), Plan((), (crossing,)), "the-id", {"Message": 5})
-
-
-@pytest.mark.parametrize("parents", [0, 10_001])
-def test_a_crossing_is_not_looked_for_among_none_or_too_many(parents: int) -> None:
-    """The look would cost more than it is worth."""
-    tenant = FakeTenant()
-    crossing = Crossing(KEY, BOUND, Owned("Message", '"instanceId" = :id', True))
-
-    tenant_rows.check_crossings(tenant, Plan((), (crossing,)), "the-id", {"Message": parents})
-
-    assert tenant.statements == []
 
 
 def test_a_slow_batch_makes_the_next_one_smaller() -> None:

@@ -1,0 +1,62 @@
+"""A tenant database that writes statements down and answers them in turn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.tenant_schema import ForeignKey, Owned
+
+BOUND = Owned("Chat", '"instanceId" = :id', True)
+
+
+WEBHOOK = Owned("Webhook", '"instanceId" = :id', True)
+
+
+KEY = ForeignKey("k", "public", "Reaction", ("messageId",), "Message", ("id",), "c", False)
+
+
+@dataclass
+class Answer:
+    """What a statement gave."""
+
+    value: Any
+
+    @property
+    def rowcount(self) -> int:
+        return int(self.value)
+
+    def scalar_one(self) -> Any:
+        return self.value
+
+    def scalar_one_or_none(self) -> Any:
+        return self.value
+
+    def all(self) -> Any:
+        return self.value
+
+
+@dataclass
+class FakeTenant:
+    """Writes statements down, and answers them in turn."""
+
+    answers: list[Any] = field(default_factory=list)
+    statements: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    denied: set[tuple[str, str]] = field(default_factory=set)
+
+    def table(self, name: str) -> str:
+        return f'"public"."{name}"'
+
+    @contextmanager
+    def transaction(self, **_: float) -> Iterator["FakeTenant"]:
+        yield self
+
+    def execute(self, statement: Any, values: dict[str, Any]) -> Answer:
+        self.statements.append((str(statement), values))
+        if "rights" in values:
+            asked = list(zip(values["tables"], values["rights"], strict=True))
+            return Answer(next((at for at, pair in enumerate(asked, 1) if pair in self.denied), None))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return Answer(answer)

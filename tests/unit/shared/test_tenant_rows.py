@@ -1,0 +1,65 @@
+"""What an instance has is counted, and that it can be erased is checked first."""
+
+import pytest
+
+from shared import tenant_rows
+from shared.errors import Refused
+from shared.tenant_schema import Crossing, Owned, Plan
+from tests.unit.shared.fake_tenant import BOUND, KEY, WEBHOOK, FakeTenant
+
+
+def test_a_count_leaves_empty_tables_out() -> None:
+    """They would only fill the preview."""
+    tenant = FakeTenant([[("Chat", 0), ("Media", 4)]])
+
+    counts = tenant_rows.count(tenant, Plan((BOUND, Owned("Media", "x = :id", False)), ()), "the-id")
+
+    assert counts == {"Media": 4}
+
+
+@pytest.mark.parametrize(
+    ("table", "right"),
+    [
+        ("Chat", "SELECT"),
+        ("Chat", "DELETE"),
+        ("Webhook", "UPDATE"),
+        *[("Instance", right) for right in ("SELECT", "DELETE", "UPDATE", "INSERT")],
+    ],
+)
+def test_a_missing_right_is_refused_with_its_table(table: str, right: str) -> None:
+    """Before anything is removed; the Instance row is also fenced, and its name reserved."""
+    tenant = FakeTenant(denied={(f'"public"."{table}"', right)})
+
+    with pytest.raises(Refused, match=f'lacks {right} on "{table}"'):
+        tenant_rows.check_rights(tenant, Plan((BOUND, WEBHOOK, Owned("Instance", '"id" = :id', True)), ()))
+
+
+def test_a_right_that_is_not_needed_is_not_asked_for() -> None:
+    """Least privilege: no UPDATE on tables whose rows only go."""
+    tenant = FakeTenant(denied={('"public"."Chat"', "UPDATE"), ('"public"."Chat"', "INSERT")})
+
+    tenant_rows.check_rights(tenant, Plan((BOUND,), ()))
+
+    ((_, values),) = tenant.statements
+    assert set(values["rights"]) == {"SELECT", "DELETE"}
+
+
+def test_a_row_of_another_instance_on_ours_is_refused() -> None:
+    """Erasing the parent would take it along."""
+    crossing = Crossing(
+        KEY, Owned("Reaction", '"instanceId" = :id', True), Owned("Message", '"instanceId" = :id', True)
+    )
+
+    with pytest.raises(Refused, match='"Reaction" refers to this instance\'s "Message"'):
+        tenant_rows.check_crossings(FakeTenant([True]), Plan((), (crossing,)), "the-id", {"Message": 5})
+
+
+@pytest.mark.parametrize("parents", [0, 10_001])
+def test_a_crossing_is_not_looked_for_among_none_or_too_many(parents: int) -> None:
+    """The look would cost more than it is worth."""
+    tenant = FakeTenant()
+    crossing = Crossing(KEY, BOUND, Owned("Message", '"instanceId" = :id', True))
+
+    tenant_rows.check_crossings(tenant, Plan((), (crossing,)), "the-id", {"Message": parents})
+
+    assert tenant.statements == []
