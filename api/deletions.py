@@ -6,12 +6,12 @@ from uuid import UUID
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from api import auth, current, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, UnknownInstance, answer
-from api.schemas import ById, DeletionView, Error, Order, Preview, Retry
+from api.schemas import ById, DeletionList, DeletionView, Error, Filter, Order, Preview, Retry
 from shared.database import reaching
 from shared.errors import LetheError
 from shared.models import Deletion, StepStatus
@@ -38,6 +38,25 @@ def order_deletion(body: Order) -> Response:
     else:
         deletion_id = submission.submit_by_id(str(body.instance_id))
     return _accepted(deletion_id)
+
+
+@blueprint.get("/deletions", summary="List deletions", responses={200: DeletionList})
+def list_deletions(query: Filter) -> Response:
+    """Newest first, a page at a time; for admins."""
+    if not auth.principal().is_admin:
+        raise Unauthorized
+    wanted = select(Deletion).options(selectinload(Deletion.steps))
+    if query.status:
+        wanted = wanted.where(Deletion.status == query.status)
+    if query.cursor:
+        behind = select(Deletion.accepted_at, Deletion.id).where(Deletion.id == query.cursor)
+        wanted = wanted.where(tuple_(Deletion.accepted_at, Deletion.id) < behind.scalar_subquery())
+    wanted = wanted.order_by(Deletion.accepted_at.desc(), Deletion.id.desc()).limit(query.limit + 1)
+    with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
+        found = list(session.scalars(wanted))
+    page = found[: query.limit]
+    following = str(page[-1].id) if len(found) > query.limit else None
+    return answer({"deletions": [_shown(deletion) for deletion in page], "next": following})
 
 
 @blueprint.get("/deletions/<uuid:deletion_id>", summary="Look at a deletion", responses={200: DeletionView, 404: Error})

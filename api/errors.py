@@ -85,8 +85,12 @@ def error_body(message: str, **extra: Any) -> dict[str, Any]:
 def on_invalid(error: ValidationError) -> Response:
     """A parameter or body that does not fit: 400, naming the field and never repeating its value."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "body"
-    return answer(error_body(f"{where}: {first['msg']}"), 400)
+    if first["type"] in ("model_type", "model_attributes_type"):
+        return answer(error_body("A JSON object is needed, with Content-Type: application/json"), 400)
+    # pydantic names its own validators among the places; a caller knows fields only.
+    where = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
+    what = first["msg"].removeprefix("Value error, ")
+    return answer(error_body(f"{where}: {what}" if where else what), 400)
 
 
 def register(app: Flask) -> None:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
-from shared.models import Deletion, Step
+from shared.models import Deletion, DeletionStatus, Step
 
 
 def _encodable(text: str) -> str:
@@ -49,7 +49,7 @@ class Preference(BaseModel):
 class Order(Schema):
     """Which instance to delete: by its name or by its id, not both."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
 
     instance_name: Text | SkipJsonSchema[None] = Field(None, description="Name of the instance")
     instance_id: Text | SkipJsonSchema[None] = Field(None, description="Id of the instance")
@@ -63,11 +63,26 @@ class Order(Schema):
 
 
 class Retry(Schema):
-    """How to go on."""
+    """How to go on; without a body, as before."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty(cls, value: object) -> object:
+        return {} if value is None else value
 
     without_gateway: list[Text] = Field([], description="Gateways that are gone for good: nothing waits for them")
+
+
+class Filter(BaseModel):
+    """Which deletions, newest first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: DeletionStatus | SkipJsonSchema[None] = Field(None, description="Only those of this status")
+    limit: int = Field(50, ge=1, le=200, description="How many at most")
+    cursor: UUID | SkipJsonSchema[None] = Field(None, description="Go on behind this one: `next` of the answer before")
 
 
 class StepView(Schema):
@@ -109,6 +124,13 @@ class DeletionView(Schema):
         """From the own database's rows."""
         fields = {name: getattr(deletion, name) for name in cls.model_fields if name != "steps"}
         return cls(**fields, steps=[StepView.model_validate(step) for step in steps])
+
+
+class DeletionList(Schema):
+    """Some deletions, newest first, and where to go on."""
+
+    deletions: list[DeletionView]
+    next: UUID | None
 
 
 class Preview(Schema):

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, selectinload
 from shared import services, settings, webhooks
 from shared.database import reaching
 from shared.errors import LetheError
-from shared.models import Deletion
+from shared.models import Deletion, DeletionStatus
 from shared.services import Services
 from tasks import pipeline
 
@@ -28,12 +28,9 @@ NOT_POSSIBLE, NOT_REACHABLE, NOT_SET = 1, 3, 4  # exit codes; 2 is click's own, 
 def _services() -> Iterator[Services]:
     """Services of this server's settings; what is wrong is said in one sentence."""
     try:
-        made = services.create(settings.read())
-    except ValidationError as error:
-        wrong = ", ".join(f"{settings.PREFIX}{str(part['loc'][0]).upper()}" for part in error.errors() if part["loc"])
-        _stop(f"Settings are missing or wrong: {wrong or error.errors()[0]['msg']}. See the README's table.", NOT_SET)
-    except OSError as error:
-        _stop(f"A secret's file cannot be read: {error.filename}", NOT_SET)
+        made = services.create(settings.Settings())
+    except (ValidationError, OSError) as error:
+        _stop(settings.explain(error), NOT_SET)
     try:
         yield made
     except (LetheError, RedisError, SQLAlchemyError) as error:
@@ -103,6 +100,32 @@ def show(deletion_id: UUID, as_json: bool) -> None:
     for step in deletion.steps:
         removed = ", ".join(f"{number} {what}" for what, number in step.removed.items())
         click.echo(f"  {step.name:<15} {step.status.value:<8} {removed} {step.error or ''}".rstrip())
+
+
+@main.command("list")
+@click.option("--status", type=click.Choice([each.value for each in DeletionStatus]), help="Only those of this status.")
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def list_deletions(status: str | None, as_json: bool) -> None:
+    """List the newest deletions.
+
+    Example: lethe list --status failed
+    """
+    query = select(Deletion).order_by(Deletion.accepted_at.desc()).limit(100)
+    if status:
+        query = query.where(Deletion.status == DeletionStatus(status))
+    with _services() as made, reaching("the own database"), Session(made.own) as session:
+        found = list(session.scalars(query))
+    rows = [
+        {"id": str(each.id), "name": each.instance_name, "status": each.status.value, "step": each.failed_step,
+         "reason": each.reason} for each in found
+    ]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(
+            f"{row['id']}  {row['status']:<9}  {row['name']!r}  {row['step'] or ''} {row['reason'] or ''}".rstrip()
+        )
 
 
 @main.command("webhook-key")

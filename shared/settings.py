@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -184,7 +184,21 @@ class Settings(BaseSettings):
         return (self.broker_url or self.redis_url).get_secret_value()
 
 
+def explain(error: ValidationError | OSError) -> str:
+    """What is missing or wrong, by the names of the variables; never a value."""
+    if isinstance(error, OSError):
+        return f"A secret's file cannot be read: {error.filename}"
+    wrong = [
+        f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" if each["loc"] else each["msg"]
+        for each in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+    return "Settings are missing or wrong (the README has a table of them):\n  " + "\n  ".join(wrong)
+
+
 @cache
 def read() -> Settings:
-    """Read the settings of this process; pydantic's ValidationError names what is missing."""
-    return Settings()
+    """Read the settings of this process; one that cannot run with them ends, and says why."""
+    try:
+        return Settings()
+    except (ValidationError, OSError) as error:
+        raise SystemExit(explain(error)) from None

@@ -36,26 +36,6 @@ class WebhookRow:
     by_events: bool
 
 
-class Reservation:
-    """A name that nobody can bear, for as long as its transaction is open, or longer when it is kept."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.kept = False
-
-    def check(self) -> None:
-        """Raise when the transaction's connection is gone, and the reservation with it."""
-        self._connection.exec_driver_sql("SELECT 1")
-
-    def keep(self) -> None:
-        """Let it outlive the transaction, should that end now."""
-        self.kept = True
-
-    def let_go(self) -> None:
-        """Nothing by name can come any more: the end of the transaction is its end."""
-        self.kept = False
-
-
 class Tenant:
     """Evolution's database; every statement that removes carries the instance's predicate."""
 
@@ -137,42 +117,32 @@ class Tenant:
             yield connection.execute(query, {"id": instance_id, "name": name}).scalar() == 1
 
     @contextmanager
-    def reserving_name(self, name: str, deletion_id: UUID) -> Iterator["Reservation | None"]:
-        """Keep the name from being borne: an uncommitted row, rolled back at the end; None when it is borne again.
+    def reserving_name(self, name: str, deletion_id: UUID) -> Iterator[bool]:
+        """Keep the name from being borne while something is done by it; False when somebody bears it again.
 
-        A reservation that was told to keep is committed instead: the row stays, in nobody's memory, until this
-        deletion reserves the name again.
+        A committed row has the name, locked for as long as the block runs: a drop finds that row and nobody else's. It
+        goes at the end; when the block raises, or the process dies, it stays until this deletion comes again.
         """
+        row = {"id": f"lethe:{deletion_id}", "name": name}
+        if not self._put_reservation(row):
+            yield False
+            return
+        lock = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id FOR UPDATE")
+        with self.transaction() as connection:
+            if connection.execute(lock, row).scalar_one_or_none() is None:
+                raise TransientError("a late drop has erased the reservation of the name")
+            yield True
+            connection.execute(text(f"DELETE FROM {self.table(ROOT)} WHERE id = :id"), row)
+
+    def _put_reservation(self, row: dict[str, str]) -> bool:
         insert = text(
             f'INSERT INTO {self.table(ROOT)} (id, name, "clientName", "connectionStatus")'
             " VALUES (:id, :name, 'lethe:reserved', 'close') ON CONFLICT DO NOTHING"
         )
-        row = {"id": f"lethe:{deletion_id}", "name": name}
-        reservation: Reservation | None = None
+        ours = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name")
         with self.transaction() as connection:
-            connection.execute(text(f"DELETE FROM {self.table(ROOT)} WHERE id = :id"), row)
-            savepoint = connection.begin_nested()
-            if connection.execute(insert, row).rowcount == 1:
-                reservation = Reservation(connection)
-            elif self._is_reserved(connection, row):  # by a run of this deletion that was thought dead
-                raise TransientError("the name is still reserved by an earlier run")
-            problem: BaseException | None = None
-            try:
-                yield reservation
-            except BaseException as error:  # also a time limit: what was asked of a gateway may still happen
-                if not (reservation and reservation.kept):
-                    raise
-                problem = error
-            if reservation and reservation.kept:
-                savepoint.commit()
-            else:
-                savepoint.rollback()
-        if problem:
-            raise problem
-
-    def _is_reserved(self, connection: Connection, row: dict[str, str]) -> bool:
-        query = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name")
-        return connection.execute(query, row).scalar_one_or_none() is not None
+            connection.execute(insert, row)
+            return connection.execute(ours, row).scalar_one_or_none() is not None
 
     def fence(self, instance_id: str, deletion_id: UUID) -> bool:
         """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from shared import deletions, retry
 from shared.errors import NotYet, Unreachable
 from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
-from shared.tenant import Reservation
 from tasks.context import Context, Counts, Progress, Target
 
 DROPPED, NOT_HELD = "dropped", "not held"
@@ -33,13 +32,13 @@ def run(ctx: Context) -> Progress:
     if tenant.fence(ctx.instance_id, ctx.deletion_id):
         ctx.note(fenced=True)
     ctx.still_ours()
-    with tenant.reserving_name(ctx.instance_name, ctx.deletion_id) as reservation:
-        if reservation is None:
+    with tenant.reserving_name(ctx.instance_name, ctx.deletion_id) as is_reserved:
+        if not is_reserved:
             _leave_to_the_new_bearer(ctx)
             return Progress.DONE
         _remove_named_media(ctx)
         for gateway in ctx.services.gateways:
-            _drop(ctx, gateway, reservation)
+            _drop(ctx, gateway)
         _purge_named_keys(ctx)
     return Progress.DONE
 
@@ -64,7 +63,7 @@ def _remove_named_media(ctx: Context) -> None:
         ctx.note(kept_media=len(kept))  # another living instance's name leads to them as well
 
 
-def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
+def _drop(ctx: Context, gateway: Gateway) -> None:
     """Have one gateway drop the name, and see that it did; raises StillHeld while that is not sure."""
     if gateway.url in ctx.notes.get("gateways", {}):
         return None
@@ -76,25 +75,19 @@ def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
     if gateway.state(ctx.instance_name) is None:
         return _note_gateway(ctx, gateway, DROPPED if asked_at else NOT_HELD)
     if asked_at and _age_seconds(asked_at) < ctx.services.settings.gateway_late_seconds:
-        reservation.keep()
         raise StillHeld(f"gateway {gateway.url} was asked to drop the name and has not done it yet")
     ctx.still_ours()
     ctx.note(asked={**ctx.notes.get("asked", {}), gateway.url: datetime.now(UTC).isoformat()})
-    reservation.check()
-    reservation.keep()  # until it is seen that nothing of this request can come any more
     try:
         retry.on_the_spot(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
     except Stuck:
-        reservation.let_go()
         return _note_gateway(ctx, gateway, RESTART)
     except Unanswered:
         raise
     except Unreachable:  # it never got the request
-        reservation.let_go()
         ctx.note(asked={url: at for url, at in ctx.notes["asked"].items() if url != gateway.url})
         raise
     retry.on_the_spot(lambda: _see_that_it_is_gone(gateway, ctx.instance_name), seconds=_STUCK_SECONDS)
-    reservation.let_go()
     ctx.removed({"gateways": 1})
     return _note_gateway(ctx, gateway, DROPPED)
 

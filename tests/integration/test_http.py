@@ -316,6 +316,29 @@ def test_a_wrong_order_is_a_400(shared_system: System, body: object) -> None:
     assert answer.status_code == 400
     assert answer.json()["error"] is True
     assert set(answer.json()) == {"error", "message"}
+    assert not {"function-", "Value error", "pydantic", "dictionary"} & set(answer.json()["message"].split())
+
+
+def test_deletions_are_listed_newest_first(shared_system: System) -> None:
+    """A page at a time, filtered by status, for admins."""
+    token = seed_instance(shared_system.deployment, "listed 0").token
+    for number in (1, 2):
+        seed_instance(shared_system.deployment, f"listed {number}")
+    ids = [
+        shared_system.delete(f"listed {number}", Prefer="respond-async").body["response"]["deletionId"]
+        for number in range(3)
+    ]
+    for deletion_id in ids:
+        shared_system.wait_for(deletion_id)
+
+    first = shared_system.send("GET", "/deletions?status=succeeded&limit=2").body
+    second = shared_system.send("GET", f"/deletions?status=succeeded&limit=1&cursor={first['next']}").body
+    none = shared_system.send("GET", "/deletions?status=failed").body
+
+    assert [each["id"] for each in (*first["deletions"], *second["deletions"])] == ids[::-1]
+    assert none == {"deletions": [], "next": None}
+    assert shared_system.send("GET", "/deletions", key=token).text == UNAUTHORIZED
+    assert shared_system.send("GET", "/deletions?status=odd").status == 400
 
 
 def test_other_errors_have_the_documented_shape(shared_system: System) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 from standardwebhooks import Webhook
@@ -11,8 +12,9 @@ from demo.evolution.receiver import Receiver
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port, wait_until
 from shared.webhooks import signing_key
-from tests.integration.inline import run_all
+from tests.integration.inline import accept, run_all, run_steps
 from tests.system import ADMIN_KEY, System
+from worker import redelivery
 
 
 @pytest.fixture
@@ -64,8 +66,6 @@ def test_a_failed_deletion_is_resumed_by_the_same_call(idle: System) -> None:
     from shared.services import create
 
     broken = create(type(idle.settings)(**{**_values(idle), "files_root": idle.folder / "nowhere"}))
-    from uuid import UUID
-
     run_all(broken, UUID(deletion_id))
     failed = idle.show(deletion_id)
     idle.start("worker")
@@ -164,3 +164,60 @@ def test_metrics_say_what_is_unfinished(idle: System) -> None:
     assert 'lethe_step_attempts_total{step="confirm"} 1.0' in ended
     assert 'lethe_step_failures_total{step="confirm"} 0.0' in ended
     assert ADMIN_KEY not in ended
+
+
+def test_what_the_broker_did_not_take_is_published_by_the_reconciler(make_system: Callable[..., System]) -> None:
+    """The API's broker is away: the promise is kept all the same, and answered with 202."""
+    system = make_system()
+    seed_instance(system.deployment, "unpublished")
+    system.start("worker", "beat")
+    system.start("web", env={"LETHE_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0"})
+
+    answer = system.delete("unpublished", Prefer="respond-async")
+
+    assert answer.status == 202
+    system.wait_for(answer.body["response"]["deletionId"])
+    system.stop()
+
+
+def test_a_deletion_whose_row_is_gone_already_is_resumed_by_its_name(idle: System) -> None:
+    """It failed after the Instance row went: the same call goes on, by the name it once had."""
+    instance = seed_instance(idle.deployment, "rowless")
+    deletion_id = UUID(
+        idle.delete("rowless", key=instance.token, Prefer="respond-async").body["response"]["deletionId"]
+    )
+    services = idle.make_services()
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook", "deregister", "delete_records")
+    with services.own.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE deletions SET status = 'failed', failed_step = 'delete_files', reason = 'x', owner = NULL"
+        )
+    gone = services.tenant.find(instance_id=instance.id)
+    idle.start("worker")
+
+    stranger = idle.delete("rowless", key="another token")
+    answer = idle.delete("rowless", key=instance.token)
+
+    assert gone is None
+    assert stranger.status == 401
+    assert answer.status == 200
+    assert idle.show(str(deletion_id))["attempt"] == 2
+    services.close()
+
+
+def test_a_webhook_that_nobody_takes_is_forgotten_after_its_time(make_system: Callable[..., System]) -> None:
+    """Its address and headers with it."""
+    system = make_system()
+    services = system.make_services()
+    instance = seed_instance(system.deployment, "unheard of", webhook_url="http://127.0.0.1:1/x")
+    run_all(services, accept(services, instance.id, "unheard of"))
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE webhook_events SET created_at = now() - interval '25 hours'")
+
+    delivered = redelivery.redeliver(services)
+
+    with services.own.connect() as connection:
+        left = connection.exec_driver_sql("SELECT status, sealed FROM webhook_events").all()
+    assert delivered == 0
+    assert [tuple(row) for row in left] == [("expired", None)]
+    services.close()
