@@ -7,6 +7,7 @@ from celery import Celery
 from shared.settings import Settings
 
 QUEUE = "lethe"
+NORMAL, BEHIND = 0, 9  # priorities as Redis has them: a giant's next slice lets everything else pass
 
 
 def task_name(step: str) -> str:
@@ -28,6 +29,7 @@ def create(settings: Settings) -> Celery:
         # Messages of a killed worker come back within seconds of their time, not after 10 x 10 rounds.
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
+        "priority_steps": [NORMAL, BEHIND],
     }
     app.conf.update(
         task_default_queue=QUEUE,

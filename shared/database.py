@@ -56,7 +56,9 @@ def reaching(what: str) -> Iterator[None]:
             raise Unreachable(what, "it is read-only") from error
         if lost and isinstance(error, OperationalError | InterfaceError):
             raise Unreachable(what, type(error.orig).__name__) from error
-        raise
+        table = getattr(getattr(error.orig, "diag", None), "table_name", None)
+        where = f' on "{table}"' if table else ""
+        raise TransientError(f"{what} refused a statement{where}: {type(error.orig).__name__} ({state})") from error
 
 
 @contextmanager

@@ -48,10 +48,10 @@ NAMES = tuple(step.name for step in PIPELINE)
 BY_NAME = {step.name: step for step in PIPELINE}
 
 
-def submit(services: Services, nudge: Nudge) -> bool:
+def submit(services: Services, nudge: Nudge, *, priority: int = celery_app.NORMAL) -> bool:
     """Publish the chain from the deletion's next step on; False when the broker did not take it.
 
-    Nothing is lost then: the reconciler publishes what nobody claims.
+    Nothing is lost then: the reconciler publishes what nobody claims. The priority is the first step's.
     """
     arguments = (str(nudge.deletion_id), nudge.attempt)
     steps = [
@@ -59,7 +59,7 @@ def submit(services: Services, nudge: Nudge) -> bool:
         for name in NAMES[nudge.position :]
     ]
     try:
-        chain(*steps, app=services.celery).apply_async()
+        chain(*steps, app=services.celery).apply_async(priority=priority)
     except (OperationalError, OSError):
         return False
     return True

@@ -25,7 +25,7 @@ app = celery_app.create(settings.read())
 # Made before the fork: the parent sets it on SIGTERM, its children see it and end their slices early.
 # No Event: one that a killed child holds would block them all.
 _stopping = RawValue("b", 0)
-_QUEUE_LOOK_SECONDS = 1.0
+_QUEUE_LOOK_SECONDS = 0.25
 
 
 @setup_logging.connect
@@ -55,13 +55,13 @@ def _runner() -> Runner:
 
 
 def _queue_look() -> Callable[[], bool]:
-    """Whether messages wait in the queue, asked of the broker at most once a second."""
+    """Whether messages wait in the queue, asked of the broker a few times a second at most."""
     seen = [0.0, False]
 
     def others_wait() -> bool:
         if time.monotonic() - seen[0] > _QUEUE_LOOK_SECONDS:
             try:
-                with app.connection_for_read() as connection:
+                with app.connection_or_acquire() as connection:
                     waiting = connection.default_channel.queue_declare(celery_app.QUEUE, passive=True).message_count
             except (ChannelError, OperationalError, RedisError, OSError):  # an empty queue of Redis does not exist
                 waiting = 0
@@ -77,7 +77,8 @@ def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
         if outcome is not Outcome.GO_ON:
             task.request.chain = None  # the rest of this chain is not to be run
         if outcome is Outcome.AGAIN:
-            pipeline.submit(_services(), Nudge(UUID(deletion_id), attempt, pipeline.NAMES.index(step)))
+            rest = Nudge(UUID(deletion_id), attempt, pipeline.NAMES.index(step))
+            pipeline.submit(_services(), rest, priority=celery_app.BEHIND)
     return outcome.value
 
 

@@ -104,7 +104,7 @@ class Broker:
 
     def _chain(self, *steps: Any, app: object) -> SimpleNamespace:
         assert all(step.immutable for step in steps)
-        return SimpleNamespace(apply_async=lambda: self._take([(step.task, tuple(step.args)) for step in steps]))
+        return SimpleNamespace(apply_async=lambda **_: self._take([(step.task, tuple(step.args)) for step in steps]))
 
     def _take(self, steps: list[tuple[str, tuple[Any, ...]]]) -> None:
         if self.failure:
