@@ -46,8 +46,8 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    admin_key: SecretStr = Field(min_length=16, description="API key that may do everything")
-    secret_key: SecretStr = Field(min_length=32, description="Keys the hashes of API keys and signs webhooks")
+    admin_key: SecretStr = Field(min_length=16, description="API key that may do everything, of 16 characters or more")
+    secret_key: SecretStr = Field(min_length=32, description="Keys hashes, seals and signatures, of 32 characters or more; keep it")
 
     database_url: SecretStr = Field(description="Lethe's own PostgreSQL database")
     tenant_database_url: SecretStr = Field(description="Evolution's PostgreSQL database")
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
 
     webhook_global_url: str | None = Field(None, description="Receives INSTANCE_DELETE of every instance")
     webhook_global_by_events: bool = Field(False, description="Append /instance-delete to the global URL")
-    webhook_key: SecretStr | None = Field(None, description="Signs webhooks; without it, derived from secret_key")
+    webhook_key: SecretStr | None = Field(None, description="Signs webhooks, as whsec_<base64>; without it, derived from secret_key")
     webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Longest wait for one webhook answer")
     webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is tried again")
 
