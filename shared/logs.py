@@ -38,6 +38,7 @@ def configure(settings: Settings) -> None:
         "kombu",
         "amqp",
         "alembic",
+        "celery.beat",
         "celery.worker.strategy",
         "celery.app.trace",
     ):

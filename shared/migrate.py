@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from shared import database, settings
 
@@ -42,4 +43,7 @@ def is_current(engine: Engine) -> bool:
 
 
 if __name__ == "__main__":
-    upgrade(database.connect(settings.read().database_url.get_secret_value(), name="migrate"))
+    try:
+        upgrade(database.connect(settings.read().database_url.get_secret_value(), name="migrate"))
+    except OperationalError as error:
+        raise SystemExit(f"Lethe's own database cannot be reached: {error.orig}") from None

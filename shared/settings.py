@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     )
 
     admin_key: SecretStr = Field(min_length=16, description="API key that may do everything, of 16 characters or more")
-    secret_key: SecretStr = Field(min_length=32, description="Keys hashes, seals and signatures, of 32 characters or more; keep it")
+    secret_key: SecretStr = Field(
+        min_length=32, description="For hashes, seals and signatures, of 32 characters or more"
+    )
 
     database_url: SecretStr = Field(description="Lethe's own PostgreSQL database")
     tenant_database_url: SecretStr = Field(description="Evolution's PostgreSQL database")
@@ -71,7 +73,9 @@ class Settings(BaseSettings):
 
     webhook_global_url: str | None = Field(None, description="Receives INSTANCE_DELETE of every instance")
     webhook_global_by_events: bool = Field(False, description="Append /instance-delete to the global URL")
-    webhook_key: SecretStr | None = Field(None, description="Signs webhooks, as whsec_<base64>; without it, derived from secret_key")
+    webhook_key: SecretStr | None = Field(
+        None, description="Signs webhooks: whsec_<base64>; else derived from secret_key"
+    )
     webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Longest wait for one webhook answer")
     webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is tried again")
 
@@ -189,7 +193,9 @@ def explain(error: ValidationError | OSError) -> str:
     if isinstance(error, OSError):
         return f"A secret's file cannot be read: {error.filename}"
     wrong = [
-        f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" if each["loc"] else each["msg"]
+        ": ".join(
+            [*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), each["msg"].removeprefix("Value error, ")]
+        )
         for each in error.errors(include_input=False, include_url=False, include_context=False)
     ]
     return "Settings are missing or wrong (the README has a table of them):\n  " + "\n  ".join(wrong)

@@ -13,12 +13,14 @@ from kombu.exceptions import ChannelError, OperationalError
 from redis.exceptions import RedisError
 
 from shared import celery_app, logs, services, settings
+from shared.errors import TransientError
 from shared.nudges import Nudge
 from shared.services import Services
 from tasks import pipeline
 from worker import broker_loss, reconciler, redelivery
 from worker.runner import Outcome, Runner
 
+log = logs.get(__name__)
 broker_loss.survive()
 app = celery_app.create(settings.read())
 
@@ -95,10 +97,18 @@ for _name in pipeline.NAMES:
 @app.task(name="lethe.redeliver")
 def redeliver() -> int:
     """Every redeliver_seconds, by beat."""
-    return redelivery.redeliver(_services())
+    return _unless_away(lambda: redelivery.redeliver(_services()))
 
 
 @app.task(name="lethe.reconcile")
-def reconcile() -> dict[str, int]:
+def reconcile() -> int:
     """Every reconcile_seconds, by beat."""
-    return vars(reconciler.reconcile(_services()))
+    return _unless_away(lambda: reconciler.reconcile(_services()).published)
+
+
+def _unless_away(act: Callable[[], int]) -> int:
+    try:
+        return act()
+    except TransientError as error:  # the own database is away: the next round is soon
+        log.warning("round left out", reason=error.title)
+        return 0

@@ -17,6 +17,11 @@ class Round:
     due: int
     unpublished: int
 
+    @property
+    def published(self) -> int:
+        """How many deletions were published again."""
+        return self.taken_over + self.due - self.unpublished
+
 
 def reconcile(services: Services) -> Round:
     """Find and publish; any number of these may run at once, each deletion is taken by one of them."""
