@@ -1,5 +1,6 @@
 """Systems that are there to be hurt, rounds, and the figures at the end."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from tests.faults.figures import Figures
 from tests.faults.scene import Scene
 from tests.system import System
 
+_numbers = itertools.count(1)  # a Redis database for each system
 _FIGURES = pytest.StashKey[Figures]()
 
 
@@ -27,8 +29,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """One line of figures."""
     figures = config.stash.get(_FIGURES, None)
     if figures:
-        for problem in (*figures.double_runs, *figures.left_overs):
-            terminalreporter.write_line(problem)
+        for line in (*figures.double_runs, *figures.left_overs, *figures.notes):
+            terminalreporter.write_line(line)
         terminalreporter.write_line(f"faults: {figures}")
 
 
@@ -55,10 +57,16 @@ def make_scene(make_system: Callable[..., System], figures: Figures) -> Iterator
 @pytest.fixture(scope="module")
 def running(make_system: Callable[..., System], figures: Figures) -> Iterator[Callable[[], Scene]]:
     """Scenes on one system that the tests of a module share; API and beat run, each test has a worker of its own."""
-    made = Scene(make_system(worker_concurrency=9), figures)
-    made.start("web", "beat")
-    yield lambda: Scene(made.system, figures)
-    made.close()
+    system, made = make_system(worker_concurrency=9), list[Scene]()
+    system.start("web", "beat")
+
+    def make() -> Scene:
+        made.append(Scene(system, figures))
+        return made[-1]
+
+    yield make
+    for scene in made:
+        scene.close()
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def fragile(
     made: list[Scene] = []
 
     def make(own: Postgres | None = None, **options: Any) -> Scene:
-        broker = servers.redis.url.replace("/0", f"/{len(made) + 1}")
+        broker = f"{servers.redis.url.removesuffix('/0')}/{next(_numbers) % 64}"
         system = build_system(
             tmp_path_factory, redis_part, servers.tenant, moto_part, redis_url=broker, own_postgres=own, **options
         )

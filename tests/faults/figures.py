@@ -16,6 +16,7 @@ class Figures:
     left_overs: list[str] = field(default_factory=list)
     longest_recovery_seconds: float = 0.0
     longest_recovery_of: str = "-"
+    notes: list[str] = field(default_factory=list)
 
     @contextmanager
     def recovery(self, of: str) -> Iterator[None]:

@@ -1,7 +1,10 @@
 """A system with instances to be erased beside neighbours, and what must be true of it in the end."""
 
 import os
+import shlex
 import signal
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +12,7 @@ from typing import Any
 
 import psycopg
 import redis
+from celery.utils.nodenames import gethostname
 from psycopg import sql
 
 from demo.evolution.census import census, fingerprint
@@ -16,11 +20,10 @@ from demo.evolution.deployment import Deployment, SeededInstance
 from demo.evolution.seed import seed_global, seed_instance
 from demo.processes import Process, wait_until
 from tests.faults.figures import Figures
-from tests.system import PROCFILE, System
+from tests.system import PROCFILE, ROOT, System, environment
 
 PLENTY_SECONDS = 60  # other tests may run on the same cores
-for _kind in ("watched", "ambushed"):
-    PROCFILE[f"worker-{_kind}"] = PROCFILE["worker"].replace("worker.celery_tasks", f"tests.faults.{_kind}_worker")
+MODULES = {"worker": "tests.faults.watched_worker", "ambushed": "tests.faults.ambushed_worker"}
 
 
 @dataclass
@@ -33,24 +36,33 @@ class Scene:
     deletions: dict[str, str] = field(default_factory=dict)
     _rest: dict[str, str] = field(default_factory=dict)  # what has to stay
 
+    def __post_init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=self.system.folder))  # where watched workers leave their notes
+
     @property
     def deployment(self) -> Deployment:
         """Where the instances live."""
         return self.system.deployment
 
-    @property
-    def folder(self) -> Path:
-        """Where watched workers leave their notes."""
-        folder = self.system.folder / "faults"
-        folder.mkdir(exist_ok=True)
-        return folder
-
     def start(self, *names: str) -> None:
-        """Start processes; workers are watched."""
-        for name in names:
-            kind = name.replace("worker", "worker-watched") if name.startswith("worker") and "-" not in name else name
-            self.system.start(kind, env={"FAULTS_FOLDER": str(self.folder)})
-            self.system.processes[name] = self.system.processes.pop(kind)
+        """Start processes as the Procfile has them, only that workers are watched, or `ambushed`."""
+        workers = {name: kind for name in names if (kind := name.rstrip("0123456789")) in MODULES}
+        for name, kind in workers.items():
+            command = PROCFILE["worker"].replace("worker.celery_tasks", MODULES[kind])
+            argv = ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {command} --hostname {name}@%h"]
+            env = {**environment(self.system.settings), "FAULTS_FOLDER": str(self.folder)}
+            log = self.system.folder / f"{name}.log"
+            self.system.processes[name] = Process.start(name, argv, log=log, env=env, cwd=ROOT)
+        self.system.start(*(name for name in names if name not in workers))
+        for name in workers:
+            self._wait_for_worker(name)
+
+    def _wait_for_worker(self, name: str) -> None:
+        there = [f"{name}@{gethostname()}"]
+        with self.system.make_services().celery as app:
+            wait_until(
+                lambda: bool(app.control.ping(there, timeout=0.3)), PLENTY_SECONDS, name, process=self.process(name)
+            )
 
     def process(self, name: str) -> Process:
         """A process that was started."""
@@ -183,23 +195,25 @@ def run(url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def make_slow(scene: Scene, name: str, seconds: float) -> None:
     """Let the erasure of the instance's messages take about this long, by a trigger that sleeps at every tenth row."""
-    rows = scene.tenant('SELECT count(*) FROM "Message" WHERE "instanceId" = %s', scene.instances[name].id)[0][0]
-    scene.tenant(
-        "CREATE OR REPLACE FUNCTION sleep_a_little() RETURNS trigger LANGUAGE plpgsql AS"
-        " 'BEGIN PERFORM pg_sleep(TG_ARGV[0]::float); RETURN OLD; END'"
-    )
+    seeded = scene.instances[name]
+    rows = scene.tenant('SELECT count(*) FROM "Message" WHERE "instanceId" = %s', seeded.id)[0][0]
     with psycopg.connect(scene.deployment.database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION sleep_a_little() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_sleep(TG_ARGV[0]::float); RETURN OLD; END'"
+        )
         connection.execute(
             sql.SQL(
                 'CREATE TRIGGER {} BEFORE DELETE ON "Message" FOR EACH ROW'
                 ' WHEN (OLD."instanceId" = {} AND OLD."messageTimestamp" % 10 = 0)'
                 " EXECUTE FUNCTION sleep_a_little({})"
-            ).format(
-                sql.Identifier(f"slow {scene.instances[name].id}"),
-                sql.Literal(scene.instances[name].id),
-                sql.Literal(str(10 * seconds / rows)),
-            )
+            ).format(sql.Identifier(f"slow {seeded.id}"), sql.Literal(seeded.id), sql.Literal(str(10 * seconds / rows)))
         )
+
+
+def make_fast(scene: Scene) -> None:
+    """Let everything that was made slow go on at its own pace."""
+    scene.tenant("DROP FUNCTION sleep_a_little() CASCADE")
 
 
 def freeze(process_id: int) -> Callable[[], None]:

@@ -18,14 +18,14 @@ def test_a_worker_that_dies_in_each_step(running: Callable[[], Scene], moment: s
     points = [f"{moment}-{step}" for step in pipeline.NAMES]
     scene.seed_neighbours()
     scene.seed(*points)
-    scene.start("worker-ambushed")
+    scene.start("ambushed")
     scene.order(*points)
     wait_until(
         lambda: all((scene.folder / f"{point}.reached").exists() for point in points), PLENTY_SECONDS, "all the points"
     )
     scene.figures.kills += len(points) - 1
 
-    scene.kill("worker-ambushed")
+    scene.kill("ambushed")
 
     with scene.figures.recovery(f"worker killed {moment}"):
         scene.start("worker")

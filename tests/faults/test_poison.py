@@ -1,0 +1,82 @@
+"""Deletions that fail by their own error each time: they stop, say why, delay nobody, and can be resumed."""
+
+import time
+from collections.abc import Callable
+
+import psycopg
+from psycopg import sql
+
+from demo.processes import wait_until
+from tests.faults.scene import PLENTY_SECONDS, Scene
+
+STATES = {"serialisation": "40001", "raised": "P0001"}
+HEALTHY = ("healthy 1", "healthy 2", "healthy 3", "healthy 4", "healthy 5")
+
+
+def test_poison(make_scene: Callable[..., Scene]) -> None:
+    """An error that looks transient, and one that does not: both end at the cap of failures."""
+    scene = make_scene(max_failures=3, retry_seconds=0.3)
+    scene.seed_neighbours()
+    scene.seed(*STATES, *HEALTHY)
+    for name, state in STATES.items():
+        poison(scene, name, state)
+    scene.start("web", "beat", "worker")
+
+    scene.order(*STATES)
+    wait_until(lambda: all(scene.step(name, "delete_records")["error"] for name in STATES), PLENTY_SECONDS, "failures")
+    began = time.monotonic()
+    scene.order(*HEALTHY)
+    scene.wait_for_end(*HEALTHY)
+    healthy_seconds = time.monotonic() - began
+    still_failing = {scene.show(name)["status"] for name in STATES}
+    for name in STATES:
+        wait_until(lambda name=name: scene.show(name)["status"] == "failed", PLENTY_SECONDS, f"{name} to fail")
+    tries = {name: scene.step(name, "delete_records")["attempts"] for name in STATES}
+    rounds = scene.own("SELECT ticked_at FROM clocks WHERE name = 'reconciler'")
+    for _ in range(3):
+        wait_until(
+            lambda seen=rounds: scene.own("SELECT ticked_at FROM clocks WHERE name = 'reconciler'") != seen,
+            PLENTY_SECONDS,
+            "a round of the reconciler",
+        )
+        rounds = scene.own("SELECT ticked_at FROM clocks WHERE name = 'reconciler'")
+
+    assert healthy_seconds < 15  # about 1 on an idle machine
+    assert still_failing <= {"waiting", "running", "failed"}
+    for name in STATES:
+        shown, step = scene.show(name), scene.step(name, "delete_records")
+        assert shown["failedStep"] == "delete_records"
+        assert step["attempts"] == tries[name]
+        assert step["failures"] == scene.system.settings.max_failures
+        assert step["status"] == "failed"
+        assert "the tenant database" in shown["reason"], shown["reason"]
+    cure(scene)
+    scene.order(*STATES)
+    scene.wait_for_end(*STATES)
+    scene.assert_all_gone()
+    scene.assert_never_twice()
+
+
+def poison(scene: Scene, name: str, state: str) -> None:
+    """From now on PostgreSQL refuses to delete the instance's contacts."""
+    raising = f"raise_{state}"
+    with psycopg.connect(scene.deployment.database_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL(
+                "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = {}; END$$"
+            ).format(sql.Identifier(raising), sql.Literal(state))
+        )
+        connection.execute(
+            sql.SQL(
+                'CREATE TRIGGER {} BEFORE DELETE ON "Contact" FOR EACH ROW WHEN (OLD."instanceId" = {})'
+                " EXECUTE FUNCTION {}()"
+            ).format(sql.Identifier(raising), sql.Literal(scene.instances[name].id), sql.Identifier(raising))
+        )
+
+
+def cure(scene: Scene) -> None:
+    """Let it delete them again."""
+    with psycopg.connect(scene.deployment.database_url, autocommit=True) as connection:
+        for state in STATES.values():
+            connection.execute(sql.SQL("DROP FUNCTION {}() CASCADE").format(sql.Identifier(f"raise_{state}")))

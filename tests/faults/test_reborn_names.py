@@ -1,0 +1,173 @@
+"""An instance is created anew under its name while the old one is being deleted: the new one loses nothing."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import psycopg
+import requests
+
+from demo.evolution.census import census, fingerprint_of
+from demo.evolution.deployment import SeededInstance
+from demo.evolution.gateway import Gateway
+from demo.evolution.seed import seed_instance
+from demo.processes import wait_until
+from shared.nudges import Nudge
+from tasks import pipeline
+from tests.faults.scene import PLENTY_SECONDS, Scene
+from tests.system import GATEWAY_KEY
+
+TAKEN = 403
+LATE_SECONDS = 3.0  # longer than the tests' gateway_timeout_seconds, shorter than their gateway_late_seconds
+
+
+def call(gateway: Gateway, method: str, path: str, **body: str) -> int:
+    """Call a gateway as its other clients do; the status."""
+    answer = requests.request(
+        method, f"{gateway.url}{path}", json=body, headers={"apikey": GATEWAY_KEY}, timeout=PLENTY_SECONDS
+    )
+    return answer.status_code
+
+
+def bear(scene: Scene, gateway: Gateway, name: str) -> SeededInstance:
+    """Put a new instance of the name into every store and into one gateway; raises UniqueViolation."""
+    new = seed_instance(scene.deployment, name)
+    gateway.connect(name, new.id)
+    return new
+
+
+def mine(scene: Scene, born: dict[str, SeededInstance]) -> dict[str, dict[str, str]]:
+    """Everything that belongs to the new instances."""
+    return {name: fingerprint_of(scene.deployment, new.id, name) for name, new in born.items()}
+
+
+def deliver_all_again(scene: Scene, name: str) -> None:
+    """Publish chains from every position, for every attempt there has been."""
+    services = scene.system.make_services()
+    for attempt in range(1, scene.show(name)["attempt"] + 1):
+        for position in range(len(pipeline.NAMES)):
+            pipeline.submit(services, Nudge(UUID(scene.deletions[name]), attempt, position))
+    services.close()
+
+
+def assert_only_the_old_one_is_gone(scene: Scene, born: dict[str, SeededInstance]) -> None:
+    """By its id nothing is left of the old one; the new one is whole, in all stores."""
+    for name, new in born.items():
+        found = census(scene.deployment, scene.instances[name].id, f"nobody bears this, not even {name}")
+        left = {kind: count for kinds in found.values() for kind, count in kinds.items() if count}
+        assert left == {}, name
+        rows = census(scene.deployment, new.id, name)
+        assert rows["rows"]["Instance"] == 1, name
+        assert rows["rows"]["Message"] > 0, name
+
+
+def test_the_name_is_borne_again_at_each_boundary(make_scene: Callable[..., Scene]) -> None:
+    """Before the drop the old one goes by the gateway's own delete; after it the name is free by itself."""
+    scene = make_scene(gateways=2, worker_concurrency=10)
+    early = [f"before-{step}" for step in ("logout", "purge_cache", "send_webhook", "deregister")]
+    late = [f"before-{step}" for step in ("delete_records", "delete_files", "confirm")]
+    scene.seed_neighbours()
+    scene.seed(*early, *late, "middle-deregister")
+    scene.start("web", "beat", "ambushed")
+    scene.order(*scene.instances)
+    first, second = scene.system.gateways
+    wait_until(
+        lambda: all((scene.folder / f"{name}.reached").exists() for name in scene.instances),
+        PLENTY_SECONDS,
+        "all the boundaries",
+    )
+    assert call(second, "POST", "/instance/create", instanceName=early[0]) == TAKEN
+    for name in early:
+        assert call(first, "DELETE", f"/instance/delete/{name}") == 200
+    bearers = 'SELECT 1 FROM "Instance" WHERE name = ANY(%s)'
+    wait_until(lambda: not scene.tenant(bearers, early), PLENTY_SECONDS, "the gateway to have erased them")
+    born = {name: bear(scene, second, name) for name in (*early, *late)}
+    assert call(first, "POST", "/instance/create", instanceName="middle-deregister") == TAKEN
+    scene.kill("ambushed")
+    before = mine(scene, born)
+
+    with scene.figures.recovery("name borne again"):
+        scene.start("worker")
+        for name in born:
+            deliver_all_again(scene, name)
+        wait_until(lambda: is_born(scene, "middle-deregister"), PLENTY_SECONDS, "the reserved name to be free")
+        reserved = {"middle-deregister": bear_again(scene, "middle-deregister")}
+        before |= mine(scene, reserved)
+        born |= reserved
+        scene.wait_for_end()
+    for name in born:
+        deliver_all_again(scene, name)
+
+    assert mine(scene, born) == before
+    assert_only_the_old_one_is_gone(scene, born)
+    holders = {name: [gateway.sessions.get(name) for gateway in (first, second)] for name in born}
+    assert all(any(states) for states in holders.values()), holders
+    scene.assert_never_twice()
+
+
+def test_a_drop_is_carried_out_after_lethe_gave_up_waiting(make_scene: Callable[..., Scene]) -> None:
+    """Meanwhile the name cannot be borne; once the drop was seen to be done it can, and nothing comes after it."""
+    scene = make_scene(gateways=2)
+    scene.seed_neighbours()
+    scene.seed("late")
+    first, second = scene.system.gateways
+    first.delays["delete"] = LATE_SECONDS
+    scene.start("web", "beat", "worker")
+    scene.order("late")
+    wait_until(lambda: ("DELETE", "/instance/delete/late") in first.calls, PLENTY_SECONDS, "the drop")
+
+    wait_until(lambda: is_born(scene, "late"), PLENTY_SECONDS, "the name to be free")
+    born = {"late": bear_again(scene, "late")}
+    before = mine(scene, born)
+    deliver_all_again(scene, "late")
+    scene.wait_for_end()
+    deliver_all_again(scene, "late")
+    first.settle()
+
+    assert mine(scene, born) == before
+    assert_only_the_old_one_is_gone(scene, born)
+    assert second.sessions.get("late") or first.sessions.get("late")
+    scene.assert_never_twice()
+
+
+def test_a_worker_dies_while_its_drop_is_on_the_way(make_scene: Callable[..., Scene]) -> None:
+    """The gateway carries it out when nobody waits for it any more: it must not meet a new bearer of the name."""
+    scene = make_scene(gateways=2)
+    first, second = scene.system.gateways
+    scene.seed_neighbours()
+    scene.seed("orphaned")
+    second.sessions.clear()  # this replica never held it, so it would create the name
+    first.delays["delete"] = LATE_SECONDS
+    scene.start("web", "beat", "worker")
+    scene.order("orphaned")
+    wait_until(lambda: ("DELETE", "/instance/delete/orphaned") in first.calls, PLENTY_SECONDS, "the drop")
+    scene.kill("worker")
+
+    wait_until(lambda: is_born(scene, "orphaned"), LATE_SECONDS * 10, "the name to be free")
+    born = {"orphaned": bear_again(scene, "orphaned")}
+    before = mine(scene, born)
+    with scene.figures.recovery("worker killed while a drop is on its way"):
+        scene.start("worker")
+        scene.wait_for_end()
+    wait_until(lambda: "orphaned" not in first.sessions or "orphaned" in second.sessions, PLENTY_SECONDS, "the drop")
+    first.settle()
+
+    assert mine(scene, born) == before
+    assert_only_the_old_one_is_gone(scene, born)
+    scene.assert_never_twice()
+
+
+def is_born(scene: Scene, name: str) -> bool:
+    """Try to create the name at every gateway, as a customer does who wants it back."""
+    statuses = [
+        call(gateway, "POST", "/instance/create", instanceName=name) for gateway in reversed(scene.system.gateways)
+    ]
+    return 201 in statuses
+
+
+def bear_again(scene: Scene, name: str) -> SeededInstance:
+    """Fill the instance that was just created with what a real one holds."""
+    with psycopg.connect(scene.deployment.database_url, autocommit=True) as connection:
+        found = connection.execute('DELETE FROM "Instance" WHERE name = %s RETURNING id, token', (name,)).fetchone()
+    assert found, "created, and gone at once"
+    instance_id, token = found
+    return seed_instance(scene.deployment, name, instance_id=instance_id, token=token)
