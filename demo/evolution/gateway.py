@@ -146,12 +146,13 @@ class Gateway:
     def _delete(self, name: str, row: instances.Row | None) -> Answer:
         if not self._close_socket(name):
             return _failure(400, CONNECTION_CLOSED)
+        # As the server does it: nobody waits for the removal, and the answer does not tell how it ends. Started and listed
+        # before the memory forgets the name, so that who sees that can settle.
+        erasing = threading.Thread(target=self._erase, args=(name, row), name="erase", daemon=True)
+        erasing.start()
+        self._erasing.append(erasing)
         self.sessions.pop(name, None)
         self._ids.pop(name, None)
-        # As the server does it: nobody waits for the removal, and the answer does not tell how it ends.
-        erasing = threading.Thread(target=self._erase, args=(name, row), name="erase", daemon=True)
-        self._erasing.append(erasing)
-        erasing.start()
         return _success("Instance deleted")
 
     def _erase(self, name: str, row: instances.Row | None) -> None:
