@@ -146,8 +146,8 @@ class Gateway:
     def _delete(self, name: str, row: instances.Row | None) -> Answer:
         if not self._close_socket(name):
             return _failure(400, CONNECTION_CLOSED)
-        # As the server does it: nobody waits for the removal, and the answer does not tell how it ends. Started and listed
-        # before the memory forgets the name, so that who sees that can settle.
+        # As the server does it: nobody waits for the removal, and the answer does not tell how it ends.
+        # Listed before the memory forgets the name, so that who sees that can settle.
         erasing = threading.Thread(target=self._erase, args=(name, row), name="erase", daemon=True)
         erasing.start()
         self._erasing.append(erasing)

@@ -148,7 +148,7 @@ def test_a_worker_dies_while_its_drop_is_on_the_way(make_scene: Callable[..., Sc
     with scene.figures.recovery("worker killed while a drop is on its way"):
         scene.start("worker")
         scene.wait_for_end()
-    first.settle()  # the name became free because the late drop was carried out: what it erases is all that is left of it
+    first.settle()  # the name became free because the late drop was carried out: this is the rest of it
 
     assert mine(scene, born) == before
     assert_only_the_old_one_is_gone(scene, born)
