@@ -37,7 +37,7 @@ def test_ten_deploys_in_a_row_use_nothing_up(busy: Scene) -> None:
     """Each time the next worker starts at once, and goes on within seconds after the old one has left."""
     for number in range(1, DEPLOYS + 1):
         leaving = busy.process(f"worker{number}")
-        busy.figures.kills += 1
+        busy.figures.deploys += 1
         leaving.popen.terminate()
         busy.start(f"worker{number + 1}")
         assert leaving.popen.wait(PLENTY_SECONDS) == 0

@@ -23,7 +23,7 @@ def test_a_worker_that_dies_in_each_step(running: Callable[[], Scene], moment: s
     wait_until(
         lambda: all((scene.folder / f"{point}.reached").exists() for point in points), PLENTY_SECONDS, "all the points"
     )
-    scene.figures.kills += len(points) - 1
+    scene.figures.interrupted += len(points)
 
     scene.kill("ambushed")
 
