@@ -34,8 +34,8 @@ sure: $(READY) ## Everything CI does: format, lint, types, tests
 	$(MAKE) test
 
 lock: ## Lock the newest versions that fit, with hashes and without host names
-	uv export --quiet --format requirements-txt --no-emit-project --no-header --all-groups -o requirements.lock
-	uv export --quiet --format requirements-txt --no-emit-project --no-header --no-default-groups -o requirements-image.lock
+	uv export --quiet --format requirements-txt --no-emit-project --no-header --all-groups --all-extras -o requirements.lock
+	uv export --quiet --format requirements-txt --no-emit-project --no-header --no-default-groups --all-extras -o requirements-image.lock
 	@! grep -n '://' requirements.lock requirements-image.lock
 
 format: $(READY) ## Format the code and mend what can be mended

@@ -1,48 +1,8 @@
-"""`lethe`: show, resume and cancel deletions, straight on Lethe's own database."""
-
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
-from uuid import UUID
+"""`lethe`: what an operator does on the server, without the API."""
 
 import click
-from pydantic import ValidationError
-from redis.exceptions import RedisError
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, selectinload
 
-from shared import services, settings, webhooks
-from shared.database import reaching
-from shared.errors import LetheError
-from shared.models import Deletion, DeletionStatus
-from shared.services import Services
-from tasks import pipeline
-
-NOT_POSSIBLE, NOT_REACHABLE, NOT_SET = 1, 3, 4  # exit codes; 2 is click's own, for wrong usage
-
-
-@contextmanager
-def _services() -> Iterator[Services]:
-    """Services of this server's settings; what is wrong is said in one sentence."""
-    try:
-        made = services.create(settings.Settings())
-    except (ValidationError, OSError) as error:
-        _stop(settings.explain(error), NOT_SET)
-    try:
-        yield made
-    except (LetheError, RedisError, SQLAlchemyError) as error:
-        what = error.title if isinstance(error, LetheError) else type(error).__name__
-        _stop(f"{what}. Is it running, and are the LETHE_* settings of this shell the server's?", NOT_REACHABLE)
-    finally:
-        made.close()
-
-
-def _stop(message: str, code: int) -> NoReturn:
-    click.echo(message, err=True)
-    sys.exit(code)
+from cli import deletions, secrets
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,107 +10,14 @@ def main() -> None:
     """Lethe erases WhatsApp instances, completely, exactly once, and provably."""
 
 
-@main.command()
-@click.argument("deletion_id", type=click.UUID)
-@click.option("--without-gateway", "given_up", multiple=True, metavar="URL", help="A gateway that is gone for good.")
-def retry(deletion_id: UUID, given_up: tuple[str, ...]) -> None:
-    """Let a failed or waiting deletion go on at once from where it stopped.
-
-    Example: lethe retry 3f0c... --without-gateway http://evolution-2:8080
-    """
-    with _services() as made:
-        if unknown := set(given_up) - set(made.settings.gateways):
-            _stop(f"Not a gateway of LETHE_GATEWAYS: {', '.join(sorted(unknown))}", NOT_POSSIBLE)
-        if not pipeline.resume(made, deletion_id, given_up):
-            _stop(f"There is nothing to resume: {_state(made, deletion_id)}", NOT_POSSIBLE)
-    click.echo(f"{deletion_id} goes on")
-
-
-@main.command()
-@click.argument("deletion_id", type=click.UUID)
-def cancel(deletion_id: UUID) -> None:
-    """Stop a deletion of which nothing has been done yet.
-
-    Example: lethe cancel 3f0c...
-    """
-    with _services() as made:
-        if not pipeline.cancel(made, deletion_id):
-            _stop(f"Too late to cancel: {_state(made, deletion_id)}", NOT_POSSIBLE)
-    click.echo(f"{deletion_id} is cancelled, the instance is as it was")
-
-
-@main.command()
-@click.argument("deletion_id", type=click.UUID)
-@click.option("--json", "as_json", is_flag=True, help="For a script.")
-def show(deletion_id: UUID, as_json: bool) -> None:
-    """Show a deletion and its steps.
-
-    Example: lethe show 3f0c... --json
-    """
-    with _services() as made:
-        deletion = _load(made, deletion_id)
-    if deletion is None:
-        _stop("There is no such deletion", NOT_POSSIBLE)
-    if as_json:
-        steps = {step.name: {"status": step.status.value, "removed": step.removed} for step in deletion.steps}
-        shown = {"id": str(deletion.id), "status": deletion.status.value, "reason": deletion.reason, "steps": steps}
-        click.echo(json.dumps(shown))
-        return
-    click.echo(f"{deletion.id}  {deletion.instance_name!r}  {deletion.status.value}  {deletion.reason or ''}")
-    for step in deletion.steps:
-        removed = ", ".join(f"{number} {what}" for what, number in step.removed.items())
-        click.echo(f"  {step.name:<15} {step.status.value:<8} {removed} {step.error or ''}".rstrip())
-
-
-@main.command("list")
-@click.option("--status", type=click.Choice([each.value for each in DeletionStatus]), help="Only those of this status.")
-@click.option("--json", "as_json", is_flag=True, help="For a script.")
-def list_deletions(status: str | None, as_json: bool) -> None:
-    """List the newest deletions.
-
-    Example: lethe list --status failed
-    """
-    query = select(Deletion).order_by(Deletion.accepted_at.desc()).limit(100)
-    if status:
-        query = query.where(Deletion.status == DeletionStatus(status))
-    with _services() as made, reaching("the own database"), Session(made.own) as session:
-        found = list(session.scalars(query))
-    rows = [
-        {"id": str(each.id), "name": each.instance_name, "status": each.status.value, "step": each.failed_step,
-         "reason": each.reason} for each in found
-    ]  # fmt: skip
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        click.echo(
-            f"{row['id']}  {row['status']:<9}  {row['name']!r}  {row['step'] or ''} {row['reason'] or ''}".rstrip()
-        )
-
-
-@main.command("webhook-key")
-def show_webhook_key() -> None:
-    """Print the key that receivers check the webhooks' signatures with (Standard Webhooks).
-
-    Example: lethe webhook-key
-    """
-    with _services() as made:
-        click.echo(webhooks.signing_key(made.settings))
-
-
-def _load(made: Services, deletion_id: UUID) -> Deletion | None:
-    query = select(Deletion).where(Deletion.id == deletion_id).options(selectinload(Deletion.steps))
-    with reaching("the own database"), Session(made.own, expire_on_commit=False) as session:
-        return session.scalar(query)
-
-
-def _state(made: Services, deletion_id: UUID) -> str:
-    deletion = _load(made, deletion_id)
-    if deletion is None:
-        return "there is no such deletion"
-    done = [step.name for step in deletion.steps if step.finished_at]
-    return f"it is {deletion.status.value}, done: {', '.join(done) or 'nothing'}"
-
+for _command in (
+    deletions.list_deletions,
+    deletions.show,
+    deletions.retry,
+    deletions.cancel,
+    secrets.show_webhook_key,
+):
+    main.add_command(_command)
 
 if __name__ == "__main__":
     main()
