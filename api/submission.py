@@ -74,9 +74,9 @@ def _accept(instance: Instance) -> UUID:
     if not lock.take(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
         return _resume_or_refuse(_deletion_of_the_lock(instance))
     try:
-        with own_transaction(services.own) as session:
+        with own_transaction(services.own) as connection:
             nudge = deletions.accept(
-                session,
+                connection,
                 deletion_id=deletion_id,
                 instance_id=instance.id,
                 instance_name=instance.name,

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
 
 from shared.errors import TransientError, Unreachable
 
 # SQLSTATEs after which the same statement may well succeed: a deadlock or a lock that was not had in time,
 # serialisation, a statement that ran out of its time, and a row that was written meanwhile and refers to ours.
 _TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "23001", "23503"}
+
+_LAZILY = text("SET LOCAL synchronous_commit TO off")
 
 
 def connect(url: str, *, name: str, pool_size: int = 5, options: str = "") -> Engine:
@@ -62,10 +63,16 @@ def reaching(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def own_transaction(engine: Engine) -> Iterator[Session]:
-    """A transaction on the own database; its errors are translated."""
-    with reaching("the own database"), Session(engine) as session, session.begin():
-        yield session
+def own_transaction(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
+    """A transaction on the own database; its errors are translated.
+
+    One that is not durable may be forgotten when PostgreSQL crashes within the next second: for what a step that is
+    run again writes down again.
+    """
+    with reaching("the own database"), engine.begin() as connection:
+        if not durable:
+            connection.execute(_LAZILY)
+        yield connection
 
 
 def answers(engine: Engine) -> bool:

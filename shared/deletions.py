@@ -6,10 +6,23 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, Update, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Interval,
+    Update,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from shared.database import own_transaction
 from shared.errors import LetheError, LostClaim
@@ -38,7 +51,7 @@ class Claim:
 
 
 def accept(
-    session: Session,
+    connection: Connection,
     *,
     deletion_id: UUID,
     instance_id: str,
@@ -50,7 +63,7 @@ def accept(
 ) -> Nudge:
     """Insert the promise; raises AlreadyRequested when the instance has an unfinished deletion."""
     try:
-        session.execute(
+        connection.execute(
             insert(Deletion).values(
                 id=deletion_id,
                 instance_id=instance_id,
@@ -63,7 +76,7 @@ def accept(
         )
     except IntegrityError as error:
         raise AlreadyRequested from error
-    session.execute(
+    connection.execute(
         insert(Step), [{"deletion_id": deletion_id, "name": name, "position": at} for at, name in enumerate(steps)]
     )
     return Nudge(deletion_id, 1, 0)
@@ -72,51 +85,84 @@ def accept(
 def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_seconds: float) -> Claim | None:
     """Own the next step, if it is this one, the attempt is current and nobody living owns it; else None."""
     owner = uuid4()
-    free = or_(Deletion.owner.is_(None), Deletion.heartbeat_at < from_now(-stale_seconds))
-    position = select(Step.position).where(Step.deletion_id == deletion_id, Step.name == step).scalar_subquery()
-    with own_transaction(engine) as session:
-        before = session.execute(
-            select(Deletion.owner).where(Deletion.id == deletion_id).with_for_update()
+    with own_transaction(engine, durable=False) as connection:  # a claim that is forgotten is claimed again
+        row = connection.execute(
+            _CLAIM,
+            {
+                "of_deletion": deletion_id,
+                "of_attempt": attempt,
+                "of_step": step,
+                "new_owner": owner,
+                "stale_after": timedelta(seconds=stale_seconds),
+            },
         ).one_or_none()
-        row = session.execute(
-            update(Deletion)
-            .where(Deletion.id == deletion_id, Deletion.attempt == attempt, Deletion.position == position)
-            .where(Deletion.status.in_(UNDER_WAY), free)
-            .values(
-                status=DeletionStatus.RUNNING,
-                owner=owner,
-                heartbeat_at=func.now(),
-                started_at=func.coalesce(Deletion.started_at, func.now()),
-                next_attempt_at=None,
-                nudges=0,
-            )
-            .returning(Deletion.position, Deletion.instance_id, Deletion.instance_name, Deletion.without_gateways)
-        ).one_or_none()
-        if row is None or before is None:
-            return None
-        kept = session.execute(
-            update(Step)
-            .where(Step.deletion_id == deletion_id, Step.name == step)
-            .values(
-                status=StepStatus.RUNNING,
-                attempts=Step.attempts + 1,
-                started_at=func.coalesce(Step.started_at, func.now()),
-                at_least=Step.at_least if before.owner is None else True,
-            )
-            .returning(Step.notes, Step.planned)
-        ).one()
-    return Claim(
-        deletion_id=deletion_id,
-        attempt=attempt,
-        step=step,
-        position=row.position,
-        owner=owner,
-        instance_id=row.instance_id,
-        instance_name=row.instance_name,
-        planned=kept.planned is not None,
-        notes=kept.notes,
-        without_gateways=tuple(row.without_gateways),
+    return (
+        None
+        if row is None
+        else Claim(
+            deletion_id=deletion_id,
+            attempt=attempt,
+            step=step,
+            position=row.position,
+            owner=owner,
+            instance_id=row.instance_id,
+            instance_name=row.instance_name,
+            planned=row.planned is not None,
+            notes=row.notes,
+            without_gateways=tuple(row.without_gateways),
+        )
     )
+
+
+def _claim_statement() -> Update:
+    """One statement, for it is run seven times a deletion: both rows change, or none."""
+    of_step = Step.deletion_id == bindparam("of_deletion"), Step.name == bindparam("of_step")
+    before = select(Deletion.id, Deletion.owner).where(Deletion.id == bindparam("of_deletion")).with_for_update()
+    before_cte = before.cte("before")
+    stale = Deletion.heartbeat_at < func.now() - bindparam("stale_after", type_=Interval)
+    deletion = (
+        update(Deletion)
+        .where(Deletion.id == before_cte.c.id, Deletion.attempt == bindparam("of_attempt"))
+        .where(Deletion.position == select(Step.position).where(*of_step).scalar_subquery())
+        .where(Deletion.status.in_(UNDER_WAY), or_(Deletion.owner.is_(None), stale))
+        .values(
+            status=DeletionStatus.RUNNING,
+            owner=bindparam("new_owner"),
+            heartbeat_at=func.now(),
+            started_at=func.coalesce(Deletion.started_at, func.now()),
+            next_attempt_at=None,
+            nudges=0,
+        )
+        .returning(
+            Deletion.position,
+            Deletion.instance_id,
+            Deletion.instance_name,
+            Deletion.without_gateways,
+            before_cte.c.owner.label("previous_owner"),
+        )
+        .cte("deletion")
+    )
+    return (
+        update(Step)
+        .where(*of_step, Step.position == deletion.c.position)
+        .values(
+            status=StepStatus.RUNNING,
+            attempts=Step.attempts + 1,
+            started_at=func.coalesce(Step.started_at, func.now()),
+            at_least=or_(Step.at_least, deletion.c.previous_owner.is_not(None)),
+        )
+        .returning(
+            Step.notes,
+            Step.planned,
+            deletion.c.position,
+            deletion.c.instance_id,
+            deletion.c.instance_name,
+            deletion.c.without_gateways,
+        )
+    )
+
+
+_CLAIM = _claim_statement()
 
 
 def step_of(claim: Claim) -> Update:
@@ -128,30 +174,30 @@ def _owned(claim: Claim, **values: Any) -> Update:
     return update(Deletion).where(Deletion.id == claim.deletion_id, Deletion.owner == claim.owner).values(**values)
 
 
-def write(session: Session, claim: Claim, **values: Any) -> None:
+def write(connection: Connection, claim: Claim, **values: Any) -> None:
     """Change the deletion if it is still ours; raises LostClaim."""
-    if session.execute(_owned(claim, **values).returning(Deletion.id)).one_or_none() is None:
+    if connection.execute(_owned(claim, **values).returning(Deletion.id)).one_or_none() is None:
         raise LostClaim
 
 
 def beat(engine: Engine, claim: Claim) -> None:
     """Show that the owner lives; raises LostClaim."""
-    with own_transaction(engine) as session:
-        write(session, claim, heartbeat_at=func.now())
+    with own_transaction(engine, durable=False) as connection:
+        write(connection, claim, heartbeat_at=func.now())
 
 
 def make_irrevocable(engine: Engine, claim: Claim) -> None:
     """Pass the point of no return; raises LostClaim."""
-    with own_transaction(engine) as session:
-        write(session, claim, irrevocable_at=func.coalesce(Deletion.irrevocable_at, func.now()))
+    with own_transaction(engine) as connection:
+        write(connection, claim, irrevocable_at=func.coalesce(Deletion.irrevocable_at, func.now()))
 
 
 def finish_step(engine: Engine, claim: Claim, *, last: bool, nudge_seconds: float) -> None:
     """The step is done: the next one may be claimed, or the deletion has succeeded."""
     end = {"status": DeletionStatus.SUCCEEDED, "finished_at": func.now(), "next_attempt_at": None} if last else {}
-    with own_transaction(engine) as session:
+    with own_transaction(engine, durable=last) as connection:  # a step that is done is harmless to run again
         write(
-            session,
+            connection,
             claim,
             **{
                 "position": claim.position + 1,
@@ -165,13 +211,13 @@ def finish_step(engine: Engine, claim: Claim, *, last: bool, nudge_seconds: floa
                 **end,
             },
         )
-        session.execute(step_of(claim).values(status=StepStatus.DONE, finished_at=func.now(), error=None))
+        connection.execute(step_of(claim).values(status=StepStatus.DONE, finished_at=func.now(), error=None))
 
 
 def end_slice(engine: Engine, claim: Claim, *, nudge_seconds: float) -> Nudge:
     """The step has more to do: let others in first."""
-    with own_transaction(engine) as session:
-        write(session, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(nudge_seconds))
+    with own_transaction(engine, durable=False) as connection:
+        write(connection, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(nudge_seconds))
     return Nudge(claim.deletion_id, claim.attempt, claim.position)
 
 
@@ -199,8 +245,8 @@ def wait(
         over = or_(over, Deletion.failures + 1 >= cap)
     kind = Deletion.status.type
     status = case((over, literal(DeletionStatus.FAILED, kind)), else_=literal(DeletionStatus.WAITING, kind))
-    with own_transaction(engine) as session:
-        row = session.execute(
+    with own_transaction(engine) as connection:
+        row = connection.execute(
             _owned(
                 claim,
                 status=status,
@@ -216,15 +262,17 @@ def wait(
         if row is None:
             raise LostClaim
         step = StepStatus.FAILED if row == DeletionStatus.FAILED else StepStatus.PENDING
-        session.execute(step_of(claim).values(status=step, error=reason, failures=Step.failures + (1 if counts else 0)))
+        connection.execute(
+            step_of(claim).values(status=step, error=reason, failures=Step.failures + (1 if counts else 0))
+        )
     return row
 
 
 def fail(engine: Engine, claim: Claim, reason: str) -> None:
     """Stop for good; only a resume continues it."""
-    with own_transaction(engine) as session:
+    with own_transaction(engine) as connection:
         write(
-            session,
+            connection,
             claim,
             status=DeletionStatus.FAILED,
             owner=None,
@@ -234,14 +282,14 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
             reason=reason,
             failed_step=claim.step,
         )
-        session.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
+        connection.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
 
 
 def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
     """Fail what has made no progress for too long, a step that kills its worker each time among it; how many."""
     why = func.coalesce(Deletion.reason, "no progress within the deadline")
-    with own_transaction(engine) as session:
-        rows = session.execute(
+    with own_transaction(engine) as connection:
+        rows = connection.execute(
             update(Deletion)
             .where(Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None))
             .where(Deletion.waiting_since < from_now(-deadline_seconds))
@@ -259,14 +307,14 @@ def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
 
 
 def resume(
-    session: Session, deletion_id: UUID, *, nudge_seconds: float, without_gateways: Sequence[str] = ()
+    connection: Connection, deletion_id: UUID, *, nudge_seconds: float, without_gateways: Sequence[str] = ()
 ) -> Nudge | None:
     """Let a failed (or waiting) deletion go on from where it stopped, under a new attempt; None if it is neither.
 
     without_gateways are given up: gone for good, so nothing waits for them any more.
     """
     stopped = (DeletionStatus.FAILED, DeletionStatus.WAITING)
-    row = session.execute(
+    row = connection.execute(
         update(Deletion)
         .where(Deletion.id == deletion_id, Deletion.status.in_(stopped), Deletion.owner.is_(None))
         .values(
@@ -285,14 +333,13 @@ def resume(
     return Nudge(*row) if row else None
 
 
-def cancel(session: Session, deletion_id: UUID) -> bool:
-    """Stop a deletion whose logout has not begun; False when it is too late."""
+def cancel(connection: Connection, deletion_id: UUID) -> str | None:
+    """Stop a deletion whose logout has not begun; the instance's id, or None when it is too late."""
     planned = exists().where(Step.deletion_id == deletion_id, Step.planned.is_not(None))
-    row = session.execute(
+    return connection.execute(
         update(Deletion)
         .where(Deletion.id == deletion_id, Deletion.status.not_in(ENDED), Deletion.owner.is_(None))
         .where(Deletion.position == 0, ~planned)
         .values(status=DeletionStatus.CANCELLED, finished_at=func.now(), next_attempt_at=None)
-        .returning(Deletion.id)
-    ).one_or_none()
-    return row is not None
+        .returning(Deletion.instance_id)
+    ).scalar_one_or_none()

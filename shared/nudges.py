@@ -29,8 +29,8 @@ def from_now(seconds: float) -> Any:
 def tick(engine: Engine, clock: str) -> None:
     """Write down that something periodic ran."""
     row = insert(Clock).values(name=clock, ticked_at=func.now())
-    with own_transaction(engine) as session:
-        session.execute(row.on_conflict_do_update(index_elements=[Clock.name], set_={"ticked_at": func.now()}))
+    with own_transaction(engine) as connection:
+        connection.execute(row.on_conflict_do_update(index_elements=[Clock.name], set_={"ticked_at": func.now()}))
 
 
 def take_over_dead(engine: Engine, *, stale_seconds: float, nudge_seconds: float) -> list[Nudge]:
@@ -38,8 +38,8 @@ def take_over_dead(engine: Engine, *, stale_seconds: float, nudge_seconds: float
     dead = update(Deletion).where(
         Deletion.status.in_(UNDER_WAY), Deletion.owner.is_not(None), Deletion.heartbeat_at < from_now(-stale_seconds)
     )
-    with own_transaction(engine) as session:
-        rows = session.execute(
+    with own_transaction(engine) as connection:
+        rows = connection.execute(
             dead.values(
                 attempt=Deletion.attempt + 1,
                 owner=None,
@@ -49,7 +49,7 @@ def take_over_dead(engine: Engine, *, stale_seconds: float, nudge_seconds: float
             ).returning(Deletion.id, Deletion.attempt, Deletion.position)
         ).all()
         for row in rows:
-            session.execute(
+            connection.execute(
                 update(Step).where(Step.deletion_id == row[0], Step.position == row[2]).values(at_least=True)
             )
     return [Nudge(*row) for row in rows]
@@ -65,8 +65,8 @@ def take_due(engine: Engine, *, nudge_seconds: float, max_pause_seconds: float, 
         .with_for_update(skip_locked=True)
     )
     pause = func.least(nudge_seconds * func.power(2, func.least(Deletion.nudges, 10)), max_pause_seconds)
-    with own_transaction(engine) as session:
-        rows = session.execute(
+    with own_transaction(engine) as connection:
+        rows = connection.execute(
             update(Deletion)
             .where(Deletion.id.in_(due.scalar_subquery()))
             .values(nudges=Deletion.nudges + 1, next_attempt_at=func.now() + pause * timedelta(seconds=1))

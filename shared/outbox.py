@@ -31,9 +31,9 @@ def _seal(settings: Settings) -> Fernet:
 def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
     """Keep events before they are first tried; one that is kept already stays as it is."""
     seal = _seal(settings)
-    with own_transaction(engine) as session:
+    with own_transaction(engine) as connection:
         for event in events:
-            session.execute(
+            connection.execute(
                 insert(WebhookEvent)
                 .values(
                     id=event.id,
@@ -52,8 +52,8 @@ def pending_of(engine: Engine, deletion_id: UUID) -> list[str]:
     query = select(WebhookEvent.id).where(
         WebhookEvent.deletion_id == deletion_id, WebhookEvent.status == WebhookStatus.PENDING
     )
-    with own_transaction(engine) as session:
-        return list(session.scalars(query.order_by(WebhookEvent.target.desc())))
+    with own_transaction(engine) as connection:
+        return list(connection.scalars(query.order_by(WebhookEvent.target.desc())))
 
 
 def take_due(engine: Engine, limit: int) -> list[str]:
@@ -65,9 +65,9 @@ def take_due(engine: Engine, limit: int) -> list[str]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    with own_transaction(engine) as session:
+    with own_transaction(engine) as connection:
         return list(
-            session.scalars(
+            connection.scalars(
                 update(WebhookEvent)
                 .where(WebhookEvent.id.in_(due.scalar_subquery()))
                 .values(next_try_at=from_now(_FIRST_PAUSE_SECONDS))
@@ -78,8 +78,8 @@ def take_due(engine: Engine, limit: int) -> list[str]:
 
 def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | None:
     """Send a kept event once, and write down how it went; None when it was taken, else why not."""
-    with own_transaction(engine) as session:
-        sealed = session.scalar(
+    with own_transaction(engine) as connection:
+        sealed = connection.scalar(
             select(WebhookEvent.sealed).where(WebhookEvent.id == event_id, WebhookEvent.status == WebhookStatus.PENDING)
         )
     if sealed is None:
@@ -107,16 +107,16 @@ def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
         change = row.values(
             tries=WebhookEvent.tries + 1, error=failure, next_try_at=func.now() + pause * timedelta(seconds=1)
         )
-    with own_transaction(engine) as session:
-        session.execute(change)
+    with own_transaction(engine) as connection:
+        connection.execute(change)
 
 
 def expire(engine: Engine, settings: Settings) -> int:
     """Give up events that were kept long enough: what they say is forgotten. Returns how many."""
     expired = literal(WebhookStatus.EXPIRED, WebhookEvent.status.type)
-    with own_transaction(engine) as session:
+    with own_transaction(engine) as connection:
         return len(
-            session.execute(
+            connection.execute(
                 update(WebhookEvent)
                 .where(
                     WebhookEvent.status == WebhookStatus.PENDING,

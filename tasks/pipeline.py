@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from shared import celery_app, deletions, lock, logs, wake
 from shared.database import own_transaction
-from shared.models import Deletion
 from shared.nudges import Nudge
 from shared.services import Services
 from tasks import (
@@ -68,9 +67,9 @@ def submit(services: Services, nudge: Nudge, *, priority: int = celery_app.NORMA
 def resume(services: Services, deletion_id: UUID, without_gateways: Sequence[str] = ()) -> bool:
     """Let a stopped deletion go on, and publish it; False when it is not stopped."""
     settings = services.settings
-    with own_transaction(services.own) as session:
+    with own_transaction(services.own) as connection:
         nudge = deletions.resume(
-            session, deletion_id, nudge_seconds=settings.nudge_seconds, without_gateways=without_gateways
+            connection, deletion_id, nudge_seconds=settings.nudge_seconds, without_gateways=without_gateways
         )
     if nudge is None:
         return False
@@ -80,11 +79,10 @@ def resume(services: Services, deletion_id: UUID, without_gateways: Sequence[str
 
 def cancel(services: Services, deletion_id: UUID) -> bool:
     """Stop a deletion whose logout has not begun, and give its lock back; False when it is too late."""
-    with own_transaction(services.own) as session:
-        deletion = session.get(Deletion, deletion_id)
-        if deletion is None or not deletions.cancel(session, deletion_id):
-            return False
-        instance_id = deletion.instance_id
+    with own_transaction(services.own) as connection:
+        instance_id = deletions.cancel(connection, deletion_id)
+    if instance_id is None:
+        return False
     let_go(services, instance_id, deletion_id)
     return True
 

@@ -12,9 +12,9 @@ from worker.runner import Outcome, Runner
 def accept(services: Services, instance_id: str, name: str) -> UUID:
     """Accept a deletion as the API does, without publishing it."""
     deletion_id = uuid4()
-    with own_transaction(services.own) as session:
+    with own_transaction(services.own) as connection:
         deletions.accept(
-            session,
+            connection,
             deletion_id=deletion_id,
             instance_id=instance_id,
             instance_name=name,

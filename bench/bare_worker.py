@@ -1,0 +1,5 @@
+"""`celery -A bench.bare_worker worker` runs the bare chains."""
+
+from bench import bare
+
+app = bare.create()

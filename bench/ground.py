@@ -1,0 +1,162 @@
+"""What the measurements run on: durable servers on loopback, an Evolution deployment, and Lethe's processes."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from demo import stage
+from demo.evolution.database import create_schema
+from demo.evolution.deployment import Deployment, S3Place
+from demo.lethe import Lethe
+from demo.parts import Postgres, Redis
+from demo.ports import server_port
+from demo.processes import Process, wait_until
+from shared import database, migrate
+from shared.settings import Settings
+
+GATEWAY_KEY = "bench-gateway-key"
+_START_SECONDS = 30
+
+
+@dataclass
+class Ground:
+    """Servers that all measurements of a run share; each measurement makes databases of its own."""
+
+    folder: Path
+    postgres: Postgres
+    redis: Redis
+    stack: ExitStack
+    _databases: int = 0
+    _cache_numbers: int = 10
+
+    @property
+    def redis_base(self) -> str:
+        """The Redis server's URL without a database number."""
+        return self.redis.url.rsplit("/", 1)[0]
+
+    def tenant_database(self) -> str:
+        """A new, empty tenant database; its URL."""
+        url = self._create_database("tenant")
+        create_schema(url)
+        return url
+
+    def own_database(self) -> str:
+        """A new, migrated own database; its URL."""
+        url = self._create_database("own")
+        engine = database.connect(url, name="migrate")
+        migrate.upgrade(engine)
+        engine.dispose()
+        return url
+
+    def deployment(self, *, s3: S3Place | None = None) -> Deployment:
+        """A deployment without instances."""
+        self._cache_numbers += 1
+        root = self.folder / f"evolution-{self._cache_numbers}"
+        for place in ("instances", "store"):
+            (root / place).mkdir(parents=True)
+        return Deployment(self.tenant_database(), f"{self.redis_base}/{self._cache_numbers}", root, s3=s3)
+
+    def settings(self, deployment: Deployment, gateway: str, **changes: Any) -> Settings:
+        """Settings as an operator has them: all defaults but for the addresses, and limits that never bind."""
+        values: dict[str, Any] = {
+            "admin_key": f"bench-admin-{secrets.token_hex(8)}",
+            "secret_key": secrets.token_hex(32),
+            "database_url": self.own_database(),
+            "tenant_database_url": deployment.database_url,
+            "redis_url": f"{self.redis_base}/1",
+            "cache_url": deployment.cache_url,
+            "gateways": gateway,
+            "gateway_key": GATEWAY_KEY,
+            "files_root": deployment.files_root,
+            "bind": f"127.0.0.1:{server_port()}",
+            "log_level": "WARNING",
+        }
+        if deployment.s3:
+            values |= {
+                "s3_bucket": deployment.s3.bucket,
+                "s3_endpoint": deployment.s3.endpoint,
+                "s3_access_key": deployment.s3.access_key,
+                "s3_secret_key": deployment.s3.secret_key,
+            }
+        return Settings(**{**values, **changes})
+
+    @contextmanager
+    def gateway(self, database_url: str) -> Iterator[str]:
+        """The gateway's stand-in, in a process of its own; its URL."""
+        port = server_port()
+        argv = [sys.executable, "-m", "demo.evolution.gateway", "--port", str(port)]
+        argv += ["--database-url", database_url, "--api-key", GATEWAY_KEY]
+        process = Process.start("gateway", argv, log=self.folder / "gateway.log")
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: answers(url), _START_SECONDS, "the gateway", process=process)
+            yield url
+        finally:
+            process.stop()
+
+    @contextmanager
+    def lethe(self, settings: Settings) -> Iterator[Lethe]:
+        """Lethe's processes as the Procfile has them."""
+        folder = self.folder / f"lethe-{secrets.token_hex(4)}"
+        folder.mkdir()
+        running = Lethe(settings, folder)
+        try:
+            running.start()
+            running.wait_until_ready()
+            yield running
+        finally:
+            running.stop()
+
+    @contextmanager
+    def bucket(self) -> Iterator[S3Place]:
+        """An empty bucket on a moto server in a process of its own."""
+        port = server_port()
+        argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        process = Process.start("moto", argv, log=self.folder / "moto.log")
+        try:
+            place = S3Place(f"http://127.0.0.1:{port}", "evolution", "bench", "bench-secret")
+            wait_until(lambda: answers(place.endpoint), _START_SECONDS, "moto", process=process)
+            place.connect().create_bucket(Bucket=place.bucket)
+            yield place
+        finally:
+            process.stop()
+
+    def _create_database(self, kind: str) -> str:
+        self._databases += 1
+        return self.postgres.create_database(f"{kind}_{self._databases}")
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """Start PostgreSQL (with fsync, as in production) and Redis (with its append-only file)."""
+    stage.forget_surroundings()
+    with ExitStack() as stack:
+        folder = stage.make_folder(stack)
+        redis = Redis.start(folder, server_port())
+        stack.callback(redis.stop)
+        postgres = Postgres.start(folder, server_port())
+        stack.callback(postgres.stop)
+        yield Ground(folder, postgres, redis, stack)
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server is there."""
+    try:
+        requests.get(url, timeout=2)
+    except requests.RequestException:
+        return False
+    return True
+
+
+def resident_bytes(process_id: int) -> int:
+    """The resident memory of a process and all its descendants."""
+    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+    pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident_bytes(int(child)) for child in children)

@@ -1,0 +1,74 @@
+"""Rows: the step delete_records against one DELETE per table, in order, autocommit; also how it grows."""
+
+import statistics
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import text
+
+from bench.figures import Figure
+from bench.ground import Ground
+from bench.steps import run_step
+from bench.timing import timed
+from demo.evolution.deployment import Deployment, SeededInstance
+from demo.evolution.seed import seed_instance
+from shared import services
+from shared.services import Services
+
+_SIZES = {
+    "small": (10_000, 100_000),
+    "medium": (10_000, 100_000, 500_000),
+    "large": (10_000, 100_000, 500_000, 2_000_000),
+}
+_TIMES = {10_000: 5, 100_000: 3, 500_000: 3, 2_000_000: 1}
+
+
+def seed_tenant(deployment: Deployment, name: str, messages: int, sessions: int = 100) -> SeededInstance:
+    """Two updates a message, 1/20 media, 1/50 chats and contacts."""
+    return seed_instance(
+        deployment, name, messages=messages, media=messages // 20, chats=messages // 50, contacts=messages // 50,
+        sessions=sessions,
+    )  # fmt: skip
+
+
+def plain_way(made: Services, instance: SeededInstance) -> None:
+    """One DELETE per table of the plan, each its own transaction."""
+    plan = made.tenant.plan()
+    url = made.settings.tenant_database_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for owned in plan.tables:
+            statement = f"DELETE FROM {made.tenant.table(owned.table)} WHERE {owned.predicate}"
+            connection.execute(sql.SQL(statement.replace(":id", "%(id)s")), {"id": instance.id})  # type: ignore[arg-type]
+
+
+def settle(made: Services) -> None:
+    """Let nothing that an earlier round left run into the next one."""
+    with made.tenant.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+        connection.execute(text("CHECKPOINT"))
+
+
+def measure(ground: Ground, scale: str) -> Iterator[Figure]:
+    """Each size against the plain way; in the end, time per row of the largest against that of the 100k."""
+    per_row: dict[int, float] = {}
+    for messages in _SIZES[scale]:
+        deployment = ground.deployment()
+        made = services.create(ground.settings(deployment, "http://127.0.0.1:9"))
+        seed_tenant(deployment, "neighbour", messages)
+        ours, theirs = [], []
+        for at in range(_TIMES[messages]):
+            for way in ("ours", "theirs") if at % 2 else ("theirs", "ours"):
+                instance = seed_tenant(deployment, f"{way} {at}", messages)
+                settle(made)
+                if way == "ours":
+                    ours.append(timed(lambda: run_step(made, instance, "delete_records")))  # noqa: B023
+                else:
+                    theirs.append(timed(lambda: plain_way(made, instance)))  # noqa: B023
+        per_row[messages] = statistics.median(ours) / messages
+        yield Figure(f"rows of {messages:,} messages", "one DELETE per table", statistics.median(ours),
+                     statistics.median(theirs), "s", at_most=1.0, notes={"ours": ours, "theirs": theirs})  # fmt: skip
+        made.close()
+    largest = max(per_row)
+    yield Figure(f"time per message at {largest:,}", "at 100,000", per_row[largest] * 1e6, per_row[100_000] * 1e6, "us",
+                 at_most=1.15)  # fmt: skip

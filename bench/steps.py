@@ -1,0 +1,39 @@
+"""Runs one step of a deletion in this process, as a worker does: claimed, in slices, written down."""
+
+from uuid import UUID, uuid4
+
+from sqlalchemy import update
+
+from demo.evolution.deployment import SeededInstance
+from shared import deletions
+from shared.database import own_transaction
+from shared.models import Deletion, Step
+from shared.services import Services
+from tasks import pipeline
+from worker.runner import Outcome, Runner
+
+
+def accept(made: Services, instance: SeededInstance) -> UUID:
+    """Accept a deletion without publishing it."""
+    deletion_id = uuid4()
+    with own_transaction(made.own) as connection:
+        deletions.accept(
+            connection, deletion_id=deletion_id, instance_id=instance.id, instance_name=instance.name,
+            requester="admin", requester_key_hash="0" * 64, steps=pipeline.NAMES, nudge_seconds=60,
+        )  # fmt: skip
+    return deletion_id
+
+
+def run_step(made: Services, instance: SeededInstance, name: str) -> None:
+    """Run one step to its end, as if those before it were done."""
+    deletion_id = accept(made, instance)
+    with own_transaction(made.own) as connection:
+        connection.execute(
+            update(Deletion).where(Deletion.id == deletion_id).values(position=pipeline.NAMES.index(name))
+        )
+        connection.execute(update(Step).where(Step.deletion_id == deletion_id).values(planned={}))
+    runner = Runner(made, stopping=lambda: False, others_wait=lambda: False)
+    while (outcome := runner.run(name, deletion_id, 1)) is Outcome.AGAIN:
+        pass
+    if outcome is not Outcome.GO_ON:
+        raise AssertionError(f"{name}: {outcome}")
