@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.errors import TransientError, Unreachable
@@ -48,18 +49,24 @@ def reaching(what: str) -> Iterator[None]:
         yield
     except PoolTimeout as error:
         raise Unreachable(what, "no free connection") from error
-    except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None)
-        if state in _TRY_AGAIN:
-            raise TransientError(f"{what}: {type(error.orig).__name__}") from error
-        lost = error.connection_invalidated or state is None or state[:2] in ("08", "53", "57")
-        if state == "25006":  # read-only: a standby that took over, or is about to
-            raise Unreachable(what, "it is read-only") from error
-        if lost and isinstance(error, OperationalError | InterfaceError):
-            raise Unreachable(what, type(error.orig).__name__) from error
-        table = getattr(getattr(error.orig, "diag", None), "table_name", None)
-        where = f' on "{table}"' if table else ""
-        raise TransientError(f"{what} refused a statement{where}: {type(error.orig).__name__} ({state})") from error
+    except (DBAPIError, psycopg.Error) as error:
+        raise _translated(what, error) from error
+
+
+def _translated(what: str, error: DBAPIError | psycopg.Error) -> TransientError:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state, kind = getattr(cause, "sqlstate", None), type(cause).__name__
+    if state in _TRY_AGAIN:
+        return TransientError(f"{what}: {kind}")
+    if state == "25006":  # read-only: a standby that took over, or is about to
+        return Unreachable(what, "it is read-only")
+    invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
+    lost = invalidated or state is None or state[:2] in ("08", "53", "57")
+    if lost and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return Unreachable(what, kind)
+    table = getattr(getattr(cause, "diag", None), "table_name", None)
+    where = f' on "{table}"' if table else ""
+    return TransientError(f"{what} refused a statement{where}: {kind} ({state})")
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """What a deletion was going to remove, and what it has removed: counts that survive crashes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, func, select, update
+from sqlalchemy import Engine, bindparam, func, update
 
+from shared.claims import Claim, step_of, write
 from shared.database import own_transaction
-from shared.deletions import Claim, step_of, write
 from shared.models import Step
 
 
@@ -21,26 +22,22 @@ def store_plan(engine: Engine, claim: Claim, planned: Mapping[str, Mapping[str, 
         )
 
 
-def record(engine: Engine, claim: Claim, removed: Mapping[str, int], notes: Mapping[str, Any]) -> None:
-    """Add what was removed to the step's counts and set notes; progress forgives earlier failures.
+@dataclass(frozen=True)
+class Entry:
+    """What a step has removed and noted in all, over all its runs; its owner alone writes it."""
 
-    Raises LostClaim: what was removed by then is not counted here, the step is marked "at least".
-    """
-    with own_transaction(engine, durable=bool(notes)) as connection:
-        write(connection, claim, heartbeat_at=func.now())
-        was_planned = _add(connection, claim, removed, notes)
-        # Removing what was planned is progress, and forgives. What comes back again and again, in confirm, does not.
-        if was_planned and any(removed.values()):
-            write(connection, claim, failures=0, waiting_since=None)
+    removed: Mapping[str, int]
+    notes: Mapping[str, Any]
+    forgives: bool  # progress since the last entry: earlier failures are forgiven
 
 
-def _add(connection: Connection, claim: Claim, removed: Mapping[str, int], notes: Mapping[str, Any]) -> bool:
-    # The deletion's row is locked by the guarded UPDATE before, so reading and writing back is safe.
-    kept = connection.execute(
-        select(Step.removed, Step.notes, Step.planned).where(
-            Step.deletion_id == claim.deletion_id, Step.name == claim.step
-        )
-    ).one()
-    sums = {what: kept.removed.get(what, 0) + removed.get(what, 0) for what in dict.fromkeys((*kept.removed, *removed))}
-    connection.execute(step_of(claim).values(removed=sums, notes={**kept.notes, **notes}))
-    return bool(kept.planned)
+def record(engine: Engine, claim: Claim, entry: Entry) -> None:
+    """Write down how far the step is; raises LostClaim: then the step is marked "at least"."""
+    with own_transaction(engine) as connection:
+        write(connection, claim, **{"heartbeat_at": func.now(), **forgiveness(entry)})
+        connection.execute(step_of(claim).values(removed=dict(entry.removed), notes=dict(entry.notes)))
+
+
+def forgiveness(entry: Entry) -> dict[str, Any]:
+    """What progress changes in the deletion's row."""
+    return {"failures": 0, "waiting_since": None} if entry.forgives else {}

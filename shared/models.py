@@ -158,3 +158,15 @@ class Clock(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     ticked_at: Mapped[datetime]
+
+
+class ThrottleRow(Base):
+    """One row, or none: what an operator has set in place of the settings; NULL is as the settings have it."""
+
+    __tablename__ = "throttle"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    batch_seconds: Mapped[float | None]
+    connections: Mapped[int | None]
+    pause_seconds: Mapped[float | None]
+    changed_at: Mapped[datetime]

@@ -1,18 +1,22 @@
-"""Erases an instance's rows in batches that take about as long as they should, each its own transaction."""
+"""Erases an instance's rows: few ones together, many in batches that take about as long as they should."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, pairwise
 from typing import Protocol
 
-from sqlalchemy import text
-
+from shared import row_sizes
 from shared.errors import TransientError, Unreachable
+from shared.row_sizes import Size
 from shared.tenant import Tenant
 from shared.tenant_rows import guarded
 from shared.tenant_schema import Owned
+from shared.throttle import Throttle
 
-_FIRST_BATCH = 50
+_FIRST_BATCH = 500
 _FIRST_PAGES = 1_000
 _LARGEST_BATCH = 50_000
 _STATEMENT_SECONDS = 10
@@ -50,68 +54,121 @@ class Pace:
 class RowEraser:
     """Erases the rows of one instance.
 
-    report gets the rows of each batch once it is committed; stop is asked between batches; pages keeps the place in
-    a table that has to be walked.
+    report gets the rows of each batch once it is committed; stop is asked between batches; throttle says how long a
+    batch may take, and on how many connections; pages keeps the place in a table that has to be walked.
     """
 
     tenant: Tenant
     instance_id: str
-    batch_seconds: float
+    throttle: Callable[[], Throttle]
     report: Callable[[dict[str, int]], None]
     stop: Callable[[], bool]
     pages: Bookmarks
 
-    def erase(self, owned: Owned) -> bool:
-        """Erase the instance's rows of one table; False when stopped before the end."""
-        return self._by_index(owned) if owned.indexed else self._by_page(owned)
+    def erase(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
+        """Erase the instance's rows of these tables, in this order; False when stopped before the end."""
+        sizes = row_sizes.look(self.tenant, tables, self.instance_id, planned)
+        left = [table for table in tables if sizes[table.table].rows != 0]
+        seconds = self.throttle().batch_seconds
+        for few, group in groupby(left, key=lambda table: sizes[table.table].fits(seconds)):
+            if self.stop():
+                return False
+            if few:
+                self._together(list(group))
+            elif not all(self._many(table, sizes[table.table]) for table in group):
+                return False
+        return True
 
-    def _by_index(self, owned: Owned) -> bool:
+    def _together(self, tables: Sequence[Owned]) -> None:
+        """Few rows of several tables, in one transaction."""
+        deletes = [f"DELETE FROM {self.tenant.table(owned.table)} WHERE {guarded(owned)}" for owned in tables]
+        rows = self.tenant.run_together(deletes, {"id": self.instance_id}, statement_seconds=_STATEMENT_SECONDS)
+        self.report({owned.table: number for owned, number in zip(tables, rows, strict=True) if number})
+
+    def _many(self, owned: Owned, size: Size) -> bool:
+        return self._by_page(owned, size) if size.rows is None else self._by_search(owned, size)
+
+    def _by_search(self, owned: Owned, size: Size) -> bool:
+        """Each connection takes the rows whose place hashes to its number, so that none waits for another's."""
         table, predicate = self.tenant.table(owned.table), guarded(owned)
-        delete = (
-            f"DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {predicate} LIMIT :size))"
-            f" AND {predicate}"
-        )
-        pace = Pace(self.batch_seconds)
+        pace = self._pace(size, _FIRST_BATCH)
         while not self.stop():
-            size = pace.size
-            rows = self._batch(owned, delete, {"size": size}, pace)
-            if rows is not None and rows < size:
+            parts = self._connections()
+            mine = " AND abs(hashtid(ctid)) % :parts = :part" if parts > 1 else ""
+            delete = (
+                f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("
+                f"SELECT ctid FROM {table} WHERE {predicate}{mine} LIMIT :size)) AND {predicate}"
+            )
+            asked = pace.size
+            windows: list[dict[str, object]] = [
+                {"size": asked, **({"parts": parts, "part": part} if mine else {})} for part in range(parts)
+            ]
+            rows = self._round(owned, delete, windows, pace)
+            if rows is not None and all(number < asked for number in rows):
                 return True  # a row that was changed meanwhile goes with its Instance row, or when confirm looks again
         return False
 
-    def _by_page(self, owned: Owned) -> bool:
+    def _by_page(self, owned: Owned, size: Size) -> bool:
         """Without an index every search reads the whole table: walk it once, by physical pages."""
         table, predicate = self.tenant.table(owned.table), guarded(owned)
         delete = f"DELETE FROM {table} WHERE ctid >= CAST(:first AS tid) AND ctid < CAST(:after AS tid) AND {predicate}"
-        pace, page, pages = Pace(self.batch_seconds, _FIRST_PAGES), self.pages.page_of(owned.table), self._pages(table)
+        pace, page, pages = (
+            self._pace(size, _FIRST_PAGES),
+            self.pages.page_of(owned.table),
+            self.tenant.pages(owned.table),
+        )
         while page < pages:
             if self.stop():
                 self.pages.keep_page(owned.table, page)
                 return False
-            after = page + pace.size
-            if self._batch(owned, delete, {"first": f"({page},0)", "after": f"({after},0)"}, pace) is not None:
-                page = after
+            bounds = [page + pace.size * at for at in range(self._connections() + 1)]
+            windows: list[dict[str, object]] = [
+                {"first": f"({first},0)", "after": f"({after},0)"} for first, after in pairwise(bounds)
+            ]
+            if self._round(owned, delete, windows, pace) is not None:
+                page = bounds[-1]
         if self.pages.page_of(owned.table):
             self.pages.keep_page(owned.table, 0)  # should it have to be walked again
         return True
 
-    def _batch(self, owned: Owned, delete: str, window: dict[str, object], pace: Pace) -> int | None:
-        """Run one DELETE and learn from it; None when it took too long and a smaller one is to be tried."""
-        began = time.monotonic()
-        try:
-            with self.tenant.transaction(statement_seconds=_STATEMENT_SECONDS) as connection:
-                rows: int = connection.execute(text(delete), {"id": self.instance_id, **window}).rowcount
-        except TransientError as error:
-            # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
-            if isinstance(error, Unreachable) or not pace.shrink():
-                raise
-            return None
-        pace.learn(time.monotonic() - began)
-        if rows:
-            self.report({owned.table: rows})
-        return rows
+    def _pace(self, size: Size, first: int) -> Pace:
+        """Where PostgreSQL searches large tables for each row, it begins with what should fit."""
+        seconds = self.throttle().batch_seconds
+        fitting = int(seconds / size.seconds_a_row) if size.seconds_a_row else first
+        return Pace(seconds, max(1, min(first, fitting)))
 
-    def _pages(self, table: str) -> int:
-        query = text("SELECT pg_relation_size(CAST(:table AS regclass)) / current_setting('block_size')::int")
-        with self.tenant.transaction() as connection:
-            return int(connection.execute(query, {"table": table}).scalar_one())
+    def _connections(self) -> int:
+        return self.throttle().connections if self.tenant.can_hash_places() else 1
+
+    def _round(self, owned: Owned, delete: str, windows: Sequence[dict[str, object]], pace: Pace) -> list[int] | None:
+        """One DELETE for each window, at once; None when one took too long and smaller ones are to be tried."""
+        throttle = self.throttle()
+        pace.batch_seconds = throttle.batch_seconds
+        time.sleep(throttle.pause_seconds)
+        began = time.monotonic()
+        outcomes = list(self._at_once([partial(self._batch, delete, window) for window in windows]))
+        rows = [outcome for outcome in outcomes if isinstance(outcome, int)]
+        if sum(rows):
+            self.report({owned.table: sum(rows)})
+        failures = [outcome for outcome in outcomes if isinstance(outcome, TransientError)]
+        if not failures:
+            pace.learn(time.monotonic() - began)
+            return rows
+        # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
+        if any(isinstance(failure, Unreachable) for failure in failures) or not pace.shrink():
+            raise failures[0]
+        return None
+
+    def _at_once(self, batches: Sequence[Callable[[], int | TransientError]]) -> Iterator[int | TransientError]:
+        if len(batches) == 1:
+            return iter([batches[0]()])
+        with ThreadPoolExecutor(len(batches)) as pool:
+            return pool.map(lambda batch: batch(), batches)
+
+    def _batch(self, delete: str, window: dict[str, object]) -> int | TransientError:
+        values = {"id": self.instance_id, **window}
+        try:
+            (rows,) = self.tenant.run_together([delete], values, statement_seconds=_STATEMENT_SECONDS)
+        except TransientError as error:
+            return error
+        return rows

@@ -1,11 +1,15 @@
 """The tenant database: finds instances, fences their row, reserves names, and erases rows in batches."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from typing import LiteralString, cast
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from shared import tenant_schema
 from shared.database import reaching
@@ -36,12 +40,30 @@ class WebhookRow:
     by_events: bool
 
 
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+@cache
+def _compiled(statement: str) -> LiteralString:
+    """A statement with :names as the driver writes them."""
+    return cast(LiteralString, text(statement).compile(dialect=_DIALECT).string)  # type: ignore[redundant-cast]
+
+
+def _in_one_round_trip(connection: Connection, statements: Sequence[str], values: Mapping[str, object]) -> list[int]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.pipeline():
+        cursors = [driver.execute(_compiled(statement), values) for statement in statements]
+    return [cursor.rowcount for cursor in cursors]
+
+
 class Tenant:
     """Evolution's database; every statement that removes carries the instance's predicate."""
 
     def __init__(self, engine: Engine, schema: str) -> None:
         self.engine = engine
         self.schema = schema
+        self._plans: dict[str, tenant_schema.Plan] = {}
 
     def table(self, name: str) -> str:
         """The quoted, schema-qualified name of a table."""
@@ -58,6 +80,23 @@ class Tenant:
                 {"statement": f"{int(statement_seconds * 1000)}", "lock": f"{int(lock_seconds * 1000)}"},
             )
             yield connection
+
+    def run_together(
+        self, statements: Sequence[str], values: Mapping[str, object], *, statement_seconds: float
+    ) -> list[int]:
+        """Run statements in one transaction and one round trip; how many rows each one touched."""
+        with self.transaction(statement_seconds=statement_seconds) as connection:
+            return _in_one_round_trip(connection, statements, values)
+
+    def pages(self, table: str) -> int:
+        """How large a table is, in physical pages."""
+        query = text("SELECT pg_relation_size(CAST(:table AS regclass)) / current_setting('block_size')::int")
+        with self.transaction() as connection:
+            return int(connection.execute(query, {"table": self.table(table)}).scalar_one())
+
+    def can_hash_places(self) -> bool:
+        """Whether rows can be dealt out by their place: PostgreSQL 14 or newer."""
+        return (self.engine.dialect.server_version_info or (0,)) >= (14,)
 
     def find(self, *, name: str | None = None, instance_id: str | None = None) -> Instance | None:
         """The instance that bears the name, or has the id; None if there is none."""
@@ -146,27 +185,25 @@ class Tenant:
 
     def fence(self, instance_id: str, deletion_id: UUID) -> bool:
         """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
-        rename = text(
+        known = text(
+            "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE nspname = :schema AND relname = ANY(:channels)"
+        )
+        rename = (
             f"UPDATE {self.table(ROOT)} SET name = :fence, \"clientName\" = 'lethe:deleting', token = NULL,"
             " \"connectionStatus\" = 'close' WHERE id = :id"
         )
         with self.transaction() as connection:
-            known = connection.execute(
-                text(
-                    "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
-                    " WHERE nspname = :schema AND relname = ANY(:channels)"
-                ),
-                {"schema": self.schema, "channels": list(CHANNELS)},
-            ).scalars()
-            for channel in known.all():
-                connection.execute(
-                    text(f'UPDATE {self.table(channel)} SET enabled = false WHERE "instanceId" = :id'),
-                    {"id": instance_id},
-                )
-            fenced = connection.execute(rename, {"id": instance_id, "fence": f"lethe:{deletion_id}"}).rowcount
-        return fenced == 1
+            channels = connection.execute(known, {"schema": self.schema, "channels": list(CHANNELS)}).scalars().all()
+            disable = [f'UPDATE {self.table(each)} SET enabled = false WHERE "instanceId" = :id' for each in channels]
+            values = {"id": instance_id, "fence": f"lethe:{deletion_id}"}
+            return _in_one_round_trip(connection, [*disable, rename], values)[-1] == 1
 
     def plan(self) -> tenant_schema.Plan:
-        """Reflect the schema; raises Refused when a deletion could not be carried out safely."""
+        """What the schema makes of a deletion, as it is now; raises Refused when it could not be carried out safely."""
         with self.transaction() as connection:
-            return tenant_schema.read_plan(connection, self.schema)
+            now = tenant_schema.fingerprint(connection, self.schema)
+            if now not in self._plans:  # of one schema at a time: who migrates it migrates it once
+                self._plans.clear()
+                self._plans[now] = tenant_schema.read_plan(connection, self.schema)
+            return self._plans[now]

@@ -24,7 +24,7 @@ def guarded(owned: Owned) -> str:
 def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
     """Rows of the instance per table, tables without any left out; estimated where counting would take long."""
     query = " UNION ALL ".join(
-        f"SELECT {_literal(owned.table)}, count(*) FROM {tenant.table(owned.table)} WHERE {guarded(owned)}"
+        f"SELECT {literal(owned.table)}, count(*) FROM {tenant.table(owned.table)} WHERE {guarded(owned)}"
         for owned in plan.tables
     )
     try:
@@ -51,8 +51,7 @@ def _estimate(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
 def remaining(tenant: Tenant, plan: Plan, instance_id: str) -> list[str]:
     """The tables in which the instance still has a row."""
     query = " UNION ALL ".join(
-        f"SELECT {_literal(owned.table)} WHERE EXISTS"
-        f" (SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)})"
+        f"SELECT {literal(owned.table)} WHERE EXISTS (SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)})"
         for owned in plan.tables
     )
     with tenant.transaction(statement_seconds=30) as connection:
@@ -75,7 +74,7 @@ def check_rights(tenant: Tenant, plan: Plan) -> None:
         raise Refused(f'the tenant database role lacks {right} on "{table}"')
 
 
-def _literal(table: str) -> str:
+def literal(table: str) -> str:
     """A table's name as an SQL string, in which text() finds no parameter."""
     return "'" + table.replace("'", "''").replace(":", "\\:") + "'"
 

@@ -44,11 +44,16 @@ Routes = dict[str, list[Route]]
 
 @dataclass(frozen=True)
 class Owned:
-    """A table of which some rows belong to an instance, and the predicate that says which; :id is its id."""
+    """A table of which some rows belong to an instance, and the predicate that says which; :id is its id.
+
+    For each row of it that goes, PostgreSQL searches the `searched` tables from end to end: the column in which they
+    refer to it has no index.
+    """
 
     table: str
     predicate: str
     indexed: bool
+    searched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,24 @@ JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 WHERE n.nspname = :schema AND i.indisvalid AND i.indpred IS NULL""")
 
 
+# Cheap to ask, and different after whatever could make another plan: tables, columns, keys, indexes that came or went.
+_FINGERPRINT = text("""
+SELECT concat_ws('/',
+  (SELECT concat_ws(' ', max(c.oid), sum(c.relnatts), sum(hashtext(c.relname)), count(a.attname))
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = :column AND NOT a.attisdropped
+   WHERE n.nspname = :schema),
+  (SELECT concat_ws(' ', max(k.oid), sum(hashtext(concat(k.conname, k.confdeltype, a.attname, a.attnotnull))))
+   FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+   WHERE k.contype = 'f'),
+  (SELECT concat_ws(' ', count(*), max(indexrelid), sum(CAST(indisvalid AS int))) FROM pg_index))""")
+
+
+def fingerprint(connection: Connection, schema: str) -> str:
+    """The same as long as a plan that was read before still holds."""
+    return str(connection.execute(_FINGERPRINT, {"schema": schema, "column": OWNER_COLUMN}).scalar_one())
+
+
 def read_plan(connection: Connection, schema: str) -> Plan:
     """Reflect the schema and plan a deletion; raises Refused, naming what is in the way."""
     keys = [
@@ -119,7 +142,10 @@ def make_plan(schema: str, keys: Sequence[ForeignKey], named: Iterable[str], lea
         if key.parent in routes:
             _check_known(key, schema)
     predicates = {table: _predicate(table, routes, schema) for table in routes}
-    owned = {table: Owned(table, predicate, _is_led(table, routes, leading)) for table, predicate in predicates.items()}
+    owned = {
+        table: Owned(table, predicate, _is_led(table, routes, leading), _searched(table, keys, leading))
+        for table, predicate in predicates.items()
+    }
     order = _leaves_first(owned, keys)
     crossings = tuple(
         Crossing(key, owned[key.child], owned[key.parent])
@@ -163,6 +189,10 @@ def _is_direct(routes: Sequence[Route]) -> bool:
 
 def _is_led(table: str, routes: Routes, leading: set[tuple[str, str]]) -> bool:
     return len(routes[table]) == 1 and (table, routes[table][0].column) in leading
+
+
+def _searched(table: str, keys: Sequence[ForeignKey], leading: set[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(key.child for key in keys if key.parent == table and (key.child, key.columns[0]) not in leading)
 
 
 def _check_known(key: ForeignKey, schema: str) -> None:

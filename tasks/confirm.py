@@ -42,7 +42,7 @@ def _sweep(ctx: Context, plan: Plan) -> bool:
             if ctx.slice_is_over():
                 return False
     left = tenant_rows.remaining(services.tenant, plan, ctx.instance_id)
-    return ctx.erase_rows(table for table in plan.tables if table.table in left)
+    return ctx.erase_rows([table for table in plan.tables if table.table in left])
 
 
 def _look(ctx: Context, plan: Plan) -> list[str]:

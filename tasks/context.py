@@ -2,16 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from shared import deletions, ledger
-from shared.deletions import Claim
+from shared import claims, ledger, throttle
+from shared.claims import Claim
 from shared.errors import NotYet, Refused
 from shared.gateway import Gateway
+from shared.ledger import Entry
 from shared.row_eraser import RowEraser
 from shared.services import Services
 from shared.storage import Storage
@@ -51,6 +52,21 @@ class Target:
         return self.services.tenant.neighbours(besides=self.instance_id)
 
 
+@dataclass
+class _Unwritten:
+    """What the own database does not know yet, and since when."""
+
+    changed: bool = False
+    forgives: bool = False
+    since: float = field(default_factory=time.monotonic)
+    shown_at: float = field(default_factory=time.monotonic)  # when this owner was last seen to hold the claim
+
+    def forget(self) -> None:
+        """It was written down, just now."""
+        self.changed = self.forgives = False
+        self.since = self.shown_at = time.monotonic()
+
+
 @dataclass(frozen=True)
 class Context(Target):
     """The run of one step: everything it removes is written down as it goes."""
@@ -59,8 +75,8 @@ class Context(Target):
     slice_ends: float = field(kw_only=True)  # time.monotonic()
     stopping: Callable[[], bool] = field(kw_only=True)  # the worker is to stop, or others wait
     notes: dict[str, Any] = field(default_factory=dict)
-    _unwritten: Counter[str] = field(default_factory=Counter)
-    _written_at: list[float] = field(default_factory=lambda: [time.monotonic()])
+    totals: Counter[str] = field(default_factory=Counter)  # what the step has removed, over all its runs
+    _unwritten: _Unwritten = field(default_factory=_Unwritten)
 
     @property
     def deletion_id(self) -> UUID:
@@ -69,22 +85,34 @@ class Context(Target):
 
     def removed(self, counts: Mapping[str, int]) -> None:
         """Add to the step's counts, written down a few times a second; raises LostClaim."""
-        self._unwritten.update(counts)
-        if time.monotonic() - self._written_at[0] >= _WRITE_SECONDS:
+        self.totals.update(counts)
+        self._unwritten.changed = True
+        # Removing what was planned is progress. What comes back again and again, in confirm, is not.
+        self._unwritten.forgives |= bool(self.claim.planned) and any(counts.values())
+        if time.monotonic() - self._unwritten.since >= _WRITE_SECONDS:
             self.write_down()
 
-    def write_down(self, facts: Mapping[str, Any] | None = None) -> None:
-        """Commit the counts so far, and facts, to the own database; raises LostClaim."""
-        counts = {what: number for what, number in self._unwritten.items() if number}
-        if counts or facts:
-            ledger.record(self.services.own, self.claim, counts, facts or {})
-        self._unwritten.clear()
-        self._written_at[0] = time.monotonic()
-
     def note(self, **facts: Any) -> None:
-        """Keep facts that are no counts: outcomes, what stayed and why; raises LostClaim."""
+        """Keep facts that are no counts: outcomes, what stayed and why; written down with the counts."""
         self.notes.update(facts)
-        self.write_down(facts)
+        self._unwritten.changed = True
+
+    def note_first(self, **facts: Any) -> None:
+        """Keep facts before what they announce is done: committed when this returns; raises LostClaim."""
+        self.note(**facts)
+        self.write_down()
+
+    def write_down(self) -> None:
+        """Commit counts and notes so far to the own database; raises LostClaim."""
+        if self._unwritten.changed:
+            ledger.record(self.services.own, self.claim, self.entry())
+            self._unwritten.forget()
+
+    def entry(self) -> Entry:
+        """How far the step is, for whoever writes it down."""
+        return Entry(
+            {what: number for what, number in self.totals.items() if number}, self.notes, self._unwritten.forgives
+        )
 
     def page_of(self, table: str) -> int:
         """The first page of a table that this step has not walked."""
@@ -94,17 +122,19 @@ class Context(Target):
         """Go on there in the next slice."""
         self.note(pages={**self.notes.get("pages", {}), table: page})
 
-    def erase_rows(self, tables: Iterable[Owned]) -> bool:
+    def erase_rows(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
         """Erase the instance's rows of these tables, in this order; False when the slice was over first."""
+        if not tables:
+            return True
         eraser = RowEraser(
             tenant=self.services.tenant,
             instance_id=self.instance_id,
-            batch_seconds=self.services.settings.batch_seconds,
+            throttle=throttle.Watch(self.services.own, self.services.settings),
             report=self.removed,
             stop=self.slice_is_over,
             pages=self,
         )
-        return all(eraser.erase(table) for table in tables)
+        return eraser.erase(tables, planned)
 
     def storages(self) -> tuple[Storage, ...]:
         """The places for media; raises NotYet when one is not there: an empty mount point would count as gone."""
@@ -117,7 +147,10 @@ class Context(Target):
 
     def still_ours(self) -> None:
         """Raise LostClaim when another worker has taken over; before anything that can't be undone."""
-        deletions.beat(self.services.own, self.claim)
+        # Nobody takes over from an owner that was heard of so shortly before.
+        if time.monotonic() - self._unwritten.shown_at > self.services.settings.stale_seconds / 30:
+            claims.beat(self.services.own, self.claim)
+            self._unwritten.shown_at = time.monotonic()
 
     def slice_is_over(self) -> bool:
         """Whether to stop at the next good place, so that others get their turn."""

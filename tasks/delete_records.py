@@ -16,4 +16,4 @@ def preview(target: Target) -> Counts:
 
 def run(ctx: Context) -> Progress:
     """Erase in batches until nothing is left or the slice is over."""
-    return Progress.DONE if ctx.erase_rows(ctx.services.tenant.plan().tables) else Progress.MORE
+    return Progress.DONE if ctx.erase_rows(ctx.services.tenant.plan().tables, ctx.claim.planned) else Progress.MORE

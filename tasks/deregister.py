@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared import deletions, retry
+from shared import claims, retry
 from shared.errors import NotYet, Unreachable
 from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from tasks.context import Context, Counts, Progress, Target
@@ -28,7 +28,7 @@ def preview(target: Target) -> Counts:
 def run(ctx: Context) -> Progress:
     """Pass the point of no return, then work by name under its reservation, for the last time."""
     tenant = ctx.services.tenant
-    deletions.make_irrevocable(ctx.services.own, ctx.claim)
+    claims.make_irrevocable(ctx.services.own, ctx.claim)
     if tenant.fence(ctx.instance_id, ctx.deletion_id):
         ctx.note(fenced=True)
     ctx.still_ours()
@@ -77,7 +77,7 @@ def _drop(ctx: Context, gateway: Gateway) -> None:
     if asked_at and _age_seconds(asked_at) < ctx.services.settings.gateway_late_seconds:
         raise StillHeld(f"gateway {gateway.url} was asked to drop the name and has not done it yet")
     ctx.still_ours()
-    ctx.note(asked={**ctx.notes.get("asked", {}), gateway.url: datetime.now(UTC).isoformat()})
+    ctx.note_first(asked={**ctx.notes.get("asked", {}), gateway.url: datetime.now(UTC).isoformat()})
     try:
         retry.on_the_spot(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
     except Stuck:

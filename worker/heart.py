@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from redis.exceptions import RedisError
 
-from shared import deletions, lock, logs
-from shared.deletions import Claim
+from shared import claims, lock, logs
+from shared.claims import Claim
 from shared.errors import LostClaim
 from shared.services import Services
 
@@ -38,7 +38,7 @@ def hold_lock(services: Services, claim: Claim) -> None:
 def _beat(services: Services, claim: Claim, done: threading.Event, lost: threading.Event) -> None:
     while not done.wait(services.settings.heartbeat_seconds):
         try:
-            deletions.beat(services.own, claim)
+            claims.beat(services.own, claim)
         except LostClaim:
             if not done.is_set():  # after the end of the step the claim is rightly gone
                 lost.set()

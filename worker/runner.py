@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -9,8 +10,8 @@ from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from shared import deletions, ledger, logs, retry
-from shared.deletions import Claim
+from shared import claims, ledger, logs, retry
+from shared.claims import Claim
 from shared.errors import LetheError, LostClaim, TransientError, Unreachable
 from shared.models import DeletionStatus
 from shared.services import Services
@@ -41,7 +42,7 @@ class Runner:
     def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
         """Run one slice of the step, if it is this message's to run. Never raises for what a step does."""
         try:
-            claim = deletions.claim(
+            claim = claims.claim(
                 self.services.own, deletion_id, attempt, name, stale_seconds=self.services.settings.stale_seconds
             )
             if claim is None:
@@ -60,10 +61,9 @@ class Runner:
     def _work(self, step: PipelineStep, claim: Claim, lost: Callable[[], bool]) -> Outcome:
         began = time.monotonic()
         try:
-            if not claim.planned:
+            if claim.planned is None:
                 self._plan(claim)
-            progress = self._run_with_retries(step, claim, began, lost)
-            return self._end(step, claim, progress)
+            return self._run_with_retries(step, self._context(claim, began, lost))
         except LostClaim:
             raise
         except Unreachable as error:
@@ -82,7 +82,7 @@ class Runner:
         target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways)
         ledger.store_plan(self.services.own, claim, pipeline.preview(target))
 
-    def _run_with_retries(self, step: PipelineStep, claim: Claim, began: float, lost: Callable[[], bool]) -> Progress:
+    def _context(self, claim: Claim, began: float, lost: Callable[[], bool]) -> Context:
         settings = self.services.settings
 
         def stop() -> bool:
@@ -91,7 +91,7 @@ class Runner:
             worked = time.monotonic() - began
             return self.stopping() or (worked >= settings.yield_seconds and self.others_wait())
 
-        ctx = Context(
+        return Context(
             services=self.services,
             instance_id=claim.instance_id,
             instance_name=claim.instance_name,
@@ -100,19 +100,27 @@ class Runner:
             slice_ends=began + settings.slice_seconds,
             stopping=stop,
             notes=dict(claim.notes),
+            totals=Counter(claim.removed),
         )
-        try:
-            return retry.on_the_spot(lambda: step.run(ctx), seconds=settings.retry_seconds, give_up=ctx.slice_is_over)
-        finally:
-            ctx.write_down()
 
-    def _end(self, step: PipelineStep, claim: Claim, progress: Progress) -> Outcome:
-        own, nudge_seconds = self.services.own, self.services.settings.nudge_seconds
+    def _run_with_retries(self, step: PipelineStep, ctx: Context) -> Outcome:
+        seconds = self.services.settings.retry_seconds
+        try:
+            progress = retry.on_the_spot(lambda: step.run(ctx), seconds=seconds, give_up=ctx.slice_is_over)
+        except BaseException:
+            ctx.write_down()
+            raise
+        return self._end(step, ctx, progress)
+
+    def _end(self, step: PipelineStep, ctx: Context, progress: Progress) -> Outcome:
+        own, claim, nudge_seconds = self.services.own, ctx.claim, self.services.settings.nudge_seconds
         if progress is Progress.MORE:
-            deletions.end_slice(own, claim, nudge_seconds=nudge_seconds)
+            ctx.write_down()
+            claims.end_slice(own, claim, nudge_seconds=nudge_seconds)
             return Outcome.AGAIN
         last = step is pipeline.PIPELINE[-1]
-        deletions.finish_step(own, claim, last=last, nudge_seconds=nudge_seconds)
+        entry = ctx.entry()
+        claims.finish_step(own, claim, removed=entry.removed, notes=entry.notes, last=last, nudge_seconds=nudge_seconds)
         log.info("step done")
         if last:
             self._let_go(claim)
@@ -120,7 +128,7 @@ class Runner:
 
     def _put_off(self, claim: Claim, reason: str, *, counts: bool) -> Outcome:
         settings = self.services.settings
-        status = deletions.wait(
+        status = claims.wait(
             self.services.own,
             claim,
             reason,
@@ -136,7 +144,7 @@ class Runner:
         return Outcome.STOP
 
     def _fail(self, claim: Claim, reason: str) -> Outcome:
-        deletions.fail(self.services.own, claim, reason)
+        claims.fail(self.services.own, claim, reason)
         log.error("deletion failed", reason=reason)
         self._let_go(claim)
         return Outcome.STOP

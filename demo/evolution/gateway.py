@@ -8,6 +8,8 @@ import secrets
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -46,6 +48,7 @@ class Gateway:
         self._ids: dict[str, str] = {}
         self._broken: set[str] = set()
         self._erasing: list[threading.Thread] = []
+        self._idle: list[psycopg.Connection] = []
         self._server = Server(self._answer, port)
 
     @property
@@ -57,6 +60,8 @@ class Gateway:
 
     def stop(self) -> None:
         self._server.stop()
+        while self._idle:
+            self._idle.pop().close()
 
     def connect(self, name: str, instance_id: str, state: State = "open") -> None:
         """Hold this instance in memory."""
@@ -214,8 +219,28 @@ class Gateway:
     def _is_global(self, key: str) -> bool:
         return _same(key, self._api_key)
 
-    def _database(self) -> psycopg.Connection:
-        return psycopg.connect(self._database_url, connect_timeout=5, autocommit=True)
+    @contextmanager
+    def _database(self) -> Iterator[psycopg.Connection]:
+        """A connection, kept for the next call as the server's own pool does."""
+        connection = self._kept() or psycopg.connect(self._database_url, connect_timeout=5, autocommit=True)
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def _kept(self) -> psycopg.Connection | None:
+        """One that is still good: the database may have been restarted."""
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                connection.execute("SELECT 1")
+            except psycopg.Error:
+                connection.close()
+            else:
+                return connection
+        return None
 
 
 def _same(key: str, expected: str) -> bool:

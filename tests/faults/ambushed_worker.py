@@ -6,8 +6,8 @@ from typing import Any
 
 from celery.signals import task_postrun
 
-from shared import deletions, tenant_rows, webhooks
-from shared.deletions import Claim
+from shared import claims, tenant_rows, webhooks
+from shared.claims import Claim
 from shared.gateway import Gateway
 from tasks import pipeline
 from tasks.context import Context, Progress
@@ -79,5 +79,5 @@ Context.removed = _removed  # type: ignore[assignment, method-assign]
 watched_worker.wrap_steps(_ambushed)
 for _step, (_place, _name) in _MIDDLES.items():
     setattr(_place, _name, _then(getattr(_place, _name), "middle", _step))
-deletions.finish_step = _then(deletions.finish_step, "committed")
+claims.finish_step = _then(claims.finish_step, "committed")
 POINTS = {moment: [point(moment, name) for name in pipeline.NAMES] for moment in MOMENTS}

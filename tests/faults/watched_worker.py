@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shared import deletions
-from shared.deletions import Claim
+from shared import claims
+from shared.claims import Claim
 from tasks import pipeline
 from tasks.context import Context, Progress
 from worker.celery_tasks import app
@@ -67,4 +67,4 @@ def _note(line: str) -> None:
 
 
 wrap_steps(_watched)
-deletions.finish_step = _noted(deletions.finish_step)
+claims.finish_step = _noted(claims.finish_step)

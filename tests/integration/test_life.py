@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from sqlalchemy import Engine, text
 
 from demo.parts import Postgres
-from shared import database, deletions, ledger, nudges
+from shared import claims, database, deletions, ledger, nudges
 from shared.database import own_transaction
 from shared.deletions import AlreadyRequested, Claim
 from shared.errors import LostClaim
@@ -76,7 +76,7 @@ class Life(RuleBasedStateMachine):
     def deliver(self, message: Nudge, skew: int) -> Any:
         """A message arrives, perhaps again, perhaps for another step than the one that is due."""
         step = NAMES[(message.position + skew) % len(NAMES)]
-        claim = deletions.claim(self.engine, message.deletion_id, message.attempt, step, stale_seconds=STALE_SECONDS)
+        claim = claims.claim(self.engine, message.deletion_id, message.attempt, step, stale_seconds=STALE_SECONDS)
         if claim is None:
             return multiple()
         if not claim.planned and claim.position == 0:
@@ -86,7 +86,7 @@ class Life(RuleBasedStateMachine):
     @rule(target=claims, message=messages)
     def deliver_without_planning(self, message: Nudge) -> Any:
         """The worker dies, or waits, before it has planned."""
-        claim = deletions.claim(
+        claim = claims.claim(
             self.engine, message.deletion_id, message.attempt, NAMES[message.position], stale_seconds=STALE_SECONDS
         )
         return claim or multiple()
@@ -94,7 +94,7 @@ class Life(RuleBasedStateMachine):
     @rule(claim=claims)
     def beat(self, claim: Claim) -> None:
         """The owner shows that it lives."""
-        self._if_owner(claim, lambda: deletions.beat(self.engine, claim))
+        self._if_owner(claim, lambda: claims.beat(self.engine, claim))
 
     @rule(claim=claims, rows=st.integers(0, 3))
     def remove(self, claim: Claim, rows: int) -> None:
@@ -106,15 +106,18 @@ class Life(RuleBasedStateMachine):
         """The step is done."""
         last = claim.step == NAMES[-1]
         if not self._owner(claim):
-            self._if_owner(claim, lambda: deletions.finish_step(self.engine, claim, last=last, nudge_seconds=60))
+            self._if_owner(
+                claim,
+                lambda: claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60),
+            )
             return multiple()
-        deletions.finish_step(self.engine, claim, last=last, nudge_seconds=60)
+        claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60)
         return multiple() if last else Nudge(claim.deletion_id, claim.attempt, claim.position + 1)
 
     @rule(target=messages, claim=claims)
     def end_slice(self, claim: Claim) -> Any:
         """The slice is over."""
-        nudge = self._if_owner(claim, lambda: deletions.end_slice(self.engine, claim, nudge_seconds=60))
+        nudge = self._if_owner(claim, lambda: claims.end_slice(self.engine, claim, nudge_seconds=60))
         return nudge or multiple()
 
     @rule(claim=claims, counts=st.booleans())
@@ -122,7 +125,7 @@ class Life(RuleBasedStateMachine):
         """A dependency is away, or the step failed by itself."""
         self._if_owner(
             claim,
-            lambda: deletions.wait(
+            lambda: claims.wait(
                 self.engine,
                 claim,
                 "away",
@@ -137,7 +140,7 @@ class Life(RuleBasedStateMachine):
     @rule(claim=claims)
     def fail(self, claim: Claim) -> None:
         """The step failed for good."""
-        self._if_owner(claim, lambda: deletions.fail(self.engine, claim, "no"))
+        self._if_owner(claim, lambda: claims.fail(self.engine, claim, "no"))
 
     @rule(target=messages, message=messages)
     def resume(self, message: Nudge) -> Any:

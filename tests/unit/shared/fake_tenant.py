@@ -1,6 +1,6 @@
 """A tenant database that writes statements down and answers them in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +42,8 @@ class FakeTenant:
 
     answers: list[Any] = field(default_factory=list)
     statements: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    table_pages: dict[str, int] = field(default_factory=dict)
+    schema: str = "public"
     denied: set[tuple[str, str]] = field(default_factory=set)
 
     def table(self, name: str) -> str:
@@ -53,6 +55,8 @@ class FakeTenant:
 
     def execute(self, statement: Any, values: dict[str, Any]) -> Answer:
         self.statements.append((str(statement), values))
+        if "tables" in values and "schema" in values:
+            return Answer([(table, self.table_pages.get(table, 0)) for table in values["tables"]])
         if "rights" in values:
             asked = list(zip(values["tables"], values["rights"], strict=True))
             return Answer(next((at for at, pair in enumerate(asked, 1) if pair in self.denied), None))
@@ -60,3 +64,12 @@ class FakeTenant:
         if isinstance(answer, Exception):
             raise answer
         return Answer(answer)
+
+    def run_together(self, statements: Sequence[str], values: dict[str, Any], *, statement_seconds: float) -> list[int]:
+        return [self.execute(statement, values).rowcount for statement in statements]
+
+    def pages(self, table: str) -> int:
+        return self.table_pages.get(table, 0)
+
+    def can_hash_places(self) -> bool:
+        return True

@@ -10,6 +10,7 @@ from shared import tenant_rows
 from shared.errors import Refused, TransientError, Unreachable
 from shared.row_eraser import Pace, RowEraser
 from shared.tenant_schema import Crossing, Owned, Plan
+from shared.throttle import Throttle
 from tests.unit.shared.fake_tenant import BOUND, KEY, FakeTenant
 
 
@@ -23,13 +24,29 @@ class FakePages(dict[str, int]):
         self[table] = page
 
 
+ONE = Throttle(batch_seconds=0.5, connections=1, pause_seconds=0)
+TWO = Throttle(batch_seconds=0.5, connections=2, pause_seconds=0)
+MANY = {"Chat": 10_000, "Media": 10_000}
+
+
 def erase(
-    tenant: FakeTenant, owned: Owned, stops: Callable[[], bool] = lambda: False, pages: FakePages | None = None
+    tenant: FakeTenant,
+    *tables: Owned,
+    stops: Callable[[], bool] = lambda: False,
+    pages: FakePages | None = None,
+    planned: dict[str, int] | None = None,
+    throttle: Throttle = ONE,
 ) -> tuple[bool, list[Any]]:
-    """Erase, and what was reported."""
+    """Erase, and what was reported; by default there is a lot."""
     reported: list[Any] = []
-    eraser = RowEraser(tenant, "the-id", 0.5, reported.append, stops, FakePages() if pages is None else pages)
-    return eraser.erase(owned), reported
+    kept = FakePages() if pages is None else pages
+    eraser = RowEraser(tenant, "the-id", lambda: throttle, reported.append, stops, kept)  # type: ignore[arg-type]
+    return eraser.erase(tables, MANY if planned is None else planned), reported
+
+
+def deletes(tenant: FakeTenant) -> list[tuple[str, dict[str, Any]]]:
+    """The statements that remove."""
+    return [(text, values) for text, values in tenant.statements if text.startswith("DELETE")]
 
 
 STATEMENTS: dict[str, Callable[[FakeTenant, Owned], object]] = {
@@ -50,25 +67,51 @@ STATEMENTS: dict[str, Callable[[FakeTenant, Owned], object]] = {
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_no_statement_is_built_without_the_predicate(name: str, predicate: str, indexed: bool) -> None:
     """It is refused with the table's name, before anything is sent."""
-    tenant = FakeTenant()
+    tenant = FakeTenant(table_pages={"Loose": 5_000})
 
     with pytest.raises(Refused, match='no instance predicate for table "Loose"'):
         STATEMENTS[name](tenant, Owned("Loose", predicate, indexed))
 
-    assert tenant.statements == []
+    assert not [text for text, _ in tenant.statements if "Loose" in text]
 
 
-@pytest.mark.parametrize(("indexed", "answers"), [(True, [0]), (False, [1, 0])])
-def test_every_delete_carries_the_predicate_and_the_id(indexed: bool, answers: list[Any]) -> None:
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("rows", [3, 10_000])
+def test_every_delete_carries_the_predicate_and_the_id(indexed: bool, rows: int) -> None:
     """Also the one that picks its rows by their place."""
-    tenant = FakeTenant(answers)
+    tenant = FakeTenant([0] * 10, table_pages={"Chat": 5_000})
 
-    erase(tenant, Owned("Chat", '"instanceId" = :id', indexed))
+    erase(tenant, Owned("Chat", '"instanceId" = :id', indexed), planned={"Chat": rows})
 
-    deletes = [(text, values) for text, values in tenant.statements if text.startswith("DELETE")]
-    assert len(deletes) == 1
-    assert deletes[0][0].endswith('AND "instanceId" = :id')
-    assert deletes[0][1]["id"] == "the-id"
+    assert deletes(tenant)
+    for statement, values in deletes(tenant)[:1]:
+        assert statement.endswith('"instanceId" = :id')
+        assert values["id"] == "the-id"
+
+
+def test_few_rows_of_several_tables_go_in_one_transaction() -> None:
+    """In the order that was given; and a table for which no row was planned is not left out."""
+    tenant = FakeTenant([3, 0, 1])
+    tables = (BOUND, Owned("Label", '"instanceId" = :id', True), Owned("Instance", "id = :id", True))
+
+    done, reported = erase(tenant, *tables, planned={"Chat": 3, "Instance": 1})
+
+    assert done
+    assert reported == [{"Chat": 3, "Instance": 1}]
+    assert [text for text, _ in deletes(tenant)] == [
+        'DELETE FROM "public"."Chat" WHERE "instanceId" = :id',
+        'DELETE FROM "public"."Label" WHERE "instanceId" = :id',
+        'DELETE FROM "public"."Instance" WHERE id = :id',
+    ]
+
+
+def test_what_was_not_planned_is_looked_at() -> None:
+    """In one statement; a table without rows is not touched."""
+    tenant = FakeTenant([[("Chat", 2), ("Label", 0)], 2])
+    eraser = RowEraser(tenant, "the-id", lambda: ONE, lambda _: None, lambda: False, FakePages())  # type: ignore[arg-type]
+
+    assert eraser.erase((BOUND, Owned("Label", '"instanceId" = :id', True)))
+    assert [text for text, _ in deletes(tenant)] == ['DELETE FROM "public"."Chat" WHERE "instanceId" = :id']
 
 
 def test_batches_go_on_until_one_is_not_full() -> None:
@@ -81,6 +124,18 @@ def test_batches_go_on_until_one_is_not_full() -> None:
     assert reported == [{"Chat": 500}, {"Chat": 3}]
 
 
+def test_each_connection_takes_rows_of_its_own() -> None:
+    """Two deletes at once share no row, and the table is done when neither was full."""
+    tenant = FakeTenant([500, 500, 4, 0])
+
+    done, reported = erase(tenant, BOUND, throttle=TWO)
+
+    parts = [(values["part"], values["parts"]) for _, values in deletes(tenant)]
+    assert done
+    assert reported == [{"Chat": 1_000}, {"Chat": 4}]
+    assert sorted(parts) == [(0, 2), (0, 2), (1, 2), (1, 2)]
+
+
 def test_a_table_without_rows_reports_nothing() -> None:
     """Already gone."""
     assert erase(FakeTenant([0]), BOUND) == (True, [])
@@ -89,21 +144,24 @@ def test_a_table_without_rows_reports_nothing() -> None:
 def test_a_stop_ends_between_two_batches() -> None:
     """What was removed so far is reported, and it says that there is more."""
     tenant = FakeTenant([500])
-    stops = iter([False, True])
+    stops = iter([False, False, True])
 
-    done, reported = erase(tenant, BOUND, lambda: next(stops))
+    done, reported = erase(tenant, BOUND, stops=lambda: next(stops))
 
     assert (done, reported) == (False, [{"Chat": 500}])
-    assert len(tenant.statements) == 1
+    assert len(deletes(tenant)) == 1
 
 
-def test_a_table_without_an_index_is_walked_once_by_its_pages() -> None:
+LOOSE = Owned("Media", '"instanceId" = :id', False)
+
+
+def test_a_large_table_without_an_index_is_walked_once_by_its_pages() -> None:
     """The windows touch each other and leave no page out."""
-    tenant = FakeTenant([2_500, 7, *[0] * 50])
+    tenant = FakeTenant([7, *[0] * 50], table_pages={"Media": 2_500})
 
-    done, reported = erase(tenant, Owned("Media", '"instanceId" = :id', False))
+    done, reported = erase(tenant, LOOSE)
 
-    windows = [(values["first"], values["after"]) for _, values in tenant.statements[1:]]
+    windows = [(values["first"], values["after"]) for _, values in deletes(tenant)]
     assert done
     assert reported[0] == {"Media": 7}
     assert windows[0][0] == "(0,0)"
@@ -113,34 +171,52 @@ def test_a_table_without_an_index_is_walked_once_by_its_pages() -> None:
 
 def test_a_batch_that_takes_too_long_is_made_smaller() -> None:
     """Each row may make PostgreSQL search a large table; what was rolled back is tried again in small pieces."""
-    tenant = FakeTenant([TransientError("too long"), 5, 3])
+    tenant = FakeTenant([TransientError("too long"), 50, 3])
 
     done, reported = erase(tenant, BOUND)
 
-    assert [values["size"] for _, values in tenant.statements] == [50, 5, 10]
-    assert (done, reported) == (True, [{"Chat": 5}, {"Chat": 3}])
+    assert [values["size"] for _, values in deletes(tenant)] == [500, 50, 100]
+    assert (done, reported) == (True, [{"Chat": 50}, {"Chat": 3}])
+
+
+def test_rows_that_cost_a_search_each_begin_with_what_fits() -> None:
+    """A table of 10,000 pages is searched for each row: 60 ms, so eight of them take half a second."""
+    tenant = FakeTenant([3], table_pages={"Message": 10_000})
+
+    erase(tenant, Owned("Chat", '"instanceId" = :id', True, ("Message",)), planned={"Chat": 100})
+
+    assert [values["size"] for _, values in deletes(tenant)] == [8]
 
 
 def test_a_single_row_that_takes_too_long_is_an_error() -> None:
     """Nothing smaller is left to try; and an unreachable server is none of this."""
     with pytest.raises(TransientError):
-        erase(FakeTenant([TransientError("too long")] * 3), BOUND)
+        erase(FakeTenant([TransientError("too long")] * 4), BOUND)
     with pytest.raises(Unreachable):
         erase(FakeTenant([Unreachable("the tenant database")]), BOUND)
 
 
+def test_what_one_connection_removed_is_reported_though_the_other_failed() -> None:
+    """It is committed."""
+    tenant = FakeTenant([500, TransientError("too long"), 0, 0])
+
+    done, reported = erase(tenant, BOUND, throttle=TWO)
+
+    assert (done, reported) == (True, [{"Chat": 500}])
+
+
 def test_a_walk_that_was_stopped_goes_on_where_it_was() -> None:
     """Else a table that takes longer than a slice would be begun anew for ever."""
-    tenant, pages = FakeTenant([2_500, 7]), FakePages()
-    stops = iter([False, True])
+    tenant, pages = FakeTenant([7], table_pages={"Media": 2_500}), FakePages()
+    stops = iter([False, False, True])
 
-    stopped = erase(tenant, Owned("Media", '"instanceId" = :id', False), lambda: next(stops), pages)
+    stopped = erase(tenant, LOOSE, stops=lambda: next(stops), pages=pages)
     kept = dict(pages)
-    tenant.answers = [2_500, *[0] * 10]
-    ended = erase(tenant, Owned("Media", '"instanceId" = :id', False), pages=pages)
+    tenant.answers = [*[0] * 10]
+    ended = erase(tenant, LOOSE, pages=pages)
 
     assert (stopped, kept) == ((False, [{"Media": 7}]), {"Media": 1_000})
-    assert tenant.statements[3][1]["first"] == "(1000,0)"
+    assert deletes(tenant)[1][1]["first"] == "(1000,0)"
     assert (ended[0], pages) == (True, {"Media": 0})
 
 

@@ -10,8 +10,8 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared import deletions, ledger, lock, wake
-from shared.deletions import Claim
+from shared import claims, ledger, lock, wake
+from shared.claims import Claim
 from shared.errors import LetheError, LostClaim, Refused, TransientError, Unreachable
 from shared.gateway import Stuck
 from shared.models import DeletionStatus
@@ -30,7 +30,7 @@ class Books:
     """In place of the own database and the lock: what was written, in order."""
 
     claimable: bool = True
-    planned: bool = True
+    planned: dict[str, int] | None = field(default_factory=dict)
     status: DeletionStatus = DeletionStatus.WAITING
     failures: dict[str, Exception] = field(default_factory=dict)
     written: list[tuple[Any, ...]] = field(default_factory=list)
@@ -47,10 +47,16 @@ class Books:
             return None
         facts: dict[str, Any] = dict.fromkeys(Claim.__dataclass_fields__)
         facts |= {"deletion_id": deletion_id, "attempt": attempt, "step": step, "position": 0, "owner": UUID(int=1)}
-        facts |= {"instance_id": INSTANCE, "instance_name": "a", "planned": self.planned, "notes": {"kept": 1}}
+        facts |= {
+            "instance_id": INSTANCE,
+            "instance_name": "a",
+            "planned": self.planned,
+            "notes": {"kept": 1},
+            "removed": {},
+        }
         return Claim(**facts | {"without_gateways": ()})
 
-    def finish_step(self, own: object, claim: Claim, *, last: bool, nudge_seconds: float) -> None:
+    def finish_step(self, own: object, claim: Claim, *, last: bool, **_: Any) -> None:
         self.write("finish", last)
 
     def end_slice(self, own: object, claim: Claim, *, nudge_seconds: float) -> None:
@@ -97,7 +103,7 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """An unfinished deletion whose step may be claimed."""
     made = Books()
     for name in ("claim", "finish_step", "end_slice", "wait", "fail"):
-        monkeypatch.setattr(deletions, name, getattr(made, name))
+        monkeypatch.setattr(claims, name, getattr(made, name))
     monkeypatch.setattr(ledger, "store_plan", made.store_plan)
     monkeypatch.setattr(lock, "take", lambda redis, instance, deletion, seconds: made.write("hold", instance, deletion))
     monkeypatch.setattr(lock, "release", lambda redis, instance, deletion: made.write("release", instance, deletion))
@@ -297,7 +303,7 @@ def test_an_own_database_that_is_away_at_the_claim_ends_the_chain(run: Run, book
 
 def test_the_plan_is_stored_before_the_first_step(run: Run, books: Books) -> None:
     """While everything is still there."""
-    books.planned = False
+    books.planned = None
 
     outcome, _ = run(Progress.DONE)
 
@@ -320,7 +326,7 @@ def test_what_is_not_safe_is_refused_before_anything_is_done(
     run: Run, books: Books, failure: Exception, end: list[tuple[Any, ...]]
 ) -> None:
     """The preview of a later step stops the first one."""
-    books.planned = False
+    books.planned = None
 
     outcome, step = run(Progress.DONE, blocked_by=failure)
 
