@@ -12,8 +12,9 @@ from sqlalchemy import Engine, text
 
 from demo.parts import Postgres
 from shared import claims, database, deletions, ledger, nudges
+from shared.claims import Claim
 from shared.database import own_transaction
-from shared.deletions import AlreadyRequested, Claim
+from shared.deletions import AlreadyRequested
 from shared.errors import LostClaim
 from shared.nudges import Nudge
 from tasks.pipeline import NAMES
@@ -28,7 +29,7 @@ class Life(RuleBasedStateMachine):
 
     engine: Engine
     messages = Bundle("messages")  # any of them may be delivered, late, twice, or never
-    claims = Bundle("claims")  # held by a worker, which may have been dead for long
+    held = Bundle("held")  # held by a worker, which may have been dead for long
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,18 +73,18 @@ class Life(RuleBasedStateMachine):
         except AlreadyRequested:
             return multiple()
 
-    @rule(target=claims, message=messages, skew=st.integers(-1, 1))
+    @rule(target=held, message=messages, skew=st.integers(-1, 1))
     def deliver(self, message: Nudge, skew: int) -> Any:
         """A message arrives, perhaps again, perhaps for another step than the one that is due."""
         step = NAMES[(message.position + skew) % len(NAMES)]
         claim = claims.claim(self.engine, message.deletion_id, message.attempt, step, stale_seconds=STALE_SECONDS)
         if claim is None:
             return multiple()
-        if not claim.planned and claim.position == 0:
+        if claim.planned is None and claim.position == 0:
             ledger.store_plan(self.engine, claim, {name: {} for name in NAMES})
         return claim
 
-    @rule(target=claims, message=messages)
+    @rule(target=held, message=messages)
     def deliver_without_planning(self, message: Nudge) -> Any:
         """The worker dies, or waits, before it has planned."""
         claim = claims.claim(
@@ -91,17 +92,19 @@ class Life(RuleBasedStateMachine):
         )
         return claim or multiple()
 
-    @rule(claim=claims)
+    @rule(claim=held)
     def beat(self, claim: Claim) -> None:
         """The owner shows that it lives."""
         self._if_owner(claim, lambda: claims.beat(self.engine, claim))
 
-    @rule(claim=claims, rows=st.integers(0, 3))
+    @rule(claim=held, rows=st.integers(0, 3))
     def remove(self, claim: Claim, rows: int) -> None:
         """The owner writes down what it removed."""
-        self._if_owner(claim, lambda: ledger.record(self.engine, claim, {"rows": rows}, {}))
+        self._if_owner(
+            claim, lambda: ledger.record(self.engine, claim, ledger.Entry({"rows": rows}, {}, forgives=rows > 0))
+        )
 
-    @rule(target=messages, claim=claims)
+    @rule(target=messages, claim=held)
     def finish(self, claim: Claim) -> Any:
         """The step is done."""
         last = claim.step == NAMES[-1]
@@ -114,13 +117,13 @@ class Life(RuleBasedStateMachine):
         claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60)
         return multiple() if last else Nudge(claim.deletion_id, claim.attempt, claim.position + 1)
 
-    @rule(target=messages, claim=claims)
+    @rule(target=messages, claim=held)
     def end_slice(self, claim: Claim) -> Any:
         """The slice is over."""
         nudge = self._if_owner(claim, lambda: claims.end_slice(self.engine, claim, nudge_seconds=60))
         return nudge or multiple()
 
-    @rule(claim=claims, counts=st.booleans())
+    @rule(claim=held, counts=st.booleans())
     def put_off(self, claim: Claim, counts: bool) -> None:
         """A dependency is away, or the step failed by itself."""
         self._if_owner(
@@ -137,7 +140,7 @@ class Life(RuleBasedStateMachine):
             ),
         )
 
-    @rule(claim=claims)
+    @rule(claim=held)
     def fail(self, claim: Claim) -> None:
         """The step failed for good."""
         self._if_owner(claim, lambda: claims.fail(self.engine, claim, "no"))
