@@ -1,6 +1,7 @@
 """The life of a deletion as a state machine, on the real own database: whatever order things happen in."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -105,13 +106,19 @@ class Life(RuleBasedStateMachine):
     def finish(self, claim: Claim) -> Any:
         """The step is done."""
         last = claim.step == NAMES[-1]
+        finish = partial(
+            claims.finish_step,
+            self.engine,
+            claim,
+            removed={},
+            notes={},
+            nudge_seconds=60,
+            conclude=(lambda connection: None) if last else None,
+        )
         if not self._owner(claim):
-            self._if_owner(
-                claim,
-                lambda: claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60),
-            )
+            self._if_owner(claim, finish)
             return multiple()
-        claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60)
+        finish()
         return multiple() if last else Nudge(claim.deletion_id, claim.attempt, claim.position + 1)
 
     @rule(target=messages, claim=claims)
