@@ -2,7 +2,7 @@
 
 import click
 
-from cli import deletions, receipt, secrets
+from cli import deletions, receipt, secrets, tombstones
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,6 +16,7 @@ for _command in (
     deletions.retry,
     deletions.cancel,
     receipt.group,
+    tombstones.group,
     secrets.show_webhook_key,
 ):
     main.add_command(_command)
