@@ -46,8 +46,9 @@ def compose(
     deletion: Row[Any], steps: Sequence[Row[Any]], events: Sequence[Row[Any]], gateways: Sequence[str]
 ) -> dict[str, Any]:
     """What the receipt says. Gateways are numbered as in the settings: their addresses are the operator's."""
-    notes = {step.name: step.notes for step in steps}
+    notes: dict[str, Mapping[str, Any]] = {step.name: step.notes for step in steps}
     confirmed = notes.get("confirm", {})
+    sessions = sum(step.removed.get("sessions", 0) for step in steps)
     numbers = {url: f"gateway {number}" for number, url in enumerate(gateways, 1)}
     return {
         "kind": KIND,
@@ -60,7 +61,10 @@ def compose(
         "irrevocableAt": _moment(deletion.irrevocable_at),
         "finishedAt": _moment(deletion.finished_at),
         "steps": [_step(step) for step in steps],
-        "unlinked": _unlinked(notes.get("logout", {}), notes.get("deregister", {}), numbers),
+        "unlinked": {
+            "session": _session(notes.get("logout", {}), sessions, numbers),
+            **_dropped(notes.get("deregister", {}), numbers),
+        },
         "webhooks": [_webhook(event) for event in events],
         "verified": {"empty": confirmed.get("verified_empty", []), "at": confirmed.get("verified_at")},
         "kept": _kept(steps),
@@ -89,18 +93,22 @@ def _webhook(event: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _unlinked(logout: Mapping[str, Any], deregister: Mapping[str, Any], numbers: Mapping[str, str]) -> dict[str, Any]:
-    """How the gateways let go of the instance, in words."""
-    if "not_logged_out" in logout:
-        session = str(logout["not_logged_out"])
-    elif stuck := logout.get("stuck_gateways"):
-        session = f"not logged out, its socket was dead: {', '.join(_named(url, numbers) for url in stuck)}"
-    else:
-        session = "logged out, or not connected"
-    outcomes = deregister.get("gateways", {})
+def _session(logout: Mapping[str, Any], sessions: int, numbers: Mapping[str, str]) -> str:
+    """How the WhatsApp session ended, in words."""
+    if unaddressed := logout.get("not_logged_out"):
+        return str(unaddressed)
+    if stuck := logout.get("stuck_gateways"):
+        return f"not logged out, its socket was dead: {', '.join(_named(url, numbers) for url in stuck)}"
+    return "logged out" if sessions else "no session was open"
+
+
+def _dropped(deregister: Mapping[str, Any], numbers: Mapping[str, str]) -> dict[str, Any]:
+    """How each gateway let go of the name, in words."""
+    outcomes: Mapping[str, str] = deregister.get("gateways", {})
     return {
-        "session": session,
-        "gateways": [{"gateway": _named(url, numbers), "outcome": outcome} for url, outcome in outcomes.items()],
+        "gateways": [
+            {"gateway": _named(url, numbers), "outcome": outcome.replace("_", " ")} for url, outcome in outcomes.items()
+        ],
         "nameBorneAgain": bool(deregister.get("name_borne_again", False)),
     }
 

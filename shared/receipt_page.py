@@ -2,20 +2,27 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-
-_PAGES = Environment(
-    loader=PackageLoader("shared"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
 
 
 def render(document: str) -> str:
     """The page of a signed document."""
     digest = sha256(document.encode()).hexdigest()
-    return _PAGES.get_template("receipt.html").render(json.loads(document), digest=digest, counted=_counted)
+    return _PAGES.get_template("receipt.html").render(json.loads(document), digest=digest)
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number) or "–"
+def _counted(counts: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{what} {number:,}" for what, number in (counts or {}).items() if number) or "–"
+
+
+def _moment(moment: str | None) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M:%S} UTC" if moment else "–"
+
+
+_PAGES = Environment(
+    loader=PackageLoader("shared"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_PAGES.filters |= {"counted": _counted, "moment": _moment}

@@ -104,7 +104,7 @@ def test_a_deletion_is_proved_over_http(shared_system: System) -> None:
     assert steps["delete_records"]["planned"]["Message"] == steps["delete_records"]["removed"]["Message"] == 7
     assert said["verified"]["empty"] == ["rows", "files", "objects", "keys"]
     assert said["unlinked"] == {
-        "session": "logged out, or not connected",
+        "session": "logged out",
         "gateways": [{"gateway": "gateway 1", "outcome": "dropped"}],
         "nameBorneAgain": False,
     }

@@ -74,13 +74,26 @@ def test_no_gateway_is_named_by_its_address() -> None:
         "session": "not logged out, its socket was dead: gateway 2",
         "gateways": [
             {"gateway": "gateway 1", "outcome": "dropped"},
-            {"gateway": "gateway 2", "outcome": "not_dropped: restart needed"},
+            {"gateway": "gateway 2", "outcome": "not dropped: restart needed"},
             {"gateway": "a gateway of earlier settings", "outcome": "dropped"},
         ],
         "nameBorneAgain": True,
     }
     assert made["gatewaysGivenUp"] == ["gateway 2", "a gateway of earlier settings"]
     assert "10.0.0" not in json.dumps(made)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"removed": {"sessions": 1}}, "logged out"),
+        ({}, "no session was open"),
+        ({"notes": {"not_logged_out": "restart needed: why"}}, "restart needed: why"),
+    ],
+)
+def test_how_the_session_ended_is_said(facts: dict[str, Any], words: str) -> None:
+    """Where it did not end, too."""
+    assert composed(step("logout", **facts))["unlinked"]["session"] == words
 
 
 def test_a_webhook_that_nobody_took_yet_is_pending() -> None:
@@ -125,14 +138,19 @@ def test_the_page_says_what_the_receipt_says() -> None:
     event = WebhookEvent(id="7.global", target="global", status=WebhookStatus.PENDING, tries=2)
     made = composed(
         step("delete_records", planned={"Message": 500_000}, removed={"Message": 400_000, "Chat": 0}, at_least=True),
-        step("confirm", notes={"verified_empty": ["rows", "keys"], "verified_at": "noon"}),
+        step("confirm", notes={"verified_empty": ["rows", "keys"], "verified_at": NOON.isoformat()}),
         events=(event,),
     )
     document = signing.sign({"receipt": made}, Ed25519PrivateKey.generate())
 
     page = receipt_page.render(document)
 
-    for words in ("at least 400,000 Message", "500,000 Message", "rows, keys, at noon", "pending when this was signed"):
+    for words in (
+        "at least Message 400,000",
+        "Message 500,000",
+        "rows, keys, at 2026-11-25 12:00:00 UTC",
+        "pending when",
+    ):
         assert words in page
     assert json.loads(document)["signature"] in page
     assert "src=" not in page
