@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api import current, metrics
 from api.errors import answer
-from api.schemas import Health
+from api.schemas import Error, Health, KeySet
 from shared import database, migrate, receipt_keys
 from shared.services import Services
 
@@ -51,7 +51,7 @@ def show_openapi() -> Response:
     return answer(app.api_doc)
 
 
-@blueprint.get("/.well-known/lethe-keys.json", summary="Public keys of receipts")
+@blueprint.get("/.well-known/lethe-keys.json", summary="Public keys of receipts", responses={200: KeySet, 500: Error})
 def show_keys() -> Response:
     """A JSON Web Key Set: the key that receipts are signed with now, and all earlier ones."""
     services = current.services()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api import auth, current, deletions
 from api.errors import Conflict, NotFound
-from api.schemas import ById, Error
+from api.schemas import ById, Error, SignedReceipt
 from shared import receipt, receipt_page
 from shared.models import Deletion, DeletionStatus
 
@@ -35,7 +35,7 @@ class Form(BaseModel):
     format: Literal["json", "html"] = Field("json", description="json, as it was signed, or html, to print")
 
 
-@blueprint.get("/deletions/<uuid:deletion_id>/receipt", summary="Prove a deletion")
+@blueprint.get("/deletions/<uuid:deletion_id>/receipt", summary="Prove a deletion", responses={200: SignedReceipt})
 def show_receipt(path: ById, query: Form) -> Response:
     """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""
     document = _document(deletions.own(path.deletion_id))

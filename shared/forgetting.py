@@ -22,10 +22,12 @@ _HARMLESS = {
 
 def scrub(connection: Connection, deletion_id: UUID) -> None:
     """Forget errors and all notes but numbers and known sentences; undelivered webhooks stay, sealed."""
-    of_steps = select(Step.name, Step.notes).where(Step.deletion_id == deletion_id)
-    for name, notes in connection.execute(of_steps).all():
-        step = update(Step).where(Step.deletion_id == deletion_id, Step.name == name)
-        connection.execute(step.values(error=None, notes=harmless(notes)))
+    of_steps = select(Step.name, Step.notes, Step.error).where(Step.deletion_id == deletion_id)
+    for name, notes, error in connection.execute(of_steps).all():
+        kept = harmless(notes)
+        if error or kept != notes:
+            step = update(Step).where(Step.deletion_id == deletion_id, Step.name == name)
+            connection.execute(step.values(error=None, notes=kept))
     ended = update(WebhookEvent).where(
         WebhookEvent.deletion_id == deletion_id, WebhookEvent.status != WebhookStatus.PENDING
     )
