@@ -13,9 +13,11 @@ from sqlalchemy import Engine, text
 
 from demo.parts import Postgres
 from shared import claims, database, deletions, ledger, nudges
+from shared.claims import Claim
 from shared.database import own_transaction
-from shared.deletions import AlreadyRequested, Claim
+from shared.deletions import AlreadyRequested
 from shared.errors import LostClaim
+from shared.ledger import Entry
 from shared.nudges import Nudge
 from tasks.pipeline import NAMES
 from tests.conftest import copy_database
@@ -100,7 +102,7 @@ class Life(RuleBasedStateMachine):
     @rule(claim=claims, rows=st.integers(0, 3))
     def remove(self, claim: Claim, rows: int) -> None:
         """The owner writes down what it removed."""
-        self._if_owner(claim, lambda: ledger.record(self.engine, claim, {"rows": rows}, {}))
+        self._if_owner(claim, lambda: ledger.record(self.engine, claim, Entry({"rows": rows}, {}, forgives=rows > 0)))
 
     @rule(target=messages, claim=claims)
     def finish(self, claim: Claim) -> Any:
