@@ -81,7 +81,7 @@ def lethe(*words: str, env: dict[str, str] | None = None) -> subprocess.Complete
     )
 
 
-def test_a_deletion_is_proved_over_http(shared_system: System) -> None:
+def test_a_deletion_is_proved_over_http(shared_system: System, tmp_path: Path) -> None:
     """Ordered with an instance's own token, which outlives its instance here; checked with the public keys."""
     instance = seed_instance(shared_system.deployment, "proved <b>", messages=7)
     shared_system.gateways[0].connect(instance.name, instance.id, "open")
@@ -94,7 +94,10 @@ def test_a_deletion_is_proved_over_http(shared_system: System) -> None:
     )
     keys = requests.get(f"{shared_system.url}{KEYS}", timeout=5)
     said = signing.check(own.content, signing.read_key_set(keys.content))["receipt"]
+    (tmp_path / "receipt.json").write_bytes(own.content)
+    checked = lethe("receipt", "verify", str(tmp_path / "receipt.json"), "--keys", f"{shared_system.url}{KEYS}")
 
+    assert (checked.returncode, checked.stdout.split(":")[0]) == (0, "Valid"), checked.stderr
     assert own.content == admins.content
     assert own.headers["Content-Type"] == "application/json; charset=utf-8"
     assert (said["instanceId"], said["instanceName"], said["deletionId"]) == (instance.id, "proved <b>", ordered["id"])
