@@ -2,7 +2,7 @@
 
 import click
 
-from cli import deletions, secrets
+from cli import deletions, receipt, secrets, tombstones
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,6 +15,8 @@ for _command in (
     deletions.show,
     deletions.retry,
     deletions.cancel,
+    receipt.group,
+    tombstones.group,
     secrets.show_webhook_key,
 ):
     main.add_command(_command)

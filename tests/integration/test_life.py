@@ -1,6 +1,7 @@
 """The life of a deletion as a state machine, on the real own database: whatever order things happen in."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from shared.claims import Claim
 from shared.database import own_transaction
 from shared.deletions import AlreadyRequested
 from shared.errors import LostClaim
+from shared.ledger import Entry
 from shared.nudges import Nudge
 from tasks.pipeline import NAMES
 from tests.conftest import copy_database
@@ -29,7 +31,7 @@ class Life(RuleBasedStateMachine):
 
     engine: Engine
     messages = Bundle("messages")  # any of them may be delivered, late, twice, or never
-    held = Bundle("held")  # held by a worker, which may have been dead for long
+    claims = Bundle("claims")  # held by a worker, which may have been dead for long
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,18 +75,18 @@ class Life(RuleBasedStateMachine):
         except AlreadyRequested:
             return multiple()
 
-    @rule(target=held, message=messages, skew=st.integers(-1, 1))
+    @rule(target=claims, message=messages, skew=st.integers(-1, 1))
     def deliver(self, message: Nudge, skew: int) -> Any:
         """A message arrives, perhaps again, perhaps for another step than the one that is due."""
         step = NAMES[(message.position + skew) % len(NAMES)]
         claim = claims.claim(self.engine, message.deletion_id, message.attempt, step, stale_seconds=STALE_SECONDS)
         if claim is None:
             return multiple()
-        if claim.planned is None and claim.position == 0:
+        if not claim.planned and claim.position == 0:
             ledger.store_plan(self.engine, claim, {name: {} for name in NAMES})
         return claim
 
-    @rule(target=held, message=messages)
+    @rule(target=claims, message=messages)
     def deliver_without_planning(self, message: Nudge) -> Any:
         """The worker dies, or waits, before it has planned."""
         claim = claims.claim(
@@ -92,38 +94,42 @@ class Life(RuleBasedStateMachine):
         )
         return claim or multiple()
 
-    @rule(claim=held)
+    @rule(claim=claims)
     def beat(self, claim: Claim) -> None:
         """The owner shows that it lives."""
         self._if_owner(claim, lambda: claims.beat(self.engine, claim))
 
-    @rule(claim=held, rows=st.integers(0, 3))
+    @rule(claim=claims, rows=st.integers(0, 3))
     def remove(self, claim: Claim, rows: int) -> None:
         """The owner writes down what it removed."""
-        self._if_owner(
-            claim, lambda: ledger.record(self.engine, claim, ledger.Entry({"rows": rows}, {}, forgives=rows > 0))
-        )
+        self._if_owner(claim, lambda: ledger.record(self.engine, claim, Entry({"rows": rows}, {}, forgives=rows > 0)))
 
-    @rule(target=messages, claim=held)
+    @rule(target=messages, claim=claims)
     def finish(self, claim: Claim) -> Any:
         """The step is done."""
         last = claim.step == NAMES[-1]
+        finish = partial(
+            claims.finish_step,
+            self.engine,
+            claim,
+            removed={},
+            notes={},
+            nudge_seconds=60,
+            conclude=(lambda connection: None) if last else None,
+        )
         if not self._owner(claim):
-            self._if_owner(
-                claim,
-                lambda: claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60),
-            )
+            self._if_owner(claim, finish)
             return multiple()
-        claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60)
+        finish()
         return multiple() if last else Nudge(claim.deletion_id, claim.attempt, claim.position + 1)
 
-    @rule(target=messages, claim=held)
+    @rule(target=messages, claim=claims)
     def end_slice(self, claim: Claim) -> Any:
         """The slice is over."""
         nudge = self._if_owner(claim, lambda: claims.end_slice(self.engine, claim, nudge_seconds=60))
         return nudge or multiple()
 
-    @rule(claim=held, counts=st.booleans())
+    @rule(claim=claims, counts=st.booleans())
     def put_off(self, claim: Claim, counts: bool) -> None:
         """A dependency is away, or the step failed by itself."""
         self._if_owner(
@@ -140,7 +146,7 @@ class Life(RuleBasedStateMachine):
             ),
         )
 
-    @rule(claim=held)
+    @rule(claim=claims)
     def fail(self, claim: Claim) -> None:
         """The step failed for good."""
         self._if_owner(claim, lambda: claims.fail(self.engine, claim, "no"))
