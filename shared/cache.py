@@ -17,7 +17,50 @@ _PIPELINE = 500
 Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name") and values: those that other instances bear
 
 Bears = Callable[[set[str]], set[str]]
-Explain = Callable[[str, str], set[str]]  # prefix and key: all whose key it could be
+# One page of the pass: every key that could be one of these ids' or names'. A part up to any colon may be the name, up
+# to any underscore the id; shared.cache_keys decides. ARGV: cursor, page, prefix with its colon, number of ids, ids, names.
+_PASS = """
+local ids, names, head, found = {}, {}, ARGV[3], {}
+local last = 4 + tonumber(ARGV[4])
+for i = 5, last do ids[ARGV[i]] = true end
+for i = last + 1, #ARGV do names[ARGV[i]] = true end
+local page = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
+for _, key in ipairs(page[2]) do
+  local colon = key:sub(1, #head) == head and key:find(':', #head + 1, true)
+  if colon then
+    local wanted, mark = names, ':'
+    if key:sub(#head + 1, colon - 1) == 'baileys' then wanted, mark = ids, '_' end
+    local at = key:find(mark, colon + 1, true)
+    while at do
+      if wanted[key:sub(colon + 1, at - 1)] then found[#found + 1] = key break end
+      at = key:find(mark, at + 1, true)
+    end
+  end
+end
+return {page[1], found}
+"""
+_PAGE = 2_000  # keys that Redis looks at in one go, about 2 ms
+
+
+class Proposals:
+    """Candidates of one pass over the keys: by id or name, each key with all whose it could be."""
+
+    def __init__(self, ids: set[str], names: set[str]) -> None:
+        self.by_id: dict[str, dict[str, set[str]]] = {each: {} for each in ids}
+        self.by_name: dict[str, dict[str, set[str]]] = {each: {} for each in names}
+
+    def as_arguments(self) -> list[bytes]:
+        """As the script takes them."""
+        return [str(len(self.by_id)).encode(), *(each.encode() for each in (*self.by_id, *self.by_name))]
+
+    def add(self, prefix: str, key: str) -> None:
+        """File a key under each of ours that explains it; a pass may bring one twice."""
+        for owners, wanted in (
+            (cache_keys.ids_explaining(prefix, key), self.by_id),
+            (cache_keys.names_explaining(prefix, key), self.by_name),
+        ):
+            for owner in owners & wanted.keys():
+                wanted[owner][key] = owners
 
 
 @contextmanager
@@ -37,24 +80,40 @@ class Cache:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self.redis = redis
         self.prefix = prefix
+        self._pass = redis.register_script(_PASS)
 
     def probe(self) -> None:
         """Raise Unreachable when Redis does not answer."""
         with reaching("the cache"):
             self.redis.ping()
 
-    def by_id(self, instance_id: str, living: Living) -> tuple[list[str], list[str]]:
+    def propose(self, ids: Iterable[str], names: Iterable[str] = ()) -> Proposals:
+        """Look at every key once, for any number of instances: what could be theirs. It costs the whole keyspace."""
+        proposals = Proposals(set(ids), set(names))
+        cursor: bytes | int = 0
+        while True:
+            with reaching("the cache"):
+                cursor, found = self._pass(args=[cursor, _PAGE, f"{self.prefix}:", *proposals.as_arguments()])
+            for key in found:
+                # A key that is not UTF-8 was not written by Evolution.
+                proposals.add(self.prefix, key.decode(errors="surrogateescape"))
+            if int(cursor) == 0:
+                return proposals
+
+    def by_id(
+        self, instance_id: str, living: Living, proposals: Proposals | None = None
+    ) -> tuple[list[str], list[str]]:
         """Keys of the instance by its id, and those that a living id explains as well."""
-        candidates = self._scan(cache_keys.by_id_pattern(self.prefix, instance_id))
-        ours, shared = self._judge(candidates, instance_id, cache_keys.ids_explaining, partial(living, "id"))
+        candidates = (proposals or self.propose([instance_id])).by_id[instance_id]
+        ours, shared = _judge(candidates, instance_id, partial(living, "id"))
         session = f"{self.prefix}:instance:{instance_id}"
         # An id is never reused, so this key is ours even if somebody took our id for a name.
         return [*ours, *self._existing([session])], shared
 
-    def by_name(self, name: str, living: Living) -> tuple[list[str], list[str]]:
+    def by_name(self, name: str, living: Living, proposals: Proposals | None = None) -> tuple[list[str], list[str]]:
         """Keys of the bearer of a name, and those that another living instance explains as well."""
-        candidates = self._scan(cache_keys.by_name_pattern(self.prefix, name))
-        ours, shared = self._judge(candidates, name, cache_keys.names_explaining, partial(living, "name"))
+        candidates = (proposals or self.propose([], [name])).by_name[name]
+        ours, shared = _judge(candidates, name, partial(living, "name"))
         legacy = self._existing([f"{self.prefix}:instance:{name}"])
         if legacy and living("id", {name}):  # it is the session of the instance with that id
             return ours, [*shared, *legacy]
@@ -84,19 +143,13 @@ class Cache:
     def _lost_messages(self) -> str:
         return f"{self.prefix}:chatwoot:syncLostMessages"
 
-    def _scan(self, pattern: str) -> list[str]:
-        with reaching("the cache"):
-            found = self.redis.scan_iter(match=pattern.encode(), count=5_000)
-            # SCAN may return a key twice; a key that is not UTF-8 was not written by Evolution.
-            return list({key.decode(errors="surrogateescape") for key in found})
-
     def _existing(self, keys: list[str]) -> list[str]:
         with reaching("the cache"):
             return [key for key in keys if self.redis.exists(key)]
 
-    def _judge(self, candidates: list[str], ours: str, explain: Explain, bears: Bears) -> tuple[list[str], list[str]]:
-        explained = {key: explain(self.prefix, key) for key in candidates}
-        explained = {key: owners for key, owners in explained.items() if ours in owners}
-        others = bears({owner for owners in explained.values() for owner in owners} - {ours})
-        mine = [key for key, owners in explained.items() if not owners & others]
-        return mine, [key for key in explained if key not in set(mine)]
+
+def _judge(explained: dict[str, set[str]], ours: str, bears: Bears) -> tuple[list[str], list[str]]:
+    """Ours alone, and what another living one explains as well."""
+    others = bears({owner for owners in explained.values() for owner in owners} - {ours})
+    mine = [key for key, owners in explained.items() if not owners & others]
+    return mine, [key for key in explained if key not in set(mine)]

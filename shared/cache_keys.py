@@ -14,16 +14,6 @@ def escape(literal: str) -> str:
     return _GLOB.sub(r"\\\1", literal)
 
 
-def by_name_pattern(prefix: str, name: str) -> str:
-    """Proposes the by-name keys of an instance, and some of others."""
-    return f"{escape(prefix)}:*:{escape(name)}:*"
-
-
-def by_id_pattern(prefix: str, instance_id: str) -> str:
-    """Proposes the message-status keys of an instance."""
-    return f"{escape(prefix)}:baileys:{escape(instance_id)}_*"
-
-
 def names_explaining(prefix: str, key: str) -> set[str]:
     """Every name whose by-name key this could be: module without a colon, whole name, known suffix."""
     head = f"{prefix}:"

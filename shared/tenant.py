@@ -30,6 +30,17 @@ class Instance:
     token: str | None
 
 
+@dataclass
+class Reservation:
+    """A name that nobody can bear, for as long as a block runs, or until the deletion comes again."""
+
+    is_kept: bool = False
+
+    def keep(self) -> None:
+        """Let it outlive the block."""
+        self.is_kept = True
+
+
 @dataclass(frozen=True)
 class WebhookRow:
     """An instance's own webhook, as configured by its customer."""
@@ -156,22 +167,32 @@ class Tenant:
             yield connection.execute(query, {"id": instance_id, "name": name}).scalar() == 1
 
     @contextmanager
-    def reserving_name(self, name: str, deletion_id: UUID) -> Iterator[bool]:
-        """Keep the name from being borne while something is done by it; False when somebody bears it again.
+    def reserving_name(self, name: str, deletion_id: UUID) -> Iterator[Reservation | None]:
+        """Keep the name from being borne while something is done by it; None when somebody bears it again.
 
         A committed row has the name, locked for as long as the block runs: a drop finds that row and nobody else's. It
-        goes at the end; when the block raises, or the process dies, it stays until this deletion comes again.
+        goes at the end; when the block raises or keeps it, or the process dies, it stays until that comes again.
         """
         row = {"id": f"lethe:{deletion_id}", "name": name}
         if not self._put_reservation(row):
-            yield False
+            yield None
             return
         lock = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id FOR UPDATE")
         with self.transaction() as connection:
             if connection.execute(lock, row).scalar_one_or_none() is None:
                 raise TransientError("a late drop has erased the reservation of the name")
-            yield True
-            connection.execute(text(f"DELETE FROM {self.table(ROOT)} WHERE id = :id"), row)
+            reservation = Reservation()
+            yield reservation
+            if not reservation.is_kept:
+                connection.execute(text(f"DELETE FROM {self.table(ROOT)} WHERE id = :id"), row)
+
+    @contextmanager
+    def holding_reservation(self, name: str, deletion_id: UUID) -> Iterator[bool]:
+        """Hold on to the reservation of another deletion that waits, while something is done by its name."""
+        query = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name FOR KEY SHARE")
+        with self.transaction() as connection:
+            found = connection.execute(query, {"id": f"lethe:{deletion_id}", "name": name}).scalar_one_or_none()
+            yield found is not None
 
     def _put_reservation(self, row: dict[str, str]) -> bool:
         insert = text(

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
-from shared import tenant_rows
+from shared import company, tenant_rows
 from shared.errors import TransientError
 from shared.tenant_schema import Plan
 from tasks.context import Context, Counts, Progress, Target
+
+_PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
 
 
 class StillThere(TransientError):
@@ -20,35 +22,48 @@ def preview(target: Target) -> Counts:  # noqa: ARG001 - every step has this sig
 def run(ctx: Context) -> Progress:
     """Remove what a connected server wrote meanwhile, then verify; raises StillThere."""
     plan = ctx.services.tenant.plan()
+    keys_are_gone = _sweep_keys(ctx)
     if not _sweep(ctx, plan):
         return Progress.MORE
-    left = _look(ctx, plan)
+    left = _look(ctx, plan, keys_are_gone)
     if left:
         raise StillThere(f"still there: {', '.join(left)}")
     ctx.note(verified_empty=_stores(ctx), verified_at=datetime.now(UTC).isoformat())
     return Progress.DONE
 
 
+def _sweep_keys(ctx: Context) -> bool:
+    """Whether a pass over all keys found none; one pass serves all deletions that wait here."""
+    cache = ctx.services.cache
+    if cache is None or _PASSED in ctx.notes:
+        return True
+    passed_at = datetime.now(UTC).isoformat()
+    companions = company.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
+    proposals = cache.propose([ctx.instance_id, *(each.instance_id for each in companions)])
+    removed = sum(cache.unlink(cache.by_id(ctx.instance_id, ctx.living, proposals)[0]))
+    ctx.removed({"keys": removed})
+    for each in companions:
+        target = Target(ctx.services, each.instance_id, each.instance_name)
+        found = sum(cache.unlink(cache.by_id(each.instance_id, target.living, proposals)[0]))
+        company.credit(ctx.services.own, each, ctx.claim, {"keys": found}, {} if found else {_PASSED: passed_at})
+    return removed == 0
+
+
 def _sweep(ctx: Context, plan: Plan) -> bool:
     """False when the slice was over first."""
-    services = ctx.services
-    if services.cache:
-        keys, _ = services.cache.by_id(ctx.instance_id, ctx.living)
-        for count in services.cache.unlink(keys):
-            ctx.removed({"keys": count})
     for storage in ctx.storages():
         for count in storage.erase(ctx.instance_id, ctx.deletion_id):
             ctx.removed({storage.unit: count})
             if ctx.slice_is_over():
                 return False
-    left = tenant_rows.remaining(services.tenant, plan, ctx.instance_id)
+    left = tenant_rows.remaining(ctx.services.tenant, plan, ctx.instance_id)
     return ctx.erase_rows([table for table in plan.tables if table.table in left])
 
 
-def _look(ctx: Context, plan: Plan) -> list[str]:
+def _look(ctx: Context, plan: Plan, keys_are_gone: bool) -> list[str]:
     services = ctx.services
     left = [f'rows in "{table}"' for table in tenant_rows.remaining(services.tenant, plan, ctx.instance_id)]
-    if services.cache and services.cache.by_id(ctx.instance_id, ctx.living)[0]:
+    if services.cache and not keys_are_gone and services.cache.by_id(ctx.instance_id, ctx.living)[0]:
         left.append("cache keys")
     left += [storage.unit for storage in services.storages if storage.count(ctx.instance_id)]
     return left

@@ -37,6 +37,7 @@ class Target:
     instance_id: str
     instance_name: str
     without_gateways: tuple[str, ...] = ()  # gone for good, given up by an admin
+    thorough: bool = True  # count also what costs a pass over the whole cache
 
     @property
     def gateways(self) -> tuple[Gateway, ...]:

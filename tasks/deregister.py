@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime
 
-from shared import claims, retry
+from shared import claims, company, retry
+from shared.cache import Cache, Proposals
 from shared.errors import NotYet, Unreachable
 from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from tasks.context import Context, Counts, Progress, Target
 
 DROPPED, NOT_HELD = "dropped", "not held"
 RESTART = "not_dropped: restart needed"
+_DROPPED, _PASSED = "dropped_at", "passed_at"  # the notes that all gateways dropped it, and that its keys went
 _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
 
 
@@ -32,14 +34,18 @@ def run(ctx: Context) -> Progress:
     if tenant.fence(ctx.instance_id, ctx.deletion_id):
         ctx.note(fenced=True)
     ctx.still_ours()
-    with tenant.reserving_name(ctx.instance_name, ctx.deletion_id) as is_reserved:
-        if not is_reserved:
+    with tenant.reserving_name(ctx.instance_name, ctx.deletion_id) as reservation:
+        if reservation is None:
             _leave_to_the_new_bearer(ctx)
             return Progress.DONE
         _remove_named_media(ctx)
         for gateway in ctx.services.gateways:
             _drop(ctx, gateway)
-        _purge_named_keys(ctx)
+        if ctx.services.cache and _PASSED not in ctx.notes:
+            if _others_are_about_to_drop(ctx):
+                reservation.keep()
+                return Progress.MORE
+            _purge_named_keys(ctx, ctx.services.cache)
     return Progress.DONE
 
 
@@ -105,12 +111,29 @@ def _age_seconds(moment: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
 
 
-def _purge_named_keys(ctx: Context) -> None:
-    # After the drop: a connected server may have written some since they were purged.
-    cache = ctx.services.cache
-    if cache is None:
-        return
-    mine, _ = cache.by_name(ctx.instance_name, ctx.living)
-    for count in cache.unlink(mine):
-        ctx.removed({"keys": count})
-    ctx.removed({"keys": cache.remove_field(ctx.instance_name)})
+def _others_are_about_to_drop(ctx: Context) -> bool:
+    """Whether to let them, once, so that one pass over all keys serves all."""
+    if _DROPPED in ctx.notes:
+        return False
+    ctx.note(**{_DROPPED: datetime.now(UTC).isoformat()})
+    return bool(company.beside(ctx.services.own, ctx.claim, without_note=_DROPPED))
+
+
+def _purge_named_keys(ctx: Context, cache: Cache) -> None:
+    """After the drop: a connected server may have written some since they were purged."""
+    passed_at = datetime.now(UTC).isoformat()
+    companions = company.beside(ctx.services.own, ctx.claim, without_note=_PASSED, with_note=_DROPPED)
+    proposals = cache.propose([], [ctx.instance_name, *(each.instance_name for each in companions)])
+    ctx.removed({"keys": _unlink_named(ctx, cache, proposals)})
+    ctx.note(**{_PASSED: passed_at})
+    for each in companions:
+        with ctx.services.tenant.holding_reservation(each.instance_name, each.deletion_id) as is_reserved:
+            if is_reserved:
+                target = Target(ctx.services, each.instance_id, each.instance_name)
+                counts = {"keys": _unlink_named(target, cache, proposals)}
+                company.credit(ctx.services.own, each, ctx.claim, counts, {_PASSED: passed_at})
+
+
+def _unlink_named(target: Target, cache: Cache, proposals: Proposals) -> int:
+    mine, _ = cache.by_name(target.instance_name, target.living, proposals)
+    return sum(cache.unlink(mine)) + cache.remove_field(target.instance_name)

@@ -1,39 +1,58 @@
 """Unlinks the instance's keys from Evolution's Redis cache, by id and by name."""
 
-from shared.cache import Cache
+from datetime import UTC, datetime
+
+from shared import company
+from shared.cache import Cache, Proposals
 from tasks.context import Context, Counts, Progress, Target
+
+_PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
 
 
 def preview(target: Target) -> Counts:
-    """Keys that would be unlinked."""
+    """Keys that would be unlinked; a deletion counts them when they go, for a look costs a pass over all keys."""
     cache = target.services.cache
     if cache is None:
         return {}
     cache.probe()
-    by_id, _ = cache.by_id(target.instance_id, target.living)
-    by_name, _ = cache.by_name(target.instance_name, target.living)
+    if not target.thorough:
+        return {}
+    proposals = cache.propose([target.instance_id], [target.instance_name])
+    by_id, _ = cache.by_id(target.instance_id, target.living, proposals)
+    by_name, _ = cache.by_name(target.instance_name, target.living, proposals)
     return {"keys": len({*by_id, *by_name}) + cache.has_field(target.instance_name)}
 
 
 def run(ctx: Context) -> Progress:
-    """Unlink by id; by name only while this instance bears the name."""
+    """Unlink by id, and by name while this instance bears it; one pass serves all deletions that wait here."""
     cache = ctx.services.cache
-    if cache is None:
+    if cache is None or _PASSED in ctx.notes:
         return Progress.DONE
-    mine, shared = cache.by_id(ctx.instance_id, ctx.living)
-    _unlink(ctx, cache, mine)
-    with ctx.services.tenant.holding_name(ctx.instance_id, ctx.instance_name) as is_its_name:
-        if is_its_name:
-            named, shared_by_name = cache.by_name(ctx.instance_name, ctx.living)
-            shared += shared_by_name
-            _unlink(ctx, cache, named)
-            ctx.removed({"keys": cache.remove_field(ctx.instance_name)})
-    if shared:
-        ctx.note(kept_keys=len(shared))  # another living instance explains them as well
+    passed_at = datetime.now(UTC).isoformat()
+    companions = company.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
+    ids = [ctx.instance_id, *(each.instance_id for each in companions)]
+    names = [ctx.instance_name, *(each.instance_name for each in companions)]
+    proposals = cache.propose(ids, names)
+    removed, kept = _unlink(ctx, ctx, cache, proposals)
+    ctx.removed({"keys": removed})
+    ctx.note(**{_PASSED: passed_at}, **({"kept_keys": kept} if kept else {}))
+    ctx.write_down()
+    for each in companions:
+        target = Target(ctx.services, each.instance_id, each.instance_name)
+        removed, kept = _unlink(ctx, target, cache, proposals)
+        notes = {_PASSED: passed_at, **({"kept_keys": kept} if kept else {})}
+        company.credit(ctx.services.own, each, ctx.claim, {"keys": removed}, notes)
     return Progress.DONE
 
 
-def _unlink(ctx: Context, cache: Cache, keys: list[str]) -> None:
+def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Proposals) -> tuple[int, int]:
+    """Unlink what is one instance's; how many keys went, and how many stayed that another one explains as well."""
     ctx.still_ours()
-    for count in cache.unlink(keys):
-        ctx.removed({"keys": count})
+    mine, shared = cache.by_id(target.instance_id, target.living, proposals)
+    removed = sum(cache.unlink(mine))
+    with ctx.services.tenant.holding_name(target.instance_id, target.instance_name) as is_its_name:
+        if is_its_name:
+            named, shared_by_name = cache.by_name(target.instance_name, target.living, proposals)
+            shared += shared_by_name
+            removed += sum(cache.unlink(named)) + cache.remove_field(target.instance_name)
+    return removed, len(shared)

@@ -80,7 +80,7 @@ class Runner:
             return self._put_off(claim, f"unexpected {type(error).__name__}", counts=True)
 
     def _plan(self, claim: Claim) -> None:
-        target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways)
+        target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways, thorough=False)
         ledger.store_plan(self.services.own, claim, pipeline.preview(target))
 
     def _context(self, claim: Claim, began: float, lost: Callable[[], bool]) -> Context:

@@ -127,22 +127,6 @@ def test_any_text_can_be_escaped(literal: str) -> None:
     assert matches(cache_keys.escape(literal).encode(errors="surrogatepass"), text)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("name", NAMES, ids=shown)
-def test_the_name_pattern_proposes_every_key_of_the_name(name: str, suffix: str) -> None:
-    """A key that is not proposed would stay."""
-    pattern = cache_keys.by_name_pattern(PREFIX, name)
-
-    assert matches(pattern.encode(), key(name, suffix).encode())
-
-
-def test_the_prefix_is_matched_literally() -> None:
-    """`evolution*` is another deployment's prefix."""
-    pattern = cache_keys.by_name_pattern("evolution*", "a")
-
-    assert not matches(pattern.encode(), b"evolution-cache:ut:a:getInbox")
-
-
 @pytest.mark.parametrize("instance_id", ["0b1c-4d", "with_underscore", "_", "*", "a:b"])
 def test_a_message_status_is_explained_by_its_instance(instance_id: str) -> None:
     """The id may hold the separator itself."""
@@ -174,11 +158,3 @@ def test_a_message_status_of_another_form_is_nobodys(foreign: str) -> None:
     explained = cache_keys.ids_explaining(PREFIX, foreign)
 
     assert explained == set()
-
-
-def test_the_id_pattern_is_literal() -> None:
-    """An id that looks like a pattern proposes its own keys only."""
-    pattern = cache_keys.by_id_pattern(PREFIX, "[a]*").encode()
-
-    assert matches(pattern, f"{PREFIX}:baileys:[a]*_MSG_READ".encode())
-    assert not matches(pattern, f"{PREFIX}:baileys:ab_MSG_READ".encode())

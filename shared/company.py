@@ -1,0 +1,59 @@
+"""Deletions that wait for the same step at this moment: what costs as much for all as for one is done once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Engine, cast, func, literal, select, true, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.claims import Claim
+from shared.database import own_transaction
+from shared.models import UNDER_WAY, Deletion, Step
+
+_MOST = 200
+
+
+@dataclass(frozen=True)
+class Companion:
+    """Another deletion that is due for the step that we run, and that nobody works on."""
+
+    deletion_id: UUID
+    instance_id: str
+    instance_name: str
+
+
+def beside(engine: Engine, claim: Claim, *, without_note: str, with_note: str | None = None) -> list[Companion]:
+    """Who waits where we are and has not been served yet; the oldest first."""
+    noted = Step.notes.has_key(with_note) if with_note else true()
+    with own_transaction(engine) as connection:
+        rows = connection.execute(
+            select(Deletion.id, Deletion.instance_id, Deletion.instance_name)
+            .join(Step, (Step.deletion_id == Deletion.id) & (Step.position == Deletion.position))
+            .where(Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None), Deletion.position == claim.position)
+            .where(~Step.notes.has_key(without_note), noted)
+            .order_by(Deletion.accepted_at)
+            .limit(_MOST)
+        ).all()
+    return [Companion(*row) for row in rows]
+
+
+def credit(
+    engine: Engine, companion: Companion, claim: Claim, counts: Mapping[str, int], notes: Mapping[str, Any]
+) -> None:
+    """Write down what was done for another deletion; one that was claimed meanwhile counts "at least"."""
+    ((what, number),) = counts.items()
+    total = func.coalesce(cast(Step.removed[what].astext, BigInteger), 0) + number
+    free = (
+        select(Deletion.id)
+        .where(Deletion.id == companion.deletion_id, Deletion.position == claim.position, Deletion.owner.is_(None))
+        .with_for_update()
+    )
+    step = update(Step).where(Step.deletion_id == companion.deletion_id, Step.name == claim.step)
+    with own_transaction(engine) as connection:
+        if connection.execute(free).one_or_none() is None:
+            connection.execute(step.values(at_least=True))
+            return
+        removed = Step.removed.op("||")(func.jsonb_build_object(what, total))
+        connection.execute(step.values(removed=removed, notes=Step.notes.op("||")(literal(dict(notes), JSONB))))

@@ -1,0 +1,92 @@
+"""The pass over Evolution's cache, on a real Redis: what it proposes, and that many deletions share one."""
+
+from collections.abc import Callable
+
+import pytest
+
+from demo.evolution import cache as seeded
+from demo.evolution.census import fingerprint
+from demo.evolution.seed import seed_instance
+from shared.cache import Cache
+from tests.integration.inline import accept, run_steps
+from tests.system import System
+from tests.unit.shared.names import NAMES, shown
+
+P = "evolution-cache"
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System]) -> System:
+    """A deployment without processes."""
+    return make_system()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "\x00" not in name], ids=shown)
+def test_the_pass_proposes_every_key_of_a_name(system: System, name: str) -> None:
+    """Whatever is in it, and nothing of a name that only begins alike."""
+    redis = system.deployment.cache()
+    keys = {f"{P}:{module}:{name}:{suffix}" for module in ("ChatwootService", "ut") for suffix in ("getInbox", "x:y")}
+    mine = {f"{P}:{module}:{name}:getInbox" for module in ("ChatwootService", "ut")}
+    for key in (*keys, f"{P}:ut:{name}_b:getInbox", f"other:ut:{name}:getInbox"):
+        redis.set(key, 1)
+
+    proposed = set(Cache(redis, P).propose([], [name]).by_name[name])
+
+    redis.flushdb()
+    assert mine <= proposed
+    assert f"{P}:ut:{name}_b:getInbox" not in proposed
+
+
+@pytest.mark.parametrize("instance_id", ["0b1c", "[a]*", "a_b", "4be1a1b5-0f5c-4f5e-9a44-6f2f3c1d0a01"])
+def test_the_pass_proposes_every_message_status_of_an_id(system: System, instance_id: str) -> None:
+    """Among many more keys than one page has."""
+    redis = system.deployment.cache()
+    mine = {f"{P}:baileys:{instance_id}_3EB0{number}_READ" for number in range(300)}
+    others = {f"{P}:baileys:{number}_3EB0_READ": 1 for number in range(5_000)}
+    redis.mset({**others, **dict.fromkeys(mine, 1)})
+
+    proposed = set(Cache(redis, P).propose([instance_id]).by_id[instance_id])
+
+    redis.flushdb()
+    assert proposed == mine
+
+
+def test_deletions_that_wait_at_the_same_step_share_one_pass(system: System) -> None:
+    """The first one unlinks the keys of all, and writes down for each what went; a neighbour keeps its own."""
+    services = system.make_services()
+    names = [f"waits {number}" for number in range(5)]
+    instances = {name: seed_instance(system.deployment, name) for name in names}
+    neighbour = seed_instance(system.deployment, "waits")
+    deletions = {name: accept(services, instances[name].id, name) for name in names}
+    before = fingerprint(system.deployment)
+    for deletion_id in deletions.values():
+        run_steps(services, deletion_id, "logout")
+    passes = _count_passes(system)
+
+    run_steps(services, deletions[names[0]], "purge_cache")
+    once = _count_passes(system) - passes
+    for name in names[1:]:
+        run_steps(services, deletions[name], "purge_cache")
+
+    assert once > 0
+    assert _count_passes(system) - passes == once
+    for name in names:
+        shown_step = services.own.connect().exec_driver_sql(
+            "SELECT removed ->> 'keys', at_least FROM steps WHERE deletion_id = %s AND name = 'purge_cache'",
+            (deletions[name],),
+        )
+        keys, at_least = shown_step.one()
+        assert (int(keys) > 0, at_least) == (True, False)
+        assert not seeded.keys_of(system.deployment, instances[name].id, name)
+    after = fingerprint(system.deployment)
+    assert seeded.keys_of(system.deployment, neighbour.id, "waits")
+    assert {key: value for key, value in after.items() if neighbour.id in key or ":waits:" in key} == {
+        key: value for key, value in before.items() if neighbour.id in key or ":waits:" in key
+    }
+    services.close()
+
+
+def _count_passes(system: System) -> int:
+    """How often Redis has looked at a page of its keys."""
+    stats = system.deployment.cache().info("commandstats")
+    return int(stats.get("cmdstat_scan", {"calls": 0})["calls"])
