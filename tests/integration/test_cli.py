@@ -1,18 +1,15 @@
 """`lethe` on the server: what it does, what it says, and with which exit code."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from demo.evolution.seed import seed_instance
-from demo.lethe import environment
 from demo.processes import free_port
 from tests.integration.inline import accept, run_steps
+from tests.integration.shell import lethe
 from tests.system import System
 
 
@@ -22,18 +19,6 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made = make_system()
     yield made
     made.stop()
-
-
-def lethe(system: System, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a shell would."""
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
-        env={"PATH": "/usr/bin:/bin", **environment(system.settings), **changes},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def test_cancel_and_show(system: System) -> None:
