@@ -77,7 +77,7 @@ def _announce(made: Services, ours: list[MissingIndex], theirs: list[MissingInde
     if not ours and not theirs:
         click.echo("No index is missing")
     for each in ours:
-        click.echo(f"{each.name}: {each.cost}")
+        click.echo(f"{each.name}: {each.cost if each.is_costly else 'its table is too small to matter today'}")
     if theirs:
         click.echo("Lethe's role does not own these tables, or they are partitioned. Let their owner run:")
     for each in theirs:

@@ -25,6 +25,3 @@ for _command in (
     secrets.show_webhook_key,
 ):
     main.add_command(_command)
-
-if __name__ == "__main__":
-    main(prog_name="lethe")

@@ -40,7 +40,11 @@ def show_config(as_json: bool) -> None:
     width = max(len(row["setting"]) for row in rows)
     for row in rows:
         origin = "" if row["from"] == row["setting"] else f"  ({row['from'].removeprefix(row['setting'])})"
-        click.echo(f"{row['setting']:<{width}}  {'' if row['value'] is None else row['value']}{origin}")
+        click.echo(f"{row['setting']:<{width}}  {_text(row['value'])}{origin}")
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def mask(value: Any) -> Any:

@@ -68,8 +68,8 @@ def _show(found: Found, removable: list[Leftover]) -> None:
         stays = "" if each.id in ids else "  stays: too young, or of unknown age"
         size = f"{each.held.size_bytes / 1024:,.0f} KB"
         click.echo(f"{each.held.number:>8,} {_unit(each):<7} {size:>12}  {_age(each):>10}  {each.place}{stays}")
-    if not found.leftovers:
-        click.echo("Nothing is left over")
+    total = sum(each.held.number for each in removable)
+    click.echo(f"{len(removable)} places with {total:,} things can go" if found.leftovers else "Nothing is left over")
 
 
 def _unit(leftover: Leftover) -> str:

@@ -37,6 +37,8 @@ class Meter:
     @property
     def per_second(self) -> float:
         """Its mean rate of late; 0 as long as it is not known."""
+        if not self.samples:
+            return 0.0
         (began, first), (now, last) = self.samples[0], self.samples[-1]
         return (last - first) / (now - began) if now > began else 0.0
 
@@ -93,7 +95,8 @@ class Watch:
 
     def _line(self, step: Step) -> Line:
         removed, meter = sum(step.removed.values()), self.meters.setdefault(step.name, Meter())
-        meter.add(time.monotonic(), removed)
+        if step.status is StepStatus.RUNNING:  # the time before is no part of its rate
+            meter.add(time.monotonic(), removed)
         planned = sum((step.planned or {}).values())
         return Line(step.name, step.status, removed, planned, step.at_least, meter.per_second)
 

@@ -15,7 +15,7 @@ def lethe(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command with the system's settings; typed is what somebody types into it."""
     return subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
+        [sys.executable, "-m", "cli", *words],
         env={"PATH": "/usr/bin:/bin", **environment(system.settings), **changes},
         cwd=ROOT,
         input=typed or "",

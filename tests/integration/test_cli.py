@@ -5,10 +5,12 @@ import os
 import pty
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -150,7 +152,7 @@ def in_a_terminal(system: System, *words: str) -> str:
     """What the command writes to a terminal of 100 columns."""
     master, slave = pty.openpty()
     env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "COLUMNS": "100", **environment(system.settings)}
-    command = [sys.executable, "-m", "cli.main", *words]
+    command = [sys.executable, "-m", "cli", *words]
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env, cwd=ROOT) as process:
         os.close(slave)
         written = b"".join(iter(lambda: _read(master), b""))
@@ -185,7 +187,7 @@ def test_no_line_is_too_long(system: System) -> None:
 
 def test_a_closed_pipe_is_no_traceback(system: System) -> None:
     """As with `lethe config | head -1`: nothing on standard error."""
-    command = f"{shlex.quote(sys.executable)} -m cli.main config | head -1"
+    command = f"{shlex.quote(sys.executable)} -m cli config | head -1"
     env = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", **environment(system.settings)}
     answer = subprocess.run(
         ["/bin/sh", "-c", command], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
@@ -193,6 +195,26 @@ def test_a_closed_pipe_is_no_traceback(system: System) -> None:
 
     assert answer.stdout.startswith("LETHE_ADMIN_KEY")
     assert answer.stderr == ""
+
+
+@pytest.mark.parametrize("pause_seconds", [0.2, 0.6, 3])
+def test_ctrl_c_is_no_traceback(system: System, pause_seconds: float) -> None:
+    """Whenever it comes: while the program is loaded, or while it follows a deletion."""
+    services = system.make_services()
+    instance = seed_instance(system.deployment, f"interrupted after {pause_seconds}")
+    deletion_id = str(accept(services, instance.id, instance.name))
+    services.close()
+    command = [sys.executable, "-m", "cli", "show", deletion_id, "--watch"]
+    env = {"PATH": "/usr/bin:/bin", **environment(system.settings)}
+
+    with subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(pause_seconds)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+
+    assert process.returncode in (130, -signal.SIGINT)
+    assert errors.strip() in ("Interrupted", "")
 
 
 def test_migrations_are_shown_and_run(system: System, postgres_part: Postgres) -> None:

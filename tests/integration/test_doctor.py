@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from redis import Redis as Client
 
 from demo.evolution.seed import seed_instance
+from demo.parts import Redis
 from demo.processes import free_port
 from shared import missing_indexes
 from shared.services import Services
@@ -53,8 +56,6 @@ def test_a_running_system_is_well(system: System) -> None:
     """Exit code 0, and every part is named."""
     seed_instance(system.deployment, "patient")
     with running(system, "worker", "beat"):
-        services = system.make_services()
-        services.close()
         answer = wait_until_well(system)
 
     parts = {row["part"]: row["verdict"] for row in json.loads(answer)}
@@ -134,6 +135,21 @@ def test_a_wrong_gateway_key_and_a_dead_gateway_are_told_apart(system: System) -
     assert "does not accept the global key" in found[f"gateway {url}"]["says"]
     assert "LETHE_GATEWAY_KEY" in found[f"gateway {url}"]["advice"]
     assert "cannot be reached" in found[f"gateway {dead}"]["says"]
+
+
+def test_a_redis_that_may_lose_something_is_named(make_system: Callable[..., System], tmp_path: Path) -> None:
+    """By throwing keys away when it is full, or all of them when it restarts."""
+    redis = Redis.start(tmp_path)
+    system = make_system(redis_url=redis.url)
+    with Client.from_url(redis.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("appendonly", "no")
+
+    answer = lethe(system, "doctor")
+
+    assert "maxmemory-policy allkeys-lru" in answer.stdout
+    assert "set appendonly yes" in answer.stdout
+    redis.stop()
 
 
 def test_missing_rights_come_with_the_sql_for_the_owner(system: System) -> None:

@@ -84,6 +84,23 @@ def test_everything_by_the_id_goes_and_nothing_else(system: System) -> None:
     assert shown(system, "--older-than", "0") == []
 
 
+def test_old_versions_of_objects_are_found(system: System) -> None:
+    """In a versioned bucket a deleted object is still there, under a mark."""
+    place = system.deployment.s3
+    assert place
+    client = place.connect()
+    client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"})
+    lost = str(uuid4())
+    client.put_object(Bucket=place.bucket, Key=f"evolution-api/{lost}/a.jpg", Body=b"picture")
+    client.delete_object(Bucket=place.bucket, Key=f"evolution-api/{lost}/a.jpg")
+
+    (row,) = shown(system, "--older-than", "0", "--remove", "--yes")
+
+    assert (row["kind"], row["id"], row["number"], row["removed"]) == ("objects", lost, 2, 2)
+    answer = client.list_object_versions(Bucket=place.bucket, Prefix=f"evolution-api/{lost}/")
+    assert not {"Versions", "DeleteMarkers"} & set(answer)
+
+
 def test_looking_changes_nothing(system: System) -> None:
     """It says what, how much and how old."""
     lost = lose(system, "looked at")

@@ -19,6 +19,7 @@ def line(status: StepStatus = StepStatus.RUNNING, removed: int = 400, per_second
 
 def test_one_look_makes_no_rate() -> None:
     """Nor do two at the same moment."""
+    assert metered().per_second == 0
     assert metered((5, 100)).per_second == 0
     assert metered((5, 100), (5, 100)).per_second == 0
 
