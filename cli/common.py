@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import services, settings
+from shared import logs, services, settings
 from shared.errors import LetheError
 from shared.services import Services
 from shared.settings import Settings
@@ -44,6 +44,8 @@ def read_settings() -> Settings:
 def make_services() -> Services:
     """Services of this server's settings, none of them reached yet."""
     read = read_settings()
+    # Standard output is the command's own, and a script reads it.
+    logs.configure(read.model_copy(update={"log_format": "pretty", "log_level": "WARNING"}))
     try:
         return services.create(read)
     except (ValueError, SQLAlchemyError) as error:  # never the message: it may hold the URL with its password
