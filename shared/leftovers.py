@@ -102,7 +102,7 @@ def _remove(services: Services, leftover: Leftover) -> Iterator[int]:
     if leftover.kind is Kind.KEYS and services.cache:
         yield from services.cache.unlink(_unexplained(services, leftover.keys))
     if leftover.kind is Kind.ROWS:
-        yield from orphan_rows.erase(services.tenant, leftover.id, services.settings.batch_seconds)
+        yield orphan_rows.erase(services, leftover.id)
     for storage in services.storages:
         if storage.unit == leftover.kind:
             # The id stands in for a deletion's: should this be interrupted, its trash is found the next time.

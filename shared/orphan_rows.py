@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, text
 
-from shared import instance_ids
+from shared import instance_ids, throttle
 from shared.row_eraser import RowEraser
+from shared.services import Services
 from shared.storage import Held
 from shared.tenant import Tenant
 from shared.tenant_schema import OWNER_COLUMN, ROOT, quote
@@ -77,19 +78,16 @@ def _add(orphans: Orphans, table: str, held: Held) -> Orphans:
     return replace(orphans, held=total, tables=(*orphans.tables, table))
 
 
-def erase(tenant: Tenant, instance_id: str, batch_seconds: float) -> Iterator[int]:
-    """Erase all rows of the id, leaves first; yields how many went from each table."""
+def erase(services: Services, instance_id: str) -> int:
+    """Erase all rows of the id, leaves first; returns how many."""
     removed: list[int] = []
     eraser = RowEraser(
-        tenant=tenant,
+        tenant=services.tenant,
         instance_id=instance_id,
-        batch_seconds=batch_seconds,
+        throttle=throttle.Watch(services.own, services.settings),
         report=lambda counts: removed.extend(counts.values()),
         stop=lambda: False,
         pages=_Pages(),
     )
-    for owned in tenant.plan().tables:
-        if owned.table != ROOT:
-            eraser.erase(owned)
-            yield sum(removed)
-            removed.clear()
+    eraser.erase([owned for owned in services.tenant.plan().tables if owned.table != ROOT])
+    return sum(removed)
