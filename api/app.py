@@ -6,7 +6,7 @@ import structlog
 from flask import Response, request
 from flask_openapi3 import Info, OpenAPI
 
-from api import current, deletions, errors, instances, operations
+from api import current, deletions, errors, instances, operations, receipts
 from api.raw_target import RawTarget
 from api.schemas import Error
 from shared import logs, services, settings
@@ -34,7 +34,7 @@ def create(given: Services | None = None) -> OpenAPI:
     app.url_map.merge_slashes = False
     current.attach(app, made)
     errors.register(app)
-    for blueprint in (instances.blueprint, deletions.blueprint, operations.blueprint):
+    for blueprint in (instances.blueprint, deletions.blueprint, receipts.blueprint, operations.blueprint):
         app.register_api(blueprint)
     app.before_request(_name_request)
     app.after_request(_show_request_id)

@@ -72,7 +72,7 @@ def show_deletion(path: ById) -> Response:
 )
 def retry_deletion(path: ById, body: Retry) -> Response:
     """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""
-    deletion, services = _own(path.deletion_id), current.services()
+    deletion, services = own(path.deletion_id), current.services()
     if body.without_gateway and not auth.principal().is_admin:
         raise Unauthorized
     if unknown := set(body.without_gateway) - set(services.settings.gateways):
@@ -91,7 +91,7 @@ def retry_deletion(path: ById, body: Retry) -> Response:
 )
 def cancel_deletion(path: ById) -> Response:
     """Stop a deletion of which nothing has been done yet: the instance stays as it was."""
-    deletion = _own(path.deletion_id)
+    deletion = own(path.deletion_id)
     if not pipeline.cancel(current.services(), deletion.id):
         done = [step.name for step in _load(deletion.id).steps if step.status is not StepStatus.PENDING]
         what = f"Too late to cancel, begun or done: {', '.join(done) or deletion.status.value}"
@@ -99,7 +99,7 @@ def cancel_deletion(path: ById) -> Response:
     return answer(_shown(_load(deletion.id)))
 
 
-def _own(deletion_id: UUID) -> Deletion:
+def own(deletion_id: UUID) -> Deletion:
     """The deletion, if the caller is an admin or has ordered it: an instance does not undo an admin's order."""
     deletion = _permitted(deletion_id)
     if not auth.principal().is_admin and not auth.has_ordered(deletion):

@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api import current, metrics
 from api.errors import answer
-from api.schemas import Health
-from shared import database, migrate
+from api.schemas import Error, Health, KeySet
+from shared import database, migrate, receipt_keys
 from shared.services import Services
 
 blueprint = APIBlueprint(
@@ -49,6 +49,14 @@ def show_openapi() -> Response:
     app = current_app
     assert isinstance(app, OpenAPI)
     return answer(app.api_doc)
+
+
+@blueprint.get("/.well-known/lethe-keys.json", summary="Public keys of receipts", responses={200: KeySet, 500: Error})
+def show_keys() -> Response:
+    """A JSON Web Key Set: the key that receipts are signed with now, and all earlier ones."""
+    services = current.services()
+    with database.own_transaction(services.own) as connection:
+        return answer({"keys": receipt_keys.published(connection, services.settings)})
 
 
 @blueprint.get("/metrics", summary="For Prometheus")

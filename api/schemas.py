@@ -141,6 +141,21 @@ class Preview(Schema):
     planned: dict[str, dict[str, int]]
 
 
+class SignedReceipt(Schema):
+    """A receipt; signed is its canonical JSON (RFC 8785) without the signature."""
+
+    receipt: dict[str, Any]
+    algorithm: Literal["Ed25519"]
+    key_id: str = Field(description="Thumbprint of the key, as in /.well-known/lethe-keys.json")
+    signature: str = Field(description="Of 64 bytes, as base64url without padding")
+
+
+class KeySet(BaseModel):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
 class Message(BaseModel):
     """The inner part of the documented answers."""
 

@@ -2,7 +2,7 @@
 
 import click
 
-from cli import deletions, doctor, secrets, setup, sweep
+from cli import deletions, doctor, receipt, secrets, setup, sweep, tombstones
 from cli.common import Commands
 
 
@@ -18,6 +18,8 @@ for _command in (
     deletions.cancel,
     doctor.examine,
     sweep.sweep,
+    receipt.group,
+    tombstones.group,
     setup.show_config,
     setup.own_database,
     setup.demo,

@@ -1,6 +1,6 @@
 """The life of a claim: the right to run one step, taken and kept by guarded UPDATEs, given back with how it ended."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -157,32 +157,36 @@ def finish_step(
     *,
     removed: Mapping[str, int],
     notes: Mapping[str, Any],
-    last: bool,
     nudge_seconds: float,
+    conclude: Callable[[Connection], None] | None = None,
 ) -> None:
-    """The step is done, with these counts and notes: the next one may be claimed, or the deletion has succeeded."""
-    end = {"status": DeletionStatus.SUCCEEDED, "finished_at": func.now(), "next_attempt_at": None} if last else {}
-    with own_transaction(engine, durable=last) as connection:  # a step that is done is harmless to run again
+    """The step is done, with these counts and notes: the next one may be claimed.
+
+    With conclude, which is run in the same transaction, it was the last one, and the deletion has succeeded.
+    """
+    end = {"status": DeletionStatus.SUCCEEDED, "finished_at": func.now()} if conclude else {}
+    durable = conclude is not None  # a step that is done is harmless to run again
+    with own_transaction(engine, durable=durable) as connection:
         write(
             connection,
             claim,
-            **{
-                "position": claim.position + 1,
-                "owner": None,
-                "heartbeat_at": None,
-                "failures": 0,
-                "waiting_since": None,
-                "reason": None,
-                "failed_step": None,
-                "next_attempt_at": from_now(nudge_seconds),
-                **end,
-            },
+            position=claim.position + 1,
+            owner=None,
+            heartbeat_at=None,
+            failures=0,
+            waiting_since=None,
+            reason=None,
+            failed_step=None,
+            next_attempt_at=None if conclude else from_now(nudge_seconds),
+            **end,
         )
         connection.execute(
             step_of(claim).values(
                 status=StepStatus.DONE, finished_at=func.now(), error=None, removed=dict(removed), notes=dict(notes)
             )
         )
+        if conclude:
+            conclude(connection)
 
 
 def wait(

@@ -2,17 +2,34 @@
 
 import logging
 import sys
+import traceback
 
 import structlog
 
+from shared.errors import LetheError
 from shared.settings import Settings
+
+_LONGEST_CHAIN = 10
+
+
+def _without_messages(exc_info: structlog.typing.ExcInfo) -> str:
+    """Frames and kinds only: what drivers and clients say repeats names, URLs and values."""
+    told: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error and len(told) < _LONGEST_CHAIN:
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        said = f"{kind}: {error.title}" if isinstance(error, LetheError) else kind
+        told.append("".join([*traceback.format_tb(error.__traceback__), said]))
+        error = error.__cause__ or error.__context__
+    return "\n\ncaused by:\n".join(told)
+
 
 _BEFORE: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
+    structlog.processors.ExceptionRenderer(_without_messages),
 ]
 
 

@@ -151,6 +151,27 @@ class WebhookEvent(Base):
     __table_args__ = (Index("ix_webhook_events_pending", "next_try_at", postgresql_where=text("status = 'pending'")),)
 
 
+class Receipt(Base):
+    """The signed proof of a succeeded deletion, byte for byte as it was signed."""
+
+    __tablename__ = "receipts"
+
+    deletion_id: Mapped[UUID] = mapped_column(ForeignKey("deletions.id", ondelete="CASCADE"), primary_key=True)
+    document: Mapped[str]  # no JSONB: that keeps neither the order nor the spelling
+    signed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class ReceiptKey(Base):
+    """A key that receipts were or are signed with; its public part stays published."""
+
+    __tablename__ = "receipt_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # its thumbprint
+    public: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)  # the private part; none when it is in the settings
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
 class Clock(Base):
     """When something periodic last ran."""
 

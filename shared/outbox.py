@@ -1,18 +1,16 @@
 """Webhooks that are kept until they are delivered: sealed in the own database, tried again with growing pauses."""
 
-import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from hashlib import sha256
 from uuid import UUID
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 from sqlalchemy import Engine, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import webhooks
+from shared import seal, webhooks
 from shared.database import own_transaction
 from shared.models import WebhookEvent, WebhookStatus
 from shared.nudges import from_now
@@ -23,14 +21,9 @@ _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
 
 
-def _seal(settings: Settings) -> Fernet:
-    """URL, headers and secret of a customer's webhook are personal: nobody reads them in the database."""
-    return Fernet(base64.urlsafe_b64encode(sha256(settings.secret_key.get_secret_value().encode()).digest()))
-
-
 def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
     """Keep events before they are first tried; one that is kept already stays as it is."""
-    seal = _seal(settings)
+    sealed_with = seal.of(settings)  # URL, headers and secret of a customer's webhook are personal
     with own_transaction(engine) as connection:
         for event in events:
             connection.execute(
@@ -40,7 +33,7 @@ def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence
                     deletion_id=deletion_id,
                     target=event.target,
                     status=WebhookStatus.PENDING,
-                    sealed=seal.encrypt(json.dumps(asdict(event)).encode()),
+                    sealed=sealed_with.encrypt(json.dumps(asdict(event)).encode()),
                     next_try_at=from_now(_FIRST_PAUSE_SECONDS),  # who keeps it tries it at once
                 )
                 .on_conflict_do_nothing()
@@ -85,7 +78,7 @@ def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | N
     if sealed is None:
         return None
     try:
-        event = Event(**json.loads(_seal(settings).decrypt(sealed)))
+        event = Event(**json.loads(seal.of(settings).decrypt(sealed)))
     except InvalidToken:
         failure: str | None = "sealed with another secret_key"
     else:

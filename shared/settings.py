@@ -12,6 +12,8 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared import signing
+
 PREFIX = "LETHE_"
 _POSTGRES = ("postgresql", "postgres")
 _SCHEMES = {
@@ -78,6 +80,10 @@ class Settings(BaseSettings):
     )
     webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Longest wait for one webhook answer")
     webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is tried again")
+
+    receipt_key: SecretStr | None = Field(
+        None, description="Signs receipts: Ed25519, PEM or base64 of 32 bytes; else made at first need"
+    )
 
     bind: str = Field("127.0.0.1:8080", description="Address and port of the API")
     api_processes: int = Field(2, ge=1, description="Processes of the API")
@@ -166,6 +172,13 @@ class Settings(BaseSettings):
             enough = False
         if prefix != "whsec" or not enough:
             raise ValueError("whsec_ and the base64 of at least 24 bytes are needed")
+        return key
+
+    @field_validator("receipt_key")
+    @classmethod
+    def _check_receipt_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            signing.read_private_key(key.get_secret_value())
         return key
 
     @field_validator("files_root", "cache_url", "broker_url", mode="before")

@@ -8,8 +8,10 @@ from uuid import UUID
 from celery import chain
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+from sqlalchemy import Connection
 
-from shared import celery_app, deletions, lock, logs, wake
+from shared import celery_app, deletions, forgetting, lock, logs, receipt, wake
+from shared.claims import Claim
 from shared.database import own_transaction
 from shared.nudges import Nudge
 from shared.services import Services
@@ -94,6 +96,16 @@ def let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
         wake.announce(services.redis, deletion_id)
     except RedisError as error:  # the lease runs out by itself, and waiters poll
         log.warning("lock not released", deletion_id=str(deletion_id), error=type(error).__name__)
+
+
+def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
+    """What is done in the transaction of the deletion's success: write the receipt, forget what it does not need."""
+
+    def write_and_forget(connection: Connection) -> None:
+        receipt.write(connection, claim.deletion_id, services.settings)
+        forgetting.scrub(connection, claim.deletion_id)
+
+    return write_and_forget
 
 
 def preview(target: Target) -> dict[str, Counts]:

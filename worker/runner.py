@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -118,13 +119,18 @@ class Runner:
             ctx.write_down()
             claims.end_slice(own, claim, nudge_seconds=nudge_seconds)
             return Outcome.AGAIN
-        last = step is pipeline.PIPELINE[-1]
         entry = ctx.entry()
-        claims.finish_step(own, claim, removed=entry.removed, notes=entry.notes, last=last, nudge_seconds=nudge_seconds)
-        log.info("step done")
-        if last:
-            self._let_go(claim)
-        return Outcome.STOP if last else Outcome.GO_ON
+        finish = partial(
+            claims.finish_step, own, claim, removed=entry.removed, notes=entry.notes, nudge_seconds=nudge_seconds
+        )
+        if step is not pipeline.PIPELINE[-1]:
+            finish()
+            log.info("step done")
+            return Outcome.GO_ON
+        finish(conclude=pipeline.conclude(self.services, claim))
+        log.info("deletion succeeded")
+        self._let_go(claim)
+        return Outcome.STOP
 
     def _put_off(self, claim: Claim, reason: str, *, counts: bool) -> Outcome:
         settings = self.services.settings

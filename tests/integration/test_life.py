@@ -1,6 +1,7 @@
 """The life of a deletion as a state machine, on the real own database: whatever order things happen in."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,9 +13,11 @@ from sqlalchemy import Engine, text
 
 from demo.parts import Postgres
 from shared import claims, database, deletions, ledger, nudges
+from shared.claims import Claim
 from shared.database import own_transaction
-from shared.deletions import AlreadyRequested, Claim
+from shared.deletions import AlreadyRequested
 from shared.errors import LostClaim
+from shared.ledger import Entry
 from shared.nudges import Nudge
 from tasks.pipeline import NAMES
 from tests.conftest import copy_database
@@ -99,19 +102,25 @@ class Life(RuleBasedStateMachine):
     @rule(claim=claims, rows=st.integers(0, 3))
     def remove(self, claim: Claim, rows: int) -> None:
         """The owner writes down what it removed."""
-        self._if_owner(claim, lambda: ledger.record(self.engine, claim, {"rows": rows}, {}))
+        self._if_owner(claim, lambda: ledger.record(self.engine, claim, Entry({"rows": rows}, {}, forgives=rows > 0)))
 
     @rule(target=messages, claim=claims)
     def finish(self, claim: Claim) -> Any:
         """The step is done."""
         last = claim.step == NAMES[-1]
+        finish = partial(
+            claims.finish_step,
+            self.engine,
+            claim,
+            removed={},
+            notes={},
+            nudge_seconds=60,
+            conclude=(lambda connection: None) if last else None,
+        )
         if not self._owner(claim):
-            self._if_owner(
-                claim,
-                lambda: claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60),
-            )
+            self._if_owner(claim, finish)
             return multiple()
-        claims.finish_step(self.engine, claim, removed={}, notes={}, last=last, nudge_seconds=60)
+        finish()
         return multiple() if last else Nudge(claim.deletion_id, claim.attempt, claim.position + 1)
 
     @rule(target=messages, claim=claims)

@@ -56,8 +56,8 @@ class Books:
         }
         return Claim(**facts | {"without_gateways": ()})
 
-    def finish_step(self, own: object, claim: Claim, *, last: bool, **_: Any) -> None:
-        self.write("finish", last)
+    def finish_step(self, own: object, claim: Claim, *, conclude: object = None, **_: Any) -> None:
+        self.write("finish", conclude is not None)
 
     def end_slice(self, own: object, claim: Claim, *, nudge_seconds: float) -> None:
         self.write("end_slice")

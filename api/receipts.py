@@ -1,0 +1,55 @@
+"""The receipt of a deletion, for whoever may prove it."""
+
+from typing import Literal
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field
+
+from api import auth, current, deletions
+from api.errors import Conflict, NotFound
+from api.schemas import ById, Error, SignedReceipt
+from shared import receipt, receipt_page
+from shared.models import Deletion, DeletionStatus
+
+# The page needs its own style and nothing else; who frames it or sniffs it gets nothing.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+blueprint = APIBlueprint(
+    "receipts",
+    __name__,
+    abp_tags=[Tag(name="receipts", description="The signed proof of a deletion")],
+    abp_security=[{"apikey": []}],
+    abp_responses={400: Error, 401: Error, 404: Error, 409: Error, 500: Error},
+)
+blueprint.before_request(auth.authenticate)
+
+
+class Form(BaseModel):
+    """How to show it."""
+
+    format: Literal["json", "html"] = Field("json", description="json, as it was signed, or html, to print")
+
+
+@blueprint.get("/deletions/<uuid:deletion_id>/receipt", summary="Prove a deletion", responses={200: SignedReceipt})
+def show_receipt(path: ById, query: Form) -> Response:
+    """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""
+    document = _document(deletions.own(path.deletion_id))
+    if query.format == "html":
+        return Response(receipt_page.render(document), headers=_PAGE_HEADERS, content_type="text/html; charset=utf-8")
+    return Response(document, content_type="application/json; charset=utf-8")
+
+
+def _document(deletion: Deletion) -> str:
+    if deletion.status is not DeletionStatus.SUCCEEDED:
+        raise Conflict(
+            f"The deletion is {deletion.status.value}: a receipt proves success", deletionId=str(deletion.id)
+        )
+    document = receipt.load(current.services().own, deletion.id)
+    if document is None:
+        raise NotFound("The deletion succeeded before receipts were written")
+    return document

@@ -1,0 +1,70 @@
+"""Receipts from the server, and their check, which needs the public key alone."""
+
+import json
+from typing import IO
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import click
+import requests
+
+from cli.common import NOT_REACHABLE, json_option, reached, stop
+from shared import receipt, receipt_page, signing
+
+_TIMEOUT_SECONDS = 10
+
+
+@click.group("receipt")
+def group() -> None:
+    """Show receipts, and check them."""
+
+
+@group.command()
+@click.argument("deletion_id", type=click.UUID)
+@click.option("--html", "as_page", is_flag=True, help="As a page to print.")
+def show(deletion_id: UUID, as_page: bool) -> None:
+    """Print the receipt of a deletion, as it was signed.
+
+    Example: lethe receipt show 3f0c... > receipt.json
+    """
+    with reached() as made:
+        document = receipt.load(made.own, deletion_id)
+    if document is None:
+        stop("There is no receipt: the deletion is unknown, or has not succeeded")
+    click.echo(receipt_page.render(document) if as_page else document)
+
+
+@group.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--keys", required=True, metavar="FILE_OR_URL", help="The public keys, as /.well-known/lethe-keys.json.")
+@json_option
+def verify(file: IO[bytes], keys: str, as_json: bool) -> None:
+    """Check a receipt: exit code 0 when not a byte was changed. Needs no settings.
+
+    Example: lethe receipt verify receipt.json --keys https://lethe.example/.well-known/lethe-keys.json
+    """
+    try:
+        document = signing.check(file.read(), signing.read_key_set(_read_keys(keys)))
+        proved = receipt.proved(document)
+    except (signing.InvalidDocument, signing.InvalidKeySet) as error:
+        if as_json:
+            click.echo(json.dumps({"valid": False, "reason": error.title}))
+        stop(f"Not valid: {error.title}")
+    if as_json:
+        click.echo(json.dumps({"valid": True, **proved}))
+        return
+    click.echo(f"Valid: deletion {proved['deletionId']} of instance {proved['instanceId']}")
+    click.echo(f"finished {proved['finishedAt']}, signed with key {proved['keyId']}")
+
+
+def _read_keys(place: str) -> bytes:
+    """The key set from a file or over HTTP."""
+    try:
+        if urlsplit(place).scheme in ("http", "https"):
+            answer = requests.get(place, timeout=_TIMEOUT_SECONDS)
+            answer.raise_for_status()
+            return answer.content
+        with click.open_file(place, "rb") as file:
+            return bytes(file.read())
+    except (requests.RequestException, OSError) as error:
+        stop(f"The keys cannot be read from {place}: {type(error).__name__}", NOT_REACHABLE)

@@ -1,0 +1,34 @@
+"""Erases again what an old backup has brought back."""
+
+import json
+
+import click
+
+from cli.common import json_option, reached
+from tasks import tombstones
+
+
+@click.group("tombstones")
+def group() -> None:
+    """What was erased must stay erased, also after a restore."""
+
+
+@group.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def replay(yes: bool, as_json: bool) -> None:
+    """Erase instances again that a restored tenant database has brought back, by their ids.
+
+    Example: lethe tombstones replay --yes
+    """
+    with reached() as made:
+        found = tombstones.find(made)
+        if not as_json:
+            click.echo("".join(f"{each.id}  {each.name!r}\n" for each in found) or "Nothing that was erased is there.")
+        if found and not yes:
+            click.confirm(f"Erase these {len(found)} again, for good?", abort=True, err=True)
+        ordered = [{"instanceId": each.id, "deletionId": str(tombstones.replay(made, each))} for each in found]
+    if as_json:
+        click.echo(json.dumps(ordered))
+    elif ordered:
+        click.echo(f"{len(ordered)} deletions ordered; `lethe list` shows how far they are")

@@ -1,0 +1,131 @@
+"""The receipt: what a succeeded deletion did, for an auditor; written in the transaction of its success."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, Row, insert, select
+
+from shared import receipt_keys, signing
+from shared.database import own_transaction
+from shared.models import Deletion, Receipt, Step, WebhookEvent
+from shared.settings import Settings
+
+KIND = "lethe.receipt.v1"
+
+
+def write(connection: Connection, deletion_id: UUID, settings: Settings) -> None:
+    """Sign and keep the receipt of a deletion that succeeds in this transaction."""
+    deletion = connection.execute(select(Deletion.__table__).where(Deletion.id == deletion_id)).one()
+    of_steps = select(Step.__table__).where(Step.deletion_id == deletion_id).order_by(Step.position)
+    of_events = select(WebhookEvent.__table__).where(WebhookEvent.deletion_id == deletion_id)
+    steps = connection.execute(of_steps).all()
+    events = connection.execute(of_events.order_by(WebhookEvent.target.desc())).all()
+    content = {"receipt": compose(deletion, steps, events, settings.gateways)}
+    document = signing.sign(content, receipt_keys.current(connection, settings))
+    connection.execute(insert(Receipt).values(deletion_id=deletion_id, document=document))
+
+
+def load(engine: Engine, deletion_id: UUID) -> str | None:
+    """The signed document, as it was signed; None when there is none."""
+    with own_transaction(engine) as connection:
+        return connection.scalar(select(Receipt.document).where(Receipt.deletion_id == deletion_id))
+
+
+def proved(document: Mapping[str, Any]) -> dict[str, str]:
+    """What a signed document is the receipt of; raises InvalidDocument when it is no receipt."""
+    content = document.get("receipt")
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise signing.InvalidDocument("it is signed, but no receipt that this version knows")
+    facts = {name: str(content.get(name)) for name in ("deletionId", "instanceId", "instanceName", "finishedAt")}
+    return {**facts, "keyId": str(document.get("keyId"))}
+
+
+def compose(
+    deletion: Row[Any], steps: Sequence[Row[Any]], events: Sequence[Row[Any]], gateways: Sequence[str]
+) -> dict[str, Any]:
+    """What the receipt says. Gateways are numbered as in the settings: their addresses are the operator's."""
+    notes: dict[str, Mapping[str, Any]] = {step.name: step.notes for step in steps}
+    confirmed = notes.get("confirm", {})
+    sessions = sum(step.removed.get("sessions", 0) for step in steps)
+    numbers = {url: f"gateway {number}" for number, url in enumerate(gateways, 1)}
+    return {
+        "kind": KIND,
+        "deletionId": str(deletion.id),
+        "instanceId": deletion.instance_id,
+        "instanceName": deletion.instance_name,
+        "requestedBy": {"role": deletion.requester, "keyId": None},
+        "confirmedBy": None,
+        "acceptedAt": _moment(deletion.accepted_at),
+        "irrevocableAt": _moment(deletion.irrevocable_at),
+        "finishedAt": _moment(deletion.finished_at),
+        "steps": [_step(step) for step in steps],
+        "unlinked": {
+            "session": _session(notes.get("logout", {}), sessions, numbers),
+            **_dropped(notes.get("deregister", {}), numbers),
+        },
+        "webhooks": [_webhook(event) for event in events],
+        "verified": {"empty": confirmed.get("verified_empty", []), "at": confirmed.get("verified_at")},
+        "kept": _kept(steps),
+        "gatewaysGivenUp": [_named(url, numbers) for url in dict.fromkeys(deletion.without_gateways)],
+        "auditLine": None,
+    }
+
+
+def _step(step: Row[Any]) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "planned": step.planned,
+        "removed": step.removed,
+        "atLeast": step.at_least,
+        "finishedAt": _moment(step.finished_at),
+    }
+
+
+def _webhook(event: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "to": event.target,
+        "status": event.status.value,
+        "tries": event.tries,
+        "endedAt": _moment(event.ended_at),
+    }
+
+
+def _session(logout: Mapping[str, Any], sessions: int, numbers: Mapping[str, str]) -> str:
+    """How the WhatsApp session ended, in words."""
+    if unaddressed := logout.get("not_logged_out"):
+        return str(unaddressed)
+    if stuck := logout.get("stuck_gateways"):
+        return f"not logged out, its socket was dead: {', '.join(_named(url, numbers) for url in stuck)}"
+    return "logged out" if sessions else "no session was open"
+
+
+def _dropped(deregister: Mapping[str, Any], numbers: Mapping[str, str]) -> dict[str, Any]:
+    """How each gateway let go of the name, in words."""
+    outcomes: Mapping[str, str] = deregister.get("gateways", {})
+    return {
+        "gateways": [
+            {"gateway": _named(url, numbers), "outcome": outcome.replace("_", " ")} for url, outcome in outcomes.items()
+        ],
+        "nameBorneAgain": bool(deregister.get("name_borne_again", False)),
+    }
+
+
+def _kept(steps: Sequence[Row[Any]]) -> dict[str, int]:
+    """What stayed because it belongs to another living instance as well."""
+    return {
+        name.removeprefix("kept_"): number
+        for step in steps
+        for name, number in step.notes.items()
+        if name.startswith("kept_")
+    }
+
+
+def _named(url: str, numbers: Mapping[str, str]) -> str:
+    return numbers.get(url, "a gateway of earlier settings")
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else None

@@ -1,0 +1,28 @@
+"""The receipt as one page to print: no script, nothing from elsewhere, everything escaped."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def render(document: str) -> str:
+    """The page of a signed document."""
+    digest = sha256(document.encode()).hexdigest()
+    return _PAGES.get_template("receipt.html").render(json.loads(document), digest=digest)
+
+
+def _counted(counts: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{what} {number:,}" for what, number in (counts or {}).items() if number) or "–"
+
+
+def _moment(moment: str | None) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M:%S} UTC" if moment else "–"
+
+
+_PAGES = Environment(
+    loader=PackageLoader("shared"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_PAGES.filters |= {"counted": _counted, "moment": _moment}

@@ -1,0 +1,55 @@
+"""Instances that were erased and are there again, since the tenant database was restored from an older backup."""
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import aliased
+
+from shared import deletions
+from shared.database import own_transaction
+from shared.models import ENDED, Deletion, DeletionStatus
+from shared.services import Services
+from shared.tenant import Instance
+from tasks import pipeline
+
+REQUESTER = "server"
+_AT_ONCE = 1000
+
+
+def find(services: Services) -> list[Instance]:
+    """The living instances whose id was erased, unless they are being erased again already; never by name."""
+    tenant = services.tenant
+    living = (
+        instance_id for ids in _erased_ids(services) for instance_id in sorted(tenant.living("id", ids, besides=""))
+    )
+    return [found for instance_id in living if (found := tenant.find(instance_id=instance_id))]
+
+
+def replay(services: Services, instance: Instance) -> UUID:
+    """Accept a deletion of the instance and publish it; raises AlreadyRequested. Returns the deletion's id.
+
+    What is kept by name goes only with the name that its row bears now: who bears the earlier one is left alone.
+    """
+    deletion_id = uuid4()
+    with own_transaction(services.own) as connection:
+        nudge = deletions.accept(
+            connection,
+            deletion_id=deletion_id,
+            instance_id=instance.id,
+            instance_name=instance.name,
+            requester=REQUESTER,
+            requester_key_hash="",
+            steps=pipeline.NAMES,
+            nudge_seconds=services.settings.nudge_seconds,
+        )
+    pipeline.submit(services, nudge)
+    return deletion_id
+
+
+def _erased_ids(services: Services) -> Iterator[Sequence[str]]:
+    other = aliased(Deletion)
+    under_way = exists().where(other.instance_id == Deletion.instance_id, other.status.not_in(ENDED))
+    query = select(Deletion.instance_id).where(Deletion.status == DeletionStatus.SUCCEEDED, ~under_way).distinct()
+    with own_transaction(services.own) as connection:
+        yield from connection.scalars(query).partitions(_AT_ONCE)

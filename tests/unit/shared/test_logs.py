@@ -1,0 +1,54 @@
+"""What a log line says of an error."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from shared import logs
+from shared.errors import Unreachable
+from shared.settings import Settings
+
+NUMBER = "5511987650001"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Logs of the tests after this one go where they went."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def fail(name: str) -> None:
+    """As a driver does: the cause repeats what it was given."""
+    try:
+        raise KeyError(f"no such thing as {name}")
+    except KeyError as error:
+        raise Unreachable("the bucket", "KeyError") from error
+
+
+@pytest.mark.parametrize("library", [False, True], ids=["ours", "a library's"])
+def test_a_traceback_repeats_no_value(
+    make_settings: Callable[..., Settings], capsys: pytest.CaptureFixture[str], library: bool
+) -> None:
+    """Frames, kinds and our own sentences; a driver's message may name a customer."""
+    logs.configure(make_settings())
+    try:
+        fail(NUMBER)
+    except Unreachable as error:
+        if library:
+            logging.getLogger("library").exception("it failed")
+        else:
+            logs.get("ours").error("it failed", exc_info=error)
+
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+
+    assert line["event"] == "it failed"
+    assert "shared.errors.Unreachable: the bucket cannot be reached: KeyError" in line["exception"]
+    assert "caused by" in line["exception"]
+    assert "builtins.KeyError" in line["exception"]
+    assert NUMBER not in json.dumps(line)
