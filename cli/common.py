@@ -1,38 +1,79 @@
 """What every command shares: services of this server, and one clear sentence when something is wrong."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import services, settings
+from shared import logs, services, settings
 from shared.errors import LetheError
 from shared.services import Services
+from shared.settings import Settings
 
 NOT_POSSIBLE, NOT_REACHABLE, NOT_SET = 1, 3, 4  # exit codes; 2 is click's own, for wrong usage
+INTERRUPTED = 130  # as a shell has it for Ctrl-C
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For a script.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+class Commands(click.Group):
+    """Commands of which none ends with a traceback because of a Ctrl-C."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            stop("Interrupted", INTERRUPTED)
+
+
+def read_settings() -> Settings:
+    """The settings of this shell; what is missing or wrong is said, and ends the command."""
+    try:
+        return settings.Settings()
+    except (ValidationError, OSError) as error:
+        stop(settings.explain(error), NOT_SET)
+
+
+def make_services() -> Services:
+    """Services of this server's settings, none of them reached yet."""
+    read = read_settings()
+    # Standard output is the command's own, and a script reads it.
+    logs.configure(read.model_copy(update={"log_format": "pretty", "log_level": "WARNING"}))
+    try:
+        return services.create(read)
+    except (ValueError, SQLAlchemyError) as error:  # never the message: it may hold the URL with its password
+        stop(f"A setting cannot be used: {type(error).__name__} in a *_URL or the S3 endpoint", NOT_SET)
 
 
 @contextmanager
 def reached() -> Iterator[Services]:
     """Services of this server's settings; what is wrong is said in one sentence."""
-    try:
-        made = services.create(settings.Settings())
-    except (ValidationError, OSError) as error:
-        stop(settings.explain(error), NOT_SET)
+    made = make_services()
     try:
         yield made
     except (LetheError, RedisError, SQLAlchemyError) as error:
-        what = error.title if isinstance(error, LetheError) else type(error).__name__
-        stop(f"{what}. Is it running, and are the LETHE_* settings of this shell the server's?", NOT_REACHABLE)
+        stop(_sentence(error), NOT_REACHABLE)
     finally:
         made.close()
+
+
+def _sentence(error: Exception) -> str:
+    what = error.title if isinstance(error, LetheError) else type(error).__name__
+    if "UndefinedTable" in what or "UndefinedColumn" in what:
+        return f"{what}. Are migrations missing? `lethe db upgrade` runs them"
+    return f"{what}. Is it running, and are the LETHE_* settings of this shell the server's? `lethe doctor` looks"
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output; what is no JSON (ids, times) as text."""
+    click.echo(json.dumps(value, default=str))
 
 
 def stop(message: str, code: int = NOT_POSSIBLE) -> NoReturn:

@@ -2,10 +2,11 @@
 
 import click
 
-from cli import deletions, receipt, secrets, tombstones
+from cli import deletions, doctor, receipt, secrets, setup, sweep, tombstones
+from cli.common import Commands
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Lethe erases WhatsApp instances, completely, exactly once, and provably."""
 
@@ -15,11 +16,14 @@ for _command in (
     deletions.show,
     deletions.retry,
     deletions.cancel,
+    doctor.examine,
+    sweep.sweep,
     receipt.group,
     tombstones.group,
+    setup.show_config,
+    setup.own_database,
+    setup.demo,
+    setup.completion,
     secrets.show_webhook_key,
 ):
     main.add_command(_command)
-
-if __name__ == "__main__":
-    main()

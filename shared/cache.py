@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 
@@ -12,13 +13,14 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from shared import cache_keys
 from shared.errors import TransientError, Unreachable
+from shared.storage import Held
 
 _PIPELINE = 500
 Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name") and values: those that other instances bear
 
 Bears = Callable[[set[str]], set[str]]
 # One page of the pass: every key that could be one of these ids' or names'. A part up to any colon may be the name, up
-# to any underscore the id; shared.cache_keys decides. ARGV: cursor, page, prefix with its colon, number of ids, ids, names.
+# to any underscore the id; shared.cache_keys decides. ARGV: cursor, page, prefix and colon, number of ids, ids, names.
 _PASS = """
 local ids, names, head, found = {}, {}, ARGV[3], {}
 local last = 4 + tonumber(ARGV[4])
@@ -119,6 +121,30 @@ class Cache:
             return ours, [*shared, *legacy]
         return [*ours, *legacy], shared
 
+    def keys_by_id(self) -> dict[str, list[str]]:
+        """All keys that are kept by an instance's id, whosesoever."""
+        found: dict[str, list[str]] = {}
+        patterns = (f"{cache_keys.escape(self.prefix)}:{module}:*" for module in ("instance", "baileys"))
+        for key in (key for pattern in patterns for key in self._scan(pattern)):
+            if (owner := cache_keys.id_in(self.prefix, key)) is not None:
+                found.setdefault(owner, []).append(key)
+        return found
+
+    def measure(self, keys: list[str]) -> Held:
+        """The memory of these keys, and when the last of them was used: a key does not say when it was made."""
+        with reaching("the cache"), self.redis.pipeline(transaction=False) as pipeline:
+            for key in (key.encode(errors="surrogateescape") for key in keys):
+                pipeline.memory_usage(key)
+                pipeline.object("IDLETIME", key)  # refused where maxmemory-policy counts uses instead of times
+            answers = pipeline.execute(raise_on_error=False)
+        sizes, idle = answers[::2], answers[1::2]
+        newest = (
+            datetime.now(UTC) - timedelta(seconds=min(idle))
+            if idle and all(isinstance(each, int) for each in idle)
+            else None
+        )
+        return Held(len(keys), sum(each for each in sizes if isinstance(each, int)), newest)
+
     def has_field(self, name: str) -> bool:
         """Whether the name has a field among the lost messages of Chatwoot."""
         with reaching("the cache"):
@@ -142,6 +168,11 @@ class Cache:
     @property
     def _lost_messages(self) -> str:
         return f"{self.prefix}:chatwoot:syncLostMessages"
+
+    def _scan(self, pattern: str) -> set[str]:
+        with reaching("the cache"):
+            found = self.redis.scan_iter(match=pattern.encode(), count=_PAGE)
+            return {key.decode(errors="surrogateescape") for key in found}  # SCAN may return a key twice
 
     def _existing(self, keys: list[str]) -> list[str]:
         with reaching("the cache"):

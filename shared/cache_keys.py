@@ -2,6 +2,8 @@
 
 import re
 
+from shared import instance_ids
+
 # What follows the name in a by-name key (the Chatwoot cache); <module> is a class name that minifying changes.
 _EXACT_SUFFIXES = ("getProvider", "getInbox")
 _OTHER_MODULES = ("instance", "baileys", "groups")  # their keys have another form, however they end
@@ -37,3 +39,12 @@ def ids_explaining(prefix: str, key: str) -> set[str]:
         return set()
     parts = key[len(head) :].split("_")
     return {"_".join(parts[:at]) for at in range(1, len(parts) - 1)}
+
+
+def id_in(prefix: str, key: str) -> str | None:
+    """The id, of an instance's form, by which this key is kept; None when it is kept by something else."""
+    session = f"{prefix}:instance:"
+    if key.startswith(session):
+        rest = key.removeprefix(session)
+        return rest if instance_ids.is_one(rest) else None
+    return next((each for each in ids_explaining(prefix, key) if instance_ids.is_one(each)), None)

@@ -3,13 +3,16 @@
 import errno
 import os
 import posixpath
+import stat
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from shared import instance_ids
 from shared.errors import Refused, TransientError, Unreachable
-from shared.storage import COUNT_SECONDS, Neighbours
+from shared.storage import COUNT_SECONDS, Held, Neighbours
 
 _CHUNK = 1_000
 _AWAY = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENODEV)
@@ -50,9 +53,13 @@ class LocalFolder:
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Rename the instance's folder into the trash of this deletion, then empty that."""
         folder = self._owned(instance_id)
-        trash = self._trash(deletion_id)
         if folder and _exists(folder):
-            self._move(folder, trash / f"{_BY_ID}-{uuid4()}")
+            self._move(folder, self._trash(deletion_id) / f"{_BY_ID}-{uuid4()}")
+        yield from self.empty_trash(deletion_id)
+
+    def empty_trash(self, deletion_id: UUID) -> Iterator[int]:
+        """Remove what this deletion put into the trash."""
+        trash = self._trash(deletion_id)
         if not trash.is_dir():
             return
         try:
@@ -62,6 +69,23 @@ class LocalFolder:
             trash.rmdir()
         except OSError as error:
             raise _translated(error) from error
+
+    def ids(self) -> set[str]:
+        """Ids that have a folder of their own in instances/."""
+        return _folders(self.root / "instances")
+
+    def measure(self, instance_id: str) -> Held:
+        """Files of the instance's folder."""
+        folder = self._owned(instance_id)
+        return _measure(folder) if folder else Held(0, 0, None)
+
+    def trash_ids(self) -> set[str]:
+        """Deletions that have something in the trash."""
+        return _folders(self.root / _TRASH)
+
+    def measure_trash(self, deletion_id: UUID) -> Held:
+        """Files that the deletion has in the trash."""
+        return _measure(self._trash(deletion_id))
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Files in store/chatwoot/<name>, without those in the folders of others."""
@@ -166,6 +190,31 @@ def _count(path: Path) -> int:
         if time.monotonic() > ends:
             break
     return found
+
+
+def _folders(place: Path) -> set[str]:
+    """The folders in a place that are called like an id; a link is none."""
+    try:
+        with os.scandir(place) as entries:
+            return {
+                each.name for each in entries if instance_ids.is_one(each.name) and each.is_dir(follow_symlinks=False)
+            }
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise _translated(error) from error
+
+
+def _measure(top: Path) -> Held:
+    """Everything in a folder, itself included: a rename into it makes it new."""
+    number, size, newest = 0, 0, os.lstat(top).st_mtime
+    for folder, folders, files in os.walk(top, onerror=_raise):
+        for name in (*folders, *files):
+            facts = os.lstat(os.path.join(folder, name))
+            newest = max(newest, facts.st_mtime)
+            if not stat.S_ISDIR(facts.st_mode):
+                number, size = number + 1, size + facts.st_size
+    return Held(number, size, datetime.fromtimestamp(newest, UTC))
 
 
 def _translated(error: OSError) -> TransientError:

@@ -35,11 +35,17 @@ def upgrade(engine: Engine) -> None:
             connection.commit()
 
 
-def is_current(engine: Engine) -> bool:
-    """Whether the own database has the newest schema."""
+def revisions(engine: Engine) -> tuple[str | None, str | None]:
+    """The schema that the own database has, and the newest one."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == head
+        return MigrationContext.configure(connection).get_current_revision(), head
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the own database has the newest schema."""
+    current, head = revisions(engine)
+    return current == head
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import instance_ids
 from shared.errors import Refused, TransientError, Unreachable
 from shared.settings import Settings
-from shared.storage import COUNT_SECONDS, Neighbours, names_of_payload
+from shared.storage import COUNT_SECONDS, Held, Neighbours, names_of_payload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
@@ -65,6 +66,24 @@ class S3Bucket:
             with self._reaching():
                 self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
             yield 1
+
+    def ids(self) -> set[str]:
+        """Ids that are a folder of the bucket, be it with old versions alone."""
+        pages = self._client.get_paginator("list_object_versions")
+        with self._reaching():
+            listed = pages.paginate(Bucket=self.bucket, Prefix=f"{_ROOT}/", Delimiter="/")
+            names = {each["Prefix"].split("/")[1] for page in listed for each in page.get("CommonPrefixes", [])}
+        return {name for name in names if instance_ids.is_one(name)}
+
+    def measure(self, instance_id: str) -> Held:
+        """Object versions under the id."""
+        pages = self._client.get_paginator("list_object_versions")
+        with self._reaching():
+            listed = list(pages.paginate(Bucket=self.bucket, Prefix=self._prefix(instance_id)))
+        versions = [each for page in listed for each in page.get("Versions", [])]
+        times = [each["LastModified"] for each in versions]
+        times += [each["LastModified"] for page in listed for each in page.get("DeleteMarkers", [])]
+        return Held(len(times), sum(each["Size"] for each in versions), max(times, default=None))
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Oversize SQS payloads of a name."""

@@ -216,6 +216,16 @@ def explain(error: ValidationError | OSError) -> str:
     return "Settings are missing or wrong (the README has a table of them):\n  " + "\n  ".join(wrong)
 
 
+def source_of(name: str) -> str:
+    """Where the setting of this name comes from: its variable, the file that another one names, or the default."""
+    is_set = {variable.upper() for variable, value in os.environ.items() if value}
+    variable = f"{PREFIX}{name.upper()}"
+    if variable in is_set:
+        return variable
+    path = os.environ.get(f"{variable}_FILE")
+    return f"{variable}_FILE={path}" if path else "default"
+
+
 @cache
 def read() -> Settings:
     """Read the settings of this process; one that cannot run with them ends, and says why."""

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -24,6 +26,15 @@ EVENT_FORMS = frozenset(
 COUNT_SECONDS = 5  # a preview is no reason to keep a store busy
 
 
+@dataclass(frozen=True)
+class Held:
+    """How much a place holds for one id, and when the newest of it was written; None when that is not known."""
+
+    number: int
+    size_bytes: int
+    newest: datetime | None
+
+
 class Storage(Protocol):
     """A place for media. Erasing twice is harmless."""
 
@@ -37,6 +48,12 @@ class Storage(Protocol):
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Remove everything under the instance's id and the deletion's trash; yields how many went at a time."""
+
+    def ids(self) -> set[str]:
+        """All ids under which it holds something; what has not the form of an id is nobody's."""
+
+    def measure(self, instance_id: str) -> Held:
+        """How much it holds under the id, all of it counted."""
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """How many files or objects are kept by this name, and by no other living one."""

@@ -1,18 +1,26 @@
 """`lethe` on the server: what it does, what it says, and with which exit code."""
 
 import json
+import os
+import pty
+import re
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 
 from demo.evolution.seed import seed_instance
 from demo.lethe import environment
+from demo.parts import Postgres
 from demo.processes import free_port
-from tests.integration.inline import accept, run_steps
+from tests.integration.inline import accept, run_all, run_steps
+from tests.integration.shell import ROOT, lethe
 from tests.system import System
 
 
@@ -22,18 +30,6 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made = make_system()
     yield made
     made.stop()
-
-
-def lethe(system: System, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a shell would."""
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
-        env={"PATH": "/usr/bin:/bin", **environment(system.settings), **changes},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def test_cancel_and_show(system: System) -> None:
@@ -93,3 +89,168 @@ def test_what_is_wrong_is_said_in_a_sentence(system: System, changes: dict[str, 
     assert words in answer.stderr
     assert "Traceback" not in answer.stderr
     assert "short" not in answer.stderr.replace("LETHE", "")
+
+
+def test_show_watches_until_the_end(system: System) -> None:
+    """Line by line in a pipe: how many steps are done, and exit code 0 when it has succeeded."""
+    instance = seed_instance(system.deployment, "watched")
+    services = system.make_services()
+    deletion_id = accept(services, instance.id, "watched")
+    system.gateways[0].load()
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(lethe, system, "show", str(deletion_id), "--watch")
+        run_all(services, deletion_id)
+        answer = watching.result()
+
+    lines = answer.stdout.splitlines()
+    assert answer.returncode == 0, answer.stderr
+    assert lines[-1] == "succeeded  7 of 7 steps"
+    assert max(map(len, lines)) <= 120
+    services.close()
+
+
+def test_show_watches_for_a_script(system: System) -> None:
+    """One JSON document a line; exit code 1 for one that did not succeed."""
+    services = system.make_services()
+    instance = seed_instance(system.deployment, "watched by a script")
+    deletion_id = str(accept(services, instance.id, "watched by a script"))
+    lethe(system, "cancel", deletion_id)
+
+    answer = lethe(system, "show", deletion_id, "--watch", "--json")
+
+    (line,) = answer.stdout.splitlines()
+    assert answer.returncode == 1
+    assert json.loads(line)["status"] == "cancelled"
+    assert json.loads(line)["steps"]["logout"] == {
+        "status": "pending",
+        "removed": 0,
+        "planned": 0,
+        "perSecond": 0.0,
+        "etaSeconds": None,
+    }
+    services.close()
+
+
+def test_a_terminal_sees_a_table(system: System) -> None:
+    """Each step with what it removed, drawn again and again."""
+    services = system.make_services()
+    instance = seed_instance(system.deployment, "drawn [bold]")
+    deletion_id = accept(services, instance.id, "drawn [bold]")
+    system.gateways[0].load()
+    run_all(services, deletion_id)
+    services.close()
+
+    screen = in_a_terminal(system, "show", str(deletion_id), "--watch")
+
+    assert re.search(r"delete_records +done +\d+ / \d+", screen)
+    assert "drawn [bold]" in screen
+    assert "\x1b[" in screen
+
+
+def in_a_terminal(system: System, *words: str) -> str:
+    """What the command writes to a terminal of 100 columns."""
+    master, slave = pty.openpty()
+    env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "COLUMNS": "100", **environment(system.settings)}
+    command = [sys.executable, "-m", "cli", *words]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env, cwd=ROOT) as process:
+        os.close(slave)
+        written = b"".join(iter(lambda: _read(master), b""))
+        process.wait(60)
+    os.close(master)
+    return written.decode()
+
+
+def _read(terminal: int) -> bytes:
+    """Some of what was written; nothing when the other side is closed."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+
+
+def test_no_line_is_too_long(system: System) -> None:
+    """Not even for an instance with rows in every table and a long name."""
+    services = system.make_services()
+    name = "long " * 50
+    instance = seed_instance(system.deployment, name)
+    system.gateways[0].load()
+    deletion_id = accept(services, instance.id, name)
+    run_all(services, deletion_id)
+    services.close()
+
+    shown = lethe(system, "show", str(deletion_id), COLUMNS="90")
+
+    assert "Message" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 90
+
+
+def test_a_closed_pipe_is_no_traceback(system: System) -> None:
+    """As with `lethe config | head -1`: nothing on standard error."""
+    command = f"{shlex.quote(sys.executable)} -m cli config | head -1"
+    env = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", **environment(system.settings)}
+    answer = subprocess.run(
+        ["/bin/sh", "-c", command], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert answer.stdout.startswith("LETHE_ADMIN_KEY")
+    assert answer.stderr == ""
+
+
+@pytest.mark.parametrize("pause_seconds", [0.2, 0.6, 3])
+def test_ctrl_c_is_no_traceback(system: System, pause_seconds: float) -> None:
+    """Whenever it comes: while the program is loaded, or while it follows a deletion."""
+    services = system.make_services()
+    instance = seed_instance(system.deployment, f"interrupted after {pause_seconds}")
+    deletion_id = str(accept(services, instance.id, instance.name))
+    services.close()
+    command = [sys.executable, "-m", "cli", "show", deletion_id, "--watch"]
+    env = {"PATH": "/usr/bin:/bin", **environment(system.settings)}
+
+    with subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(pause_seconds)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+
+    assert process.returncode in (130, -signal.SIGINT)
+    assert errors.strip() in ("Interrupted", "")
+
+
+def test_migrations_are_shown_and_run(system: System, postgres_part: Postgres) -> None:
+    """A new database is at nothing; the upgrade brings it to the newest, and can be run again."""
+    url = {"LETHE_DATABASE_URL": postgres_part.create_database("not_migrated")}
+
+    before, listed = lethe(system, "db", "status", **url), lethe(system, "list", **url)
+    first, second = (lethe(system, "db", "upgrade", "--json", **url) for _ in range(2))
+    after = lethe(system, "db", "status", "--json", **url)
+
+    assert (before.returncode, after.returncode) == (1, 0)
+    assert "at nothing" in before.stdout
+    assert (listed.returncode, "lethe db upgrade" in listed.stderr) == (3, True)
+    assert json.loads(first.stdout)["before"] is None
+    assert json.loads(second.stdout)["before"] == json.loads(after.stdout)["newest"]
+
+
+@pytest.mark.parametrize("words", [("list",), ("doctor",), ("sweep",), ("db", "status"), ("db", "upgrade")])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"LETHE_DATABASE_URL": f"postgresql://x:hidden-word@127.0.0.1:{free_port()}/x"},
+        {"LETHE_TENANT_DATABASE_URL": f"postgresql://x:hidden-word@127.0.0.1:{free_port()}/x"},
+        {"LETHE_CACHE_URL": f"redis://:hidden-word@127.0.0.1:{free_port()}/0"},
+        {"LETHE_REDIS_URL": "redis://:hidden-word@127.0.0.1:port/0"},
+        {"LETHE_DATABASE_URL": "postgresql://x:hidden-word@127.0.0.1:port/x"},
+    ],
+    ids=["no database", "no tenant database", "no cache", "a Redis URL without sense", "a URL without sense"],
+)
+def test_no_command_shows_a_traceback_or_a_password(
+    system: System, words: tuple[str, ...], changes: dict[str, str]
+) -> None:
+    """Whatever is wrong or away."""
+    answer = lethe(system, *words, **changes)
+
+    assert answer.returncode in (0, 1, 3, 4)
+    assert (answer.returncode == 0) is not bool(answer.stderr) or words == ("doctor",)
+    assert "Traceback" not in answer.stderr
+    assert "hidden-word" not in answer.stdout + answer.stderr

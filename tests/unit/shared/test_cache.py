@@ -12,6 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from shared.cache import Cache
 from shared.errors import TransientError, Unreachable
 from tests.unit.shared.names import NAMES, shown
+from tests.unit.shared.redis_glob import matches
 
 P = "evolution-cache"
 LOST = f"{P}:chatwoot:syncLostMessages"
@@ -51,6 +52,10 @@ class FakeRedis:
             return [b"0", [key for key in sorted(self.keys) for _ in range(2)]]
 
         return run
+
+    def scan_iter(self, match: bytes, count: int) -> Iterator[bytes]:
+        self._answer()
+        yield from [key for key in sorted(self.keys) for _ in range(2) if matches(match, key)]
 
     def exists(self, key: str) -> int:
         self._answer()

@@ -158,3 +158,27 @@ def test_a_message_status_of_another_form_is_nobodys(foreign: str) -> None:
     explained = cache_keys.ids_explaining(PREFIX, foreign)
 
     assert explained == set()
+
+
+UUID = "3f0c0000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("key", "owner"),
+    [
+        (f"p:instance:{UUID}", UUID),
+        (f"p:baileys:{UUID}_3EB0_READ", UUID),
+        (f"p:baileys:{UUID}_READ", None),
+        (f"p:baileys:{UUID}x_3EB0_READ", None),
+        ("p:baileys:5511900000001@s.whatsapp.net_3EB0_READ", None),
+        ("p:instance:support", None),
+        (f"p:instance:{UUID.upper()}", None),
+        (f"p:instance:{UUID}:x", None),
+        (f"p:ChatwootService:{UUID}:getInbox", None),
+        (f"pp:instance:{UUID}", None),
+        (f"p:groups:{UUID}_a_b", None),
+    ],
+)
+def test_a_key_by_id_names_an_id_of_an_instances_form(key: str, owner: str | None) -> None:
+    """What only looks like one is nobody's."""
+    assert cache_keys.id_in("p", key) == owner

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -510,3 +511,32 @@ def test_a_folder_that_goes_away_meanwhile_is_gone(
     monkeypatch.setattr(Path, "rename", vanish)
 
     assert erase(folder) == 0
+
+
+def test_only_folders_called_like_an_id_are_listed(tmp_path: Path) -> None:
+    """No link, no file, and nothing of another form."""
+    instances = tmp_path / "instances"
+    mine, linked, file = (f"3f0c0000-0000-4000-8000-00000000000{number}" for number in range(3))
+    for name in (mine, mine.upper().replace("0", "A"), f"{mine}.bak", "support"):
+        (instances / name).mkdir(parents=True)
+    (instances / linked).symlink_to(instances / "support")
+    (instances / file).write_text("")
+
+    assert LocalFolder(tmp_path).ids() == {mine}
+
+
+def test_a_folder_is_measured_without_following_links(tmp_path: Path) -> None:
+    """A link is one file, of its own size; the newest of all says how old it is."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "large").write_text("x" * 10_000)
+    folder = tmp_path / "instances" / "mine"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "creds.json").write_text("12345")
+    (folder / "link").symlink_to(outside)
+    os.utime(folder / "deep" / "creds.json", (2_000_000_000, 2_000_000_000))
+
+    held = LocalFolder(tmp_path).measure("mine")
+
+    assert (held.number, held.newest) == (2, datetime.fromtimestamp(2_000_000_000, UTC))
+    assert 5 < held.size_bytes < 1_000

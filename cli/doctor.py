@@ -1,0 +1,99 @@
+"""`lethe doctor`: is everything there that a deletion needs, and what is to be done where it is not?"""
+
+from dataclasses import asdict
+
+import click
+
+from cli.common import NOT_POSSIBLE, json_option, make_services, print_json, reached, stop, yes_option
+from shared import doctor, missing_indexes
+from shared.doctor import Finding, Verdict
+from shared.errors import LetheError
+from shared.missing_indexes import MissingIndex
+from shared.services import Services
+
+_MARKS = {
+    Verdict.OK: click.style("ok     ", fg="green"),
+    Verdict.WARNING: click.style("warning", fg="yellow"),
+    Verdict.BROKEN: click.style("BROKEN ", fg="red"),
+    Verdict.UNUSED: "unused ",
+}
+
+
+@click.command("doctor")
+@click.option("--fix", is_flag=True, help="Create the missing indexes, after asking.")
+@yes_option
+@json_option
+def examine(fix: bool, yes: bool, as_json: bool) -> None:
+    """Check everything that a deletion needs, and say what to do.
+
+    Changes nothing without --fix. Exit code 1 when something is broken or could not be mended.
+
+    Example: lethe doctor --fix
+    """
+    if fix and as_json and not yes:
+        raise click.UsageError("--fix with --json needs --yes: a script cannot be asked")
+    if fix:
+        mend(yes=yes, as_json=as_json)
+        return
+    made = make_services()
+    try:
+        findings = [_shown(finding, as_json=as_json) for finding in doctor.examine(made)]
+    finally:
+        made.close()
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    if any(finding.verdict is Verdict.BROKEN for finding in findings):
+        raise click.exceptions.Exit(NOT_POSSIBLE)
+
+
+def _shown(finding: Finding, *, as_json: bool) -> Finding:
+    """Show it as soon as it is known: a dead server takes seconds."""
+    if not as_json:
+        click.echo(f"{_MARKS[finding.verdict]}  {finding.part}: {finding.says}")
+        if finding.advice:
+            click.echo(f"         -> {finding.advice}")
+    return finding
+
+
+def mend(*, yes: bool, as_json: bool) -> None:
+    """Create the missing indexes one by one, after asking."""
+    with reached() as made:
+        missing = missing_indexes.find(made.tenant)
+        ours = [each for each in missing if each.may_create and not each.partitioned]
+        theirs = [each for each in missing if each not in ours]
+        if not as_json:
+            _announce(made, ours, theirs)
+        if ours and not yes:
+            click.confirm(f"Create {len(ours)} indexes now?", abort=True)
+        outcomes = [_create(made, each, as_json=as_json) for each in ours]
+        outcomes += [_outcome(made, each, "not the owner") for each in theirs]
+    if as_json:
+        print_json(outcomes)
+    if any(outcome["error"] for outcome in outcomes):
+        stop("Not all indexes could be created; run it again, an unfinished one is replaced")
+
+
+def _announce(made: Services, ours: list[MissingIndex], theirs: list[MissingIndex]) -> None:
+    if not ours and not theirs:
+        click.echo("No index is missing")
+    for each in ours:
+        click.echo(f"{each.name}: {each.cost if each.is_costly else 'its table is too small to matter today'}")
+    if theirs:
+        click.echo("Lethe's role does not own these tables, or they are partitioned. Let their owner run:")
+    for each in theirs:
+        click.echo(f"  {each.statement(made.settings.tenant_schema)};")
+
+
+def _create(made: Services, missing: MissingIndex, *, as_json: bool) -> dict[str, str | None]:
+    error = None
+    try:
+        missing_indexes.create(made.tenant, missing)
+    except LetheError as problem:
+        error = doctor.explain(problem)
+    if not as_json:
+        click.echo(f"{missing.name}: {error or 'created'}")
+    return _outcome(made, missing, error)
+
+
+def _outcome(made: Services, missing: MissingIndex, error: str | None) -> dict[str, str | None]:
+    return {"index": missing.name, "sql": missing.statement(made.settings.tenant_schema), "error": error}

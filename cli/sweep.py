@@ -1,0 +1,96 @@
+"""`lethe sweep`: what earlier, failed or foreign deletions left, and its removal."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from cli.common import json_option, print_json, reached, stop, yes_option
+from shared import leftovers
+from shared.leftovers import Found, Leftover
+
+
+@click.command()
+@click.option("--remove", is_flag=True, help="Remove what is found, after asking.")
+@click.option(
+    "--older-than",
+    "older_than_seconds",
+    type=click.FloatRange(min=0),
+    default=3600,
+    show_default=True,
+    metavar="SECONDS",
+    help="Leave ids alone of which anything is younger, or of unknown age: an instance may be being created. 0: all.",
+)
+@yes_option
+@json_option
+def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> None:
+    """Find what is kept for instances that no longer exist.
+
+    Looks for folders, objects, cache keys, rows and trash of ids that are no living instance and have no unfinished
+    deletion. Every store must be this deployment's alone: what another Evolution keeps there looks left over.
+
+    Example: lethe sweep --remove
+    """
+    if remove and as_json and not yes:
+        raise click.UsageError("--remove with --json needs --yes: a script cannot be asked")
+    with reached() as made:
+        found = leftovers.find(made)
+        removable = found.removable(older_than_seconds)
+        if not as_json:
+            _show(found, removable)
+        removed: dict[Leftover, int] = {}
+        if remove and removable:
+            _confirm(found, removable, yes=yes)
+            for each in removable:
+                removed[each] = sum(leftovers.remove(made, each))
+                if not as_json:
+                    click.echo(f"removed {removed[each]:,} {_unit(each)}: {each.place}")
+    if as_json:
+        ids = {each.id for each in removable}
+        print_json([_row(each, each.id in ids, removed.get(each)) for each in found.leftovers])
+
+
+def _confirm(found: Found, removable: list[Leftover], *, yes: bool) -> None:
+    if not found.living:
+        click.echo("None of the ids in these stores is a living instance: is this the right tenant database?", err=True)
+        if yes:
+            stop("Run it without --yes to remove all of it nevertheless")
+    if yes:
+        return
+    wanted = f"remove {len(removable)}"
+    if click.prompt(f"This cannot be undone. Type '{wanted}' to go on", default="", show_default=False) != wanted:
+        stop("Nothing was removed")
+
+
+def _show(found: Found, removable: list[Leftover]) -> None:
+    ids = {each.id for each in removable}
+    for each in found.leftovers:
+        stays = "" if each.id in ids else "  stays: too young, or of unknown age"
+        size = f"{each.held.size_bytes / 1024:,.0f} KB"
+        click.echo(f"{each.held.number:>8,} {_unit(each):<7} {size:>12}  {_age(each):>10}  {each.place}{stays}")
+    total = sum(each.held.number for each in removable)
+    click.echo(f"{len(removable)} places with {total:,} things can go" if found.leftovers else "Nothing is left over")
+
+
+def _unit(leftover: Leftover) -> str:
+    return "files" if leftover.kind is leftovers.Kind.TRASH else leftover.kind.value
+
+
+def _age(leftover: Leftover) -> str:
+    if leftover.held.newest is None:
+        return "age?"
+    hours = (datetime.now(UTC) - leftover.held.newest).total_seconds() / 3600
+    return f"{hours / 24:,.0f} days" if hours >= 48 else f"{hours:,.1f} h"
+
+
+def _row(leftover: Leftover, removable: bool, removed: int | None) -> dict[str, Any]:
+    return {
+        "kind": leftover.kind,
+        "id": leftover.id,
+        "place": leftover.place,
+        "number": leftover.held.number,
+        "sizeBytes": leftover.held.size_bytes,
+        "newest": leftover.held.newest,
+        "removable": removable,
+        "removed": removed,
+    }

@@ -1,0 +1,93 @@
+"""Rows that name an instance which does not exist: possible only where no foreign key watches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, text
+
+from shared import instance_ids, throttle
+from shared.row_eraser import RowEraser
+from shared.services import Services
+from shared.storage import Held
+from shared.tenant import Tenant
+from shared.tenant_schema import OWNER_COLUMN, ROOT, quote
+
+_STATEMENT_SECONDS = 60  # each table is read once, whole where it has no index
+
+_UNWATCHED = text("""
+SELECT c.relname, array(SELECT t.attname::text FROM pg_attribute t
+                        WHERE t.attrelid = c.oid AND t.attname IN ('createdAt', 'updatedAt') AND NOT t.attisdropped
+                          AND t.atttypid IN ('timestamp'::regtype, 'timestamptz'::regtype))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = :column AND NOT a.attisdropped
+WHERE n.nspname = :schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND NOT EXISTS (SELECT 1 FROM pg_constraint k
+                  WHERE k.conrelid = c.oid AND k.contype = 'f' AND a.attnum = ANY (k.conkey))
+ORDER BY 1""")
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """The rows of one id that nobody has, in all tables."""
+
+    held: Held
+    tables: tuple[str, ...]
+
+
+@dataclass
+class _Pages:
+    """Where the walk through a table without an index goes on; a sweep walks to the end."""
+
+    kept: dict[str, int] = field(default_factory=dict)
+
+    def page_of(self, table: str) -> int:
+        return self.kept.get(table, 0)
+
+    def keep_page(self, table: str, page: int) -> None:
+        self.kept[table] = page
+
+
+def find(tenant: Tenant) -> dict[str, Orphans]:
+    """Orphans by the id they name, where that has the form of one."""
+    found: dict[str, Orphans] = {}
+    with tenant.transaction(statement_seconds=_STATEMENT_SECONDS) as connection:
+        connection.execute(text("SET LOCAL TIME ZONE 'UTC'"))  # what Prisma writes, without saying so
+        unwatched = connection.execute(_UNWATCHED, {"schema": tenant.schema, "column": OWNER_COLUMN}).all()
+        for table, times in unwatched:
+            for owner, held in _look(connection, tenant, table, times):
+                found[owner] = _add(found[owner], table, held) if owner in found else Orphans(held, (table,))
+    return found
+
+
+def _look(connection: Connection, tenant: Tenant, table: str, times: list[str]) -> Iterator[tuple[str, Held]]:
+    newest = f"max(greatest({', '.join(f't.{quote(each)}' for each in times)}))::timestamptz" if times else "NULL"
+    owner = f"t.{quote(OWNER_COLUMN)}"
+    query = text(
+        f"SELECT {owner}::text, count(*), sum(pg_column_size(t.*)), {newest} FROM {tenant.table(table)} t"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {tenant.table(ROOT)} i WHERE i.id = {owner}::text) AND {owner}::text ~ :form"
+        " GROUP BY 1"
+    )
+    for instance_id, number, size, time in connection.execute(query, {"form": f"^{instance_ids.FORM.pattern}$"}):
+        yield instance_id, Held(number, int(size), time)
+
+
+def _add(orphans: Orphans, table: str, held: Held) -> Orphans:
+    before, times = orphans.held, (orphans.held.newest, held.newest)
+    newest = None if times[0] is None or times[1] is None else max(times[0], times[1])
+    total = Held(before.number + held.number, before.size_bytes + held.size_bytes, newest)
+    return replace(orphans, held=total, tables=(*orphans.tables, table))
+
+
+def erase(services: Services, instance_id: str) -> int:
+    """Erase all rows of the id, leaves first; returns how many."""
+    removed: list[int] = []
+    eraser = RowEraser(
+        tenant=services.tenant,
+        instance_id=instance_id,
+        throttle=throttle.Watch(services.own, services.settings),
+        report=lambda counts: removed.extend(counts.values()),
+        stop=lambda: False,
+        pages=_Pages(),
+    )
+    eraser.erase([owned for owned in services.tenant.plan().tables if owned.table != ROOT])
+    return sum(removed)

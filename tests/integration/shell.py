@@ -1,0 +1,25 @@
+"""Runs `lethe` as a shell on the server would."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from demo.lethe import environment
+from tests.system import System
+
+ROOT = Path(__file__).parents[2]
+
+
+def lethe(
+    system: System, *words: str, typed: str | None = None, seconds: float = 60, **changes: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with the system's settings; typed is what somebody types into it."""
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *words],
+        env={"PATH": "/usr/bin:/bin", **environment(system.settings), **changes},
+        cwd=ROOT,
+        input=typed or "",
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )

@@ -1,0 +1,128 @@
+"""Every command says how it is used."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+from tests.unit.conftest import REQUIRED
+
+# A text for a shell, a show for people, and a document that is JSON anyway; everything else can be read by a script.
+WITHOUT_JSON = {"lethe completion", "lethe demo", "lethe receipt show"}
+WITHOUT_SETTINGS = {"lethe completion", "lethe demo", "lethe receipt verify"}
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """All commands that do something, by what one types."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+COMMANDS = dict(commands(main, "lethe"))
+every_command = pytest.mark.parametrize("path", COMMANDS)
+
+
+@every_command
+def test_help_has_an_example(path: str) -> None:
+    """Of the command itself, and with options that it has."""
+    shown = CliRunner().invoke(main, [*path.split()[1:], "--help"], prog_name="lethe")
+
+    example = re.search(r"^  Example:\s+(.+)", shown.output, re.MULTILINE)
+    assert shown.exit_code == 0
+    assert example
+    assert example[1].startswith(path)
+    known = {option for parameter in COMMANDS[path].params for option in parameter.opts}
+    assert set(re.findall(r"--[a-z-]+", example[1])) <= known
+
+
+@every_command
+def test_a_script_can_read_the_answer(path: str) -> None:
+    """With --json."""
+    names = {parameter.name for parameter in COMMANDS[path].params}
+
+    assert "as_json" in names or path in WITHOUT_JSON
+
+
+@every_command
+def test_what_is_missing_in_the_settings_is_said(path: str) -> None:
+    """Exit code 4, and no traceback, from each command that needs a setting."""
+    if path in WITHOUT_SETTINGS:
+        pytest.skip("needs no setting")
+    filling = "3f0c0000-0000-4000-8000-000000000000"  # good as an id, and as a name
+    arguments = [filling for parameter in COMMANDS[path].params if isinstance(parameter, click.Argument)]
+
+    answer = CliRunner().invoke(main, [*path.split()[1:], *arguments], prog_name="lethe")
+
+    assert answer.exit_code == 4, answer.output
+    assert "LETHE_DATABASE_URL" in answer.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete(shell: str) -> None:
+    """The script is the shell's, and asks this program."""
+    answer = CliRunner().invoke(main, ["completion", shell], prog_name="lethe")
+
+    assert answer.exit_code == 0
+    assert f"_LETHE_COMPLETE={shell}_complete" in answer.output
+
+
+def test_a_completion_knows_the_commands() -> None:
+    """As the shell asks for them."""
+    answer = CliRunner().invoke(
+        main,
+        [],
+        prog_name="lethe",
+        env={"_LETHE_COMPLETE": "bash_complete", "COMP_WORDS": "lethe do", "COMP_CWORD": "1"},
+    )
+
+    assert "plain,doctor" in answer.output.splitlines()
+
+
+def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell's exit code for it, and one word."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.setup.read_settings", interrupt)
+    answer = CliRunner().invoke(main, ["config"], prog_name="lethe")
+
+    assert answer.exit_code == 130
+    assert answer.stderr.strip() == "Interrupted"
+
+
+@pytest.mark.parametrize("words", [["sweep", "--remove", "--json"], ["doctor", "--fix", "--json"]])
+def test_a_script_is_not_asked(words: list[str]) -> None:
+    """It has to say --yes itself."""
+    answer = CliRunner().invoke(main, words, prog_name="lethe")
+
+    assert answer.exit_code == 2
+    assert "--yes" in answer.stderr
+
+
+def test_config_masks_secrets_and_says_where_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By variable, file or default."""
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(f"LETHE_{name.upper()}", value)
+    monkeypatch.setenv("LETHE_DATABASE_URL", "postgresql://lethe:hidden-word@own.invalid/own")
+    key_file = tmp_path / "key"
+    key_file.write_text("hidden-word-of-the-file")
+    monkeypatch.delenv("LETHE_ADMIN_KEY")
+    monkeypatch.setenv("LETHE_ADMIN_KEY_FILE", str(key_file))
+
+    answer = CliRunner().invoke(main, ["config", "--json"], prog_name="lethe")
+
+    rows = {row["setting"]: (row["value"], row["from"]) for row in json.loads(answer.stdout)}
+    assert "hidden-word" not in answer.output
+    assert REQUIRED["secret_key"] not in answer.output
+    assert rows["LETHE_DATABASE_URL"] == ("postgresql://lethe:***@own.invalid/own", "LETHE_DATABASE_URL")
+    assert rows["LETHE_ADMIN_KEY"] == ("***", f"LETHE_ADMIN_KEY_FILE={key_file}")
+    assert rows["LETHE_WAIT_SECONDS"] == (25.0, "default")
