@@ -21,7 +21,7 @@ Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name") and valu
 Bears = Callable[[set[str]], set[str]]
 # One page of the pass: every key that could be one of these ids' or names'. A part up to any colon may be the name, up
 # to any underscore the id; shared.cache_keys decides. ARGV: cursor, page, prefix and colon, number of ids, ids, names.
-_PASS = """
+_SCRIPT = """
 local ids, names, head, found = {}, {}, ARGV[3], {}
 local last = 4 + tonumber(ARGV[4])
 for i = 5, last do ids[ARGV[i]] = true end
@@ -82,7 +82,7 @@ class Cache:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self.redis = redis
         self.prefix = prefix
-        self._pass = redis.register_script(_PASS)
+        self._pass = redis.register_script(_SCRIPT)
 
     def probe(self) -> None:
         """Raise Unreachable when Redis does not answer."""

@@ -1,6 +1,6 @@
 """The cache of one deployment: what is exactly ours goes, what another one explains stays."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
