@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import services, settings
+from shared import logs, services, settings
 from shared.errors import LetheError
 from shared.services import Services
 
@@ -26,6 +26,8 @@ def reached() -> Iterator[Services]:
         made = services.create(settings.Settings())
     except (ValidationError, OSError) as error:
         stop(settings.explain(error), NOT_SET)
+    # Standard output is the command's own, and a script reads it.
+    logs.configure(made.settings.model_copy(update={"log_format": "pretty", "log_level": "WARNING"}))
     try:
         yield made
     except (LetheError, RedisError, SQLAlchemyError) as error:

@@ -7,6 +7,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from cli import operator
 from cli.common import json_option, reached, stop
 from shared.database import reaching
 from shared.models import Deletion, DeletionStatus
@@ -25,7 +26,7 @@ def retry(deletion_id: UUID, given_up: tuple[str, ...]) -> None:
     with reached() as made:
         if unknown := set(given_up) - set(made.settings.gateways):
             stop(f"Not a gateway of LETHE_GATEWAYS: {', '.join(sorted(unknown))}")
-        if not pipeline.resume(made, deletion_id, given_up):
+        if not pipeline.resume(made, deletion_id, given_up, actor=operator.actor()):
             stop(f"There is nothing to resume: {_state(made, deletion_id)}")
     click.echo(f"{deletion_id} goes on")
 
@@ -38,7 +39,7 @@ def cancel(deletion_id: UUID) -> None:
     Example: lethe cancel 3f0c...
     """
     with reached() as made:
-        if not pipeline.cancel(made, deletion_id):
+        if not pipeline.cancel(made, deletion_id, operator.actor()):
             stop(f"Too late to cancel: {_state(made, deletion_id)}")
     click.echo(f"{deletion_id} is cancelled, the instance is as it was")
 

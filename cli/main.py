@@ -2,7 +2,7 @@
 
 import click
 
-from cli import deletions, receipt, secrets, tombstones
+from cli import audit, deletions, instances, receipt, secrets, tombstones
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -11,12 +11,16 @@ def main() -> None:
 
 
 for _command in (
+    instances.delete,
+    instances.logout,
+    instances.preview,
     deletions.list_deletions,
     deletions.show,
     deletions.retry,
     deletions.cancel,
     receipt.group,
     tombstones.group,
+    audit.group,
     secrets.show_webhook_key,
 ):
     main.add_command(_command)
