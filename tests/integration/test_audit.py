@@ -216,7 +216,10 @@ def test_an_accepted_deletion_and_its_end_are_two_lines(api: System, services: S
     assert accepted["requestId"] == answer.headers["X-Request-Id"]
     assert accepted["keyId"]
     assert (ended["decision"], ended["role"], ended["instanceId"]) == ("succeeded", "worker", instance.id)
-    assert audit.verify(services.own).broken is None
+    receipt = api.send("GET", f"/deletions/{answer.body['response']['deletionId']}/receipt").body["receipt"]
+    quoted = Place(**receipt["auditLine"])
+    assert (quoted.seq, quoted.hash) == (ended["seq"], ended["hash"])
+    assert audit.verify(services.own, (quoted,)).broken is None
 
 
 def test_a_cancelled_a_resumed_and_a_failed_one_are_there(api: System, services: Services) -> None:
