@@ -5,8 +5,9 @@ from uuid import uuid4
 import structlog
 from flask import Response, request
 from flask_openapi3 import Info, OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import current, deletions, errors, instances, operations, receipts
+from api import audit, auditing, current, deletions, errors, instances, operations, receipts
 from api.raw_target import RawTarget
 from api.schemas import Error
 from shared import logs, services, settings
@@ -34,11 +35,20 @@ def create(given: Services | None = None) -> OpenAPI:
     app.url_map.merge_slashes = False
     current.attach(app, made)
     errors.register(app)
-    for blueprint in (instances.blueprint, deletions.blueprint, receipts.blueprint, operations.blueprint):
+    auditing.register(app)
+    for blueprint in (
+        instances.blueprint,
+        deletions.blueprint,
+        audit.blueprint,
+        receipts.blueprint,
+        operations.blueprint,
+    ):
         app.register_api(blueprint)
     app.before_request(_name_request)
     app.after_request(_show_request_id)
     app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
+    if made.settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=made.settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     return app
 
 

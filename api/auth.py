@@ -29,6 +29,11 @@ class Principal:
         """As written on the deletion."""
         return "admin" if self.is_admin else INSTANCE
 
+    @property
+    def key_id(self) -> str:
+        """As written in the audit: tells keys apart, and opens nothing."""
+        return "admin" if self.is_admin else self.key_hash[:12]
+
 
 def hash_key(settings: Settings, key: str) -> str:
     """HMAC-SHA256, so that the own database holds nothing a key could be guessed from."""
@@ -59,6 +64,17 @@ def principal() -> Principal:
     """The caller of this request."""
     found: Principal = g.principal
     return found
+
+
+def known_principal() -> Principal | None:
+    """The caller of this request; None when its key is not known."""
+    found: Principal | None = g.get("principal")
+    return found
+
+
+def may_read_audit() -> bool:
+    """Whether the caller is an admin or an auditor."""
+    return principal().role in ("admin", "auditor")
 
 
 def may_touch(instance: Instance | None, deletion: Deletion | None = None) -> bool:

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
-from api import auth, current, submission
-from api.errors import BadRequest, Conflict, NotFound, Unauthorized, UnknownInstance, answer
+from api import auditing, auth, current, submission
+from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from api.schemas import ById, DeletionList, DeletionView, Error, Filter, Order, Preview, Retry
+from shared.audit import Action
 from shared.database import reaching
 from shared.errors import LetheError
 from shared.models import Deletion, StepStatus
@@ -77,7 +78,7 @@ def retry_deletion(path: ById, body: Retry) -> Response:
         raise Unauthorized
     if unknown := set(body.without_gateway) - set(services.settings.gateways):
         raise BadRequest(f"Not a gateway of the settings: {sorted(unknown)[0]}")
-    if not pipeline.resume(services, deletion.id, body.without_gateway):
+    if not pipeline.resume(services, deletion.id, body.without_gateway, actor=auditing.actor()):
         raise Conflict(
             f"The deletion is {deletion.status.value}: there is nothing to resume", deletionId=str(deletion.id)
         )
@@ -92,7 +93,7 @@ def retry_deletion(path: ById, body: Retry) -> Response:
 def cancel_deletion(path: ById) -> Response:
     """Stop a deletion of which nothing has been done yet: the instance stays as it was."""
     deletion = own(path.deletion_id)
-    if not pipeline.cancel(current.services(), deletion.id):
+    if not pipeline.cancel(current.services(), deletion.id, auditing.actor()):
         done = [step.name for step in _load(deletion.id).steps if step.status is not StepStatus.PENDING]
         what = f"Too late to cancel, begun or done: {', '.join(done) or deletion.status.value}"
         raise Conflict(what, deletionId=str(deletion.id))
@@ -113,6 +114,7 @@ def _permitted(deletion_id: UUID) -> Deletion:
         deletion = _load(deletion_id)
     except NotFound:
         raise NotFound("There is no such deletion") if auth.principal().is_admin else Unauthorized() from None
+    auditing.about(deletion.instance_id, deletion.id)
     if auth.may_touch(None, deletion):
         return deletion
     instance = current.services().tenant.find(instance_id=deletion.instance_id)
@@ -131,12 +133,8 @@ def _load(deletion_id: UUID) -> Deletion:
 
 
 def _preview(order: Order) -> Response:
-    tenant = current.services().tenant
-    instance = tenant.find(name=order.instance_name, instance_id=order.instance_id)
-    if not auth.may_touch(instance):
-        raise Unauthorized
-    if instance is None:
-        raise UnknownInstance(str(order.instance_name or order.instance_id))
+    auditing.acting(Action.PREVIEW)
+    instance = submission.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
     planned = pipeline.preview(Target(current.services(), instance.id, instance.name))
     return answer(_json(Preview(instance_id=instance.id, instance_name=instance.name, planned=planned)))
 

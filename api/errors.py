@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -94,14 +94,16 @@ def on_invalid(error: ValidationError) -> Response:
 
 
 def register(app: Flask) -> None:
-    """Give every error the documented shape."""
+    """Give every error the documented shape; it is kept for whoever looks at the answer."""
 
     @app.errorhandler(ApiError)
     def on_api_error(error: ApiError) -> Response:
+        g.error = error
         return answer(error_body(error.message, **error.extra), error.status, error.headers)
 
     @app.errorhandler(HTTPException)
     def on_http_error(error: HTTPException) -> Response:
+        g.error = error
         response = error.get_response()  # keeps Allow and Retry-After
         headers = {name: value for name, value in response.headers if name not in ("Content-Type", "Content-Length")}
         name = "Internal server error" if error.code == 500 else error.name
@@ -109,6 +111,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Refused)
     def on_refusal(error: Refused) -> Response:
+        g.error = error
         return answer(error_body(error.title), 400)
 
     @app.errorhandler(RecursionError)
@@ -117,5 +120,6 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def on_any_error(error: Exception) -> Response:
+        g.error = error
         log.error("request failed", exc_info=error)
         return answer(error_body("Internal server error"), 500)

@@ -9,13 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import auth, current, prefer, raw_target, submission
-from api.errors import BadRequest, DeletionFailed, UnknownInstance, answer
+from api.errors import BadRequest, DeletionFailed, answer
 from api.prefer import Wish
 from api.schemas import ByName, Error, Pending, Preference, Success
 from shared import wake
+from shared.audit import Action
 from shared.database import reaching
 from shared.errors import LetheError
-from shared.gateway import Stuck, can_be_addressed
 from shared.models import UNDER_WAY, Deletion, DeletionStatus
 
 _RETRY_AFTER_SECONDS = 5
@@ -47,18 +47,8 @@ def delete_instance(path: ByName, header: Preference) -> Response:  # noqa: ARG0
 @blueprint.delete("/instance/logout/<string:instanceName>", summary="Log an instance out", responses={200: Success})
 def log_instance_out(path: ByName) -> Response:  # noqa: ARG001 - the name is read as it was sent
     """End the WhatsApp session; nothing else is touched."""
-    name = _unambiguous_name()
-    instance = submission.find_by_name(name)
-    if not can_be_addressed(name):
-        raise BadRequest("The gateway cannot be asked for an instance of that name")
-    with current.services().tenant.holding_name(instance.id, name) as is_its_name:
-        if not is_its_name:  # it was deleted or renamed a moment ago
-            raise UnknownInstance(name)
-        for gateway in current.services().gateways:
-            try:
-                gateway.log_out(name)
-            except Stuck as error:
-                raise BadRequest(error.title) from error
+    instance = submission.find(Action.LOGOUT, name=_unambiguous_name())
+    submission.log_out(instance)
     return answer(_success("Instance logged out"))
 
 

@@ -10,7 +10,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from cli import watch
+from cli import operator, watch
 from cli.common import NOT_POSSIBLE, json_option, print_json, reached, stop
 from shared.database import reaching
 from shared.models import Deletion, DeletionStatus
@@ -30,7 +30,7 @@ def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
     with reached() as made:
         if unknown := set(given_up) - set(made.settings.gateways):
             stop(f"Not a gateway of LETHE_GATEWAYS: {', '.join(sorted(unknown))}")
-        if not pipeline.resume(made, deletion_id, given_up):
+        if not pipeline.resume(made, deletion_id, given_up, actor=operator.actor()):
             stop(f"There is nothing to resume: {_state(made, deletion_id)}")
     if as_json:
         print_json({"id": deletion_id, "resumed": True})
@@ -47,7 +47,7 @@ def cancel(deletion_id: UUID, as_json: bool) -> None:
     Example: lethe cancel 3f0c...
     """
     with reached() as made:
-        if not pipeline.cancel(made, deletion_id):
+        if not pipeline.cancel(made, deletion_id, operator.actor()):
             stop(f"Too late to cancel: {_state(made, deletion_id)}")
     if as_json:
         print_json({"id": deletion_id, "cancelled": True})

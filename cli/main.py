@@ -2,7 +2,7 @@
 
 import click
 
-from cli import deletions, doctor, receipt, secrets, setup, sweep, tombstones
+from cli import audit, deletions, doctor, instances, receipt, secrets, setup, sweep, tombstones
 from cli.common import Commands
 
 
@@ -12,6 +12,9 @@ def main() -> None:
 
 
 for _command in (
+    instances.delete,
+    instances.logout,
+    instances.preview,
     deletions.list_deletions,
     deletions.show,
     deletions.retry,
@@ -24,6 +27,7 @@ for _command in (
     setup.own_database,
     setup.demo,
     setup.completion,
+    audit.group,
     secrets.show_webhook_key,
 ):
     main.add_command(_command)

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from cli import operator
 from cli.common import json_option, reached
 from tasks import tombstones
 
@@ -27,7 +28,10 @@ def replay(yes: bool, as_json: bool) -> None:
             click.echo("".join(f"{each.id}  {each.name!r}\n" for each in found) or "Nothing that was erased is there.")
         if found and not yes:
             click.confirm(f"Erase these {len(found)} again, for good?", abort=True, err=True)
-        ordered = [{"instanceId": each.id, "deletionId": str(tombstones.replay(made, each))} for each in found]
+        ordered = [
+            {"instanceId": each.id, "deletionId": str(tombstones.replay(made, each, operator.actor()))}
+            for each in found
+        ]
     if as_json:
         click.echo(json.dumps(ordered))
     elif ordered:

@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Interval, Update, bindparam, case, func, literal, or_, select, update
 
+from shared import audit
+from shared.audit import Decision
 from shared.database import own_transaction
 from shared.errors import LostClaim
 from shared.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
@@ -233,6 +235,8 @@ def wait(
         connection.execute(
             step_of(claim).values(status=step, error=reason, failures=Step.failures + (1 if counts else 0))
         )
+        if step is StepStatus.FAILED:
+            audit.append(connection, audit.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
     return row
 
 
@@ -251,3 +255,4 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
             failed_step=claim.step,
         )
         connection.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
+        audit.append(connection, audit.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))

@@ -16,6 +16,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
+from shared import audit
+from shared.audit import Decision
 from shared.database import own_transaction
 from shared.errors import LetheError
 from shared.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
@@ -74,8 +76,11 @@ def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
                 .where(Step.deletion_id == Deletion.id, Step.position == Deletion.position)
                 .scalar_subquery(),
             )
-            .returning(Deletion.id)
+            .returning(Deletion.id, Deletion.instance_id, Deletion.failed_step)
         ).all()
+        if rows:
+            ended = (audit.ended(Decision.FAILED, row.id, row.instance_id, row.failed_step) for row in rows)
+            audit.append(connection, *ended)
     return len(rows)
 
 

@@ -1,11 +1,11 @@
-"""Lethe's own tables: deletions, their steps, their webhooks, and when the clocks ticked."""
+"""Lethe's own tables: deletions, their steps, their webhooks, the audit, and when the clocks ticked."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Enum, ForeignKey, Index, LargeBinary, MetaData, text
+from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, LargeBinary, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -191,3 +191,37 @@ class ThrottleRow(Base):
     connections: Mapped[int | None]
     pause_seconds: Mapped[float | None]
     changed_at: Mapped[datetime]
+
+
+class AuditLine(Base):
+    """One line of the audit; written in shared.audit, and never changed."""
+
+    __tablename__ = "audit"
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # without gaps, from 1
+    at: Mapped[datetime]
+    action: Mapped[str]
+    decision: Mapped[str]
+    role: Mapped[str]
+    key_id: Mapped[str | None]
+    address: Mapped[str | None]
+    user_agent: Mapped[str | None]
+    request_id: Mapped[str | None]
+    instance_id: Mapped[str | None] = mapped_column(index=True)
+    deletion_id: Mapped[UUID | None] = mapped_column(index=True)  # no foreign key: a line outlives what it tells of
+    reason: Mapped[str | None]
+    times: Mapped[int]  # attempts that this line stands for
+    previous: Mapped[str]  # hash of the line before
+    hash: Mapped[str]
+
+    __table_args__ = (Index("ix_audit_at", "at"),)
+
+
+class AuditHead(Base):
+    """Where the audit ends: one row, which is its lock as well."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str]

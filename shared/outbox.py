@@ -4,21 +4,30 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from cryptography.fernet import InvalidToken
-from sqlalchemy import Engine, func, literal, select, update
+from sqlalchemy import Connection, Engine, Row, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import seal, webhooks
+from shared import audit, seal, webhooks
+from shared.audit import Action, Decision, Entry
 from shared.database import own_transaction
-from shared.models import WebhookEvent, WebhookStatus
+from shared.models import Deletion, WebhookEvent, WebhookStatus
 from shared.nudges import from_now
 from shared.settings import Settings
 from shared.webhooks import Event
 
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
+_OF_DELETION = (
+    select(Deletion.instance_id)
+    .where(Deletion.id == WebhookEvent.deletion_id)
+    .correlate(WebhookEvent)
+    .scalar_subquery()
+)
+_TOLD = (WebhookEvent.deletion_id, _OF_DELETION, WebhookEvent.target, WebhookEvent.tries)  # what the audit tells
 
 
 def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
@@ -101,21 +110,33 @@ def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
             tries=WebhookEvent.tries + 1, error=failure, next_try_at=func.now() + pause * timedelta(seconds=1)
         )
     with own_transaction(engine) as connection:
-        connection.execute(change)
+        ended = connection.execute(change.returning(*_TOLD)).all()
+        if failure is None and ended:
+            _tell(connection, Decision.DELIVERED, ended)
+
+
+def _tell(connection: Connection, decision: Decision, events: Sequence[Row[Any]]) -> None:
+    audit.append(connection, *(_line(decision, *tuple(event)) for event in events))
+
+
+def _line(decision: Decision, deletion_id: UUID, instance_id: str, target: str, tries: int) -> Entry:
+    reason = f"{target} webhook, tries: {tries}"
+    return Entry(Action.WEBHOOK, decision, instance_id=instance_id, deletion_id=deletion_id, reason=reason)
 
 
 def expire(engine: Engine, settings: Settings) -> int:
     """Give up events that were kept long enough: what they say is forgotten. Returns how many."""
     expired = literal(WebhookStatus.EXPIRED, WebhookEvent.status.type)
     with own_transaction(engine) as connection:
-        return len(
-            connection.execute(
-                update(WebhookEvent)
-                .where(
-                    WebhookEvent.status == WebhookStatus.PENDING,
-                    WebhookEvent.created_at < from_now(-settings.webhook_keep_seconds),
-                )
-                .values(status=expired, sealed=None, ended_at=func.now())
-                .returning(WebhookEvent.id)
-            ).all()
-        )
+        events = connection.execute(
+            update(WebhookEvent)
+            .where(
+                WebhookEvent.status == WebhookStatus.PENDING,
+                WebhookEvent.created_at < from_now(-settings.webhook_keep_seconds),
+            )
+            .values(status=expired, sealed=None, ended_at=func.now())
+            .returning(*_TOLD)
+        ).all()
+        if events:
+            _tell(connection, Decision.EXPIRED, events)
+    return len(events)

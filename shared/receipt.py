@@ -1,6 +1,7 @@
 """The receipt: what a succeeded deletion did, for an auditor; written in the transaction of its success."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Row, insert, select
 
 from shared import receipt_keys, signing
+from shared.audit import Place
 from shared.database import own_transaction
 from shared.models import Deletion, Receipt, Step, WebhookEvent
 from shared.settings import Settings
@@ -15,14 +17,14 @@ from shared.settings import Settings
 KIND = "lethe.receipt.v1"
 
 
-def write(connection: Connection, deletion_id: UUID, settings: Settings) -> None:
+def write(connection: Connection, deletion_id: UUID, settings: Settings, line: Place) -> None:
     """Sign and keep the receipt of a deletion that succeeds in this transaction."""
     deletion = connection.execute(select(Deletion.__table__).where(Deletion.id == deletion_id)).one()
     of_steps = select(Step.__table__).where(Step.deletion_id == deletion_id).order_by(Step.position)
     of_events = select(WebhookEvent.__table__).where(WebhookEvent.deletion_id == deletion_id)
     steps = connection.execute(of_steps).all()
     events = connection.execute(of_events.order_by(WebhookEvent.target.desc())).all()
-    content = {"receipt": compose(deletion, steps, events, settings.gateways)}
+    content = {"receipt": compose(deletion, steps, events, settings.gateways, line)}
     document = signing.sign(content, receipt_keys.current(connection, settings))
     connection.execute(insert(Receipt).values(deletion_id=deletion_id, document=document))
 
@@ -43,7 +45,7 @@ def proved(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def compose(
-    deletion: Row[Any], steps: Sequence[Row[Any]], events: Sequence[Row[Any]], gateways: Sequence[str]
+    deletion: Row[Any], steps: Sequence[Row[Any]], events: Sequence[Row[Any]], gateways: Sequence[str], line: Place
 ) -> dict[str, Any]:
     """What the receipt says. Gateways are numbered as in the settings: their addresses are the operator's."""
     notes: dict[str, Mapping[str, Any]] = {step.name: step.notes for step in steps}
@@ -69,7 +71,7 @@ def compose(
         "verified": {"empty": confirmed.get("verified_empty", []), "at": confirmed.get("verified_at")},
         "kept": _kept(steps),
         "gatewaysGivenUp": [_named(url, numbers) for url in dict.fromkeys(deletion.without_gateways)],
-        "auditLine": None,
+        "auditLine": asdict(line),
     }
 
 

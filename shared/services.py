@@ -18,7 +18,8 @@ from shared.storage import Storage
 from shared.tenant import Tenant
 
 # Lethe's own statements take milliseconds: one that waits longer waits for something that is stuck.
-_BOUNDED = "-c statement_timeout=10s -c lock_timeout=5s"
+# A process that hangs in the middle of a transaction would hold up all others: the audit's lines have one order.
+_BOUNDED = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
 
     bind: str = Field("127.0.0.1:8080", description="Address and port of the API")
     api_processes: int = Field(2, ge=1, description="Processes of the API")
+    trusted_proxies: int = Field(0, ge=0, description="Proxies before the API whose X-Forwarded-For the audit believes")
     worker_concurrency: int = Field(4, ge=1, description="Steps that one worker runs at a time")
 
     wait_seconds: float = Field(25, ge=0, le=60, description="How long a DELETE waits before it answers 202")

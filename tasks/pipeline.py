@@ -8,11 +8,13 @@ from uuid import UUID
 from celery import chain
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from shared import celery_app, deletions, forgetting, lock, logs, receipt, wake
+from shared import audit, celery_app, deletions, forgetting, lock, logs, receipt, wake
+from shared.audit import Action, Actor, Decision, Entry
 from shared.claims import Claim
 from shared.database import own_transaction
+from shared.models import Deletion
 from shared.nudges import Nudge
 from shared.services import Services
 from tasks import (
@@ -66,25 +68,36 @@ def submit(services: Services, nudge: Nudge, *, priority: int = celery_app.NORMA
     return True
 
 
-def resume(services: Services, deletion_id: UUID, without_gateways: Sequence[str] = ()) -> bool:
+def resume(
+    services: Services,
+    deletion_id: UUID,
+    without_gateways: Sequence[str] = (),
+    *,
+    actor: Actor,
+    action: Action = Action.RETRY,
+) -> bool:
     """Let a stopped deletion go on, and publish it; False when it is not stopped."""
     settings = services.settings
     with own_transaction(services.own) as connection:
         nudge = deletions.resume(
             connection, deletion_id, nudge_seconds=settings.nudge_seconds, without_gateways=without_gateways
         )
-    if nudge is None:
-        return False
+        if nudge is None:
+            return False
+        instance_id = connection.scalar(select(Deletion.instance_id).where(Deletion.id == deletion_id))
+        audit.append(connection, Entry(action, Decision.ACCEPTED, actor, instance_id, deletion_id, "resumed"))
     submit(services, nudge)
     return True
 
 
-def cancel(services: Services, deletion_id: UUID) -> bool:
+def cancel(services: Services, deletion_id: UUID, actor: Actor) -> bool:
     """Stop a deletion whose logout has not begun, and give its lock back; False when it is too late."""
     with own_transaction(services.own) as connection:
         instance_id = deletions.cancel(connection, deletion_id)
-    if instance_id is None:
-        return False
+        if instance_id is None:
+            return False
+        asked = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)
+        audit.append(connection, asked, audit.ended(Decision.CANCELLED, deletion_id, instance_id))
     let_go(services, instance_id, deletion_id)
     return True
 
@@ -99,13 +112,17 @@ def let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
 
 
 def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
-    """What is done in the transaction of the deletion's success: write the receipt, forget what it does not need."""
+    """What is done in the transaction of the deletion's success: forget, tell the audit, write the receipt.
 
-    def write_and_forget(connection: Connection) -> None:
-        receipt.write(connection, claim.deletion_id, services.settings)
+    In this order: the receipt quotes its line, and after the line no row is waited for that somebody else may hold.
+    """
+
+    def forget_and_write(connection: Connection) -> None:
         forgetting.scrub(connection, claim.deletion_id)
+        line = audit.append(connection, audit.ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id))
+        receipt.write(connection, claim.deletion_id, services.settings, line)
 
-    return write_and_forget
+    return forget_and_write
 
 
 def preview(target: Target) -> dict[str, Counts]:

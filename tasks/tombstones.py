@@ -6,14 +6,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
-from shared import deletions
+from shared import audit, deletions
+from shared.audit import Action, Actor, Decision, Entry
 from shared.database import own_transaction
 from shared.models import ENDED, Deletion, DeletionStatus
 from shared.services import Services
 from shared.tenant import Instance
 from tasks import pipeline
 
-REQUESTER = "server"
 _AT_ONCE = 1000
 
 
@@ -26,7 +26,7 @@ def find(services: Services) -> list[Instance]:
     return [found for instance_id in living if (found := tenant.find(instance_id=instance_id))]
 
 
-def replay(services: Services, instance: Instance) -> UUID:
+def replay(services: Services, instance: Instance, actor: Actor) -> UUID:
     """Accept a deletion of the instance and publish it; raises AlreadyRequested. Returns the deletion's id.
 
     What is kept by name goes only with the name that its row bears now: who bears the earlier one is left alone.
@@ -38,11 +38,12 @@ def replay(services: Services, instance: Instance) -> UUID:
             deletion_id=deletion_id,
             instance_id=instance.id,
             instance_name=instance.name,
-            requester=REQUESTER,
+            requester=actor.role,
             requester_key_hash="",
             steps=pipeline.NAMES,
             nudge_seconds=services.settings.nudge_seconds,
         )
+        audit.append(connection, Entry(Action.TOMBSTONES, Decision.ACCEPTED, actor, instance.id, deletion_id))
     pipeline.submit(services, nudge)
     return deletion_id
 

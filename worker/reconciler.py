@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from shared import deletions, logs, nudges
+from redis.exceptions import RedisError
+
+from shared import deletions, logs, nudges, refusals
 from shared.services import Services
 from tasks import pipeline
 
@@ -36,8 +38,16 @@ def reconcile(services: Services) -> Round:
         services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
     )
     unpublished = sum(not pipeline.submit(services, nudge) for nudge in (*dead, *due))
+    _write_refusals_down(services)
     nudges.tick(services.own, "reconciler")
     found = Round(len(dead), len(due), unpublished)
     if dead or due:
         log.info("reconciled", taken_over=found.taken_over, due=found.due, unpublished=found.unpublished)
     return found
+
+
+def _write_refusals_down(services: Services) -> None:
+    try:
+        refusals.write_down(services.own, services.redis)
+    except RedisError as error:  # they stay counted
+        log.warning("refusals not written down", error=type(error).__name__)

@@ -17,8 +17,8 @@ MAY_IMPORT = {
     "tasks": {"shared"},
     "shared": set[str](),
 }
-# What api may enter tasks through: the pipeline, and the target of a preview.
-DOORS = {"tasks.pipeline", "tasks.context.Target"}
+# What api may enter tasks through: the pipeline, orders, and the target of a preview.
+DOORS = {"tasks.pipeline", "tasks.submission", "tasks.context.Target"}
 LARGEST_MODULE_LINES = 300
 
 

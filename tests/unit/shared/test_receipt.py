@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared import forgetting, receipt, receipt_page, signing
+from shared.audit import Place
 from shared.models import Deletion, Step, WebhookEvent, WebhookStatus
 from shared.signing import InvalidDocument
 
@@ -33,7 +34,7 @@ def composed(*steps: Step, events: tuple[WebhookEvent, ...] = (), **facts: Any) 
         "finished_at": NOON,
         "without_gateways": [],
     }
-    return receipt.compose(Deletion(**known | facts), steps, events, GATEWAYS)
+    return receipt.compose(Deletion(**known | facts), steps, events, GATEWAYS, Place(7, "0" * 64))
 
 
 def test_it_says_whose_when_and_by_whom() -> None:

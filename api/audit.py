@@ -1,0 +1,29 @@
+"""The audit over HTTP, for whoever has to look into who did what."""
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+
+from api import auth, current
+from api.errors import Unauthorized, answer
+from api.schemas import AuditFilter, AuditLineView, AuditPage, Error
+from shared import audit_search
+from shared.audit_search import Wanted
+
+blueprint = APIBlueprint(
+    "audit",
+    __name__,
+    abp_tags=[Tag(name="audit", description="Every attempt, also the refused ones, and how it ended")],
+    abp_security=[{"apikey": []}],
+    abp_responses={400: Error, 401: Error, 500: Error},
+)
+blueprint.before_request(auth.authenticate)
+
+
+@blueprint.get("/audit", summary="Read the audit", responses={200: AuditPage})
+def list_lines(query: AuditFilter) -> Response:
+    """Newest first, a page at a time; for admins and auditors."""
+    if not auth.may_read_audit():
+        raise Unauthorized
+    page = audit_search.search(current.services().own, Wanted(**query.model_dump()))
+    shown = AuditPage(lines=[AuditLineView.model_validate(line) for line in page.lines], next=page.next)
+    return answer(shown.model_dump(mode="json", by_alias=True))

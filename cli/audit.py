@@ -1,0 +1,114 @@
+"""The audit on the server: read it, and check that nothing in it was changed, removed or moved."""
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import click
+
+from cli.common import json_option, reached, stop
+from shared import audit, audit_search
+from shared.audit import Action, Decision, Place
+from shared.audit_search import Wanted
+from shared.models import AuditLine
+
+_PLACE = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
+_WHEN = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+
+
+@click.group("audit")
+def group() -> None:
+    """Who did what, when, and how it ended."""
+
+
+@group.command("list")
+@click.option("--since", type=_WHEN, help="Not before this time; the server's own, unless it names another zone.")
+@click.option("--until", type=_WHEN, help="Before this time.")
+@click.option("--action", type=click.Choice([each.value for each in Action]), help="Only this action.")
+@click.option("--decision", type=click.Choice([each.value for each in Decision]), help="Only this decision or outcome.")
+@click.option("--key", "key_id", metavar="ID", help="Only what this key did.")
+@click.option("--deletion", "deletion_id", type=click.UUID, help="Only of this deletion.")
+@click.option("--instance", "instance_id", metavar="ID", help="Only of this instance.")
+@click.option("--cursor", type=click.IntRange(1), help="Only lines before this one.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
+@json_option
+def list_lines(
+    since: datetime | None,
+    until: datetime | None,
+    action: str | None,
+    decision: str | None,
+    key_id: str | None,
+    deletion_id: UUID | None,
+    instance_id: str | None,
+    cursor: int | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List the newest lines.
+
+    Example: lethe audit list --decision refused --since 2026-01-31
+    """
+    wanted = Wanted(
+        since=since and since.astimezone(),
+        until=until and until.astimezone(),
+        action=Action(action) if action else None,
+        decision=Decision(decision) if decision else None,
+        key_id=key_id,
+        deletion_id=deletion_id,
+        instance_id=instance_id,
+        cursor=cursor,
+        limit=limit,
+    )
+    with reached() as made:
+        page = audit_search.search(made.own, wanted)
+    if as_json:
+        click.echo(json.dumps({"lines": [_whole(line) for line in page.lines], "next": page.next}))
+        return
+    for line in page.lines:
+        click.echo(_shown(line))
+    if page.next:
+        click.echo(f"There are more: --cursor {page.next}", err=True)
+
+
+@group.command()
+@click.option("--anchor", "anchors", multiple=True, metavar="SEQ:HASH", help="A line that was kept elsewhere; repeat.")
+@json_option
+def verify(anchors: tuple[str, ...], as_json: bool) -> None:
+    """Walk the whole chain; exit code 1 with the place where it does not hold.
+
+    Keep what it prints: given as --anchor the next time, it also shows whether everything was written anew.
+
+    Example: lethe audit verify --anchor 1042:5f1c...
+    """
+    kept = tuple(_place(anchor) for anchor in anchors)
+    with reached() as made:
+        verdict = audit.verify(made.own, kept)
+    head = f"{verdict.head.seq}:{verdict.head.hash}"
+    if as_json:
+        found = {"whole": not verdict.broken, "lines": verdict.lines, "head": head, "broken": verdict.broken}
+        click.echo(json.dumps(found))
+    if verdict.broken:
+        stop(f"The audit is broken: {verdict.broken}")
+    if not as_json:
+        click.echo(f"The audit is whole: {verdict.lines} lines, the last one is {head}")
+
+
+def _place(anchor: str) -> Place:
+    match = _PLACE.fullmatch(anchor)
+    if match is None:
+        raise click.BadParameter("SEQ:HASH is needed, as `lethe audit verify` prints it", param_hint="--anchor")
+    return Place(int(match[1]), match[2])
+
+
+def _whole(line: AuditLine) -> dict[str, Any]:
+    values = {column.key: getattr(line, column.key) for column in AuditLine.__table__.columns}
+    return values | {"at": line.at.isoformat(), "deletion_id": str(line.deletion_id) if line.deletion_id else None}
+
+
+def _shown(line: AuditLine) -> str:
+    who = " ".join(filter(None, (line.role, line.key_id, line.address)))
+    what = f"{line.action} {line.decision}" + (f" x{line.times}" if line.times > 1 else "")
+    about = " ".join(filter(None, (line.instance_id, str(line.deletion_id or ""), line.reason)))
+    return f"{line.seq:>8}  {line.at:%Y-%m-%d %H:%M:%S%z}  {what:<18}  {who}  {about}".rstrip()

@@ -1,0 +1,108 @@
+"""Instances from the server: delete, log out and preview them, straight on the stores, without the API."""
+
+import json
+from pathlib import Path
+
+import click
+
+from cli import operator, orders
+from cli.common import json_option, reached, stop
+from cli.orders import Order, Result
+from shared.audit import Action
+from shared.errors import Refused
+from shared.gateway import Stuck
+from shared.services import Services
+from shared.tenant import Instance
+from tasks import pipeline, submission
+from tasks.context import Counts, Target
+
+_LOST = "Nothing of this can be recovered after a deletion: export first what must be kept."
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--id", "instance_id", metavar="ID", help="The instance's id, for one without a usable name.")
+@click.option(
+    "--from-file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="One name a line; asks for their number to be typed.",
+)
+@click.option("--wait", is_flag=True, help="Until it ends; Ctrl-C ends the waiting, not the deletion.")
+@json_option
+def delete(name: str | None, instance_id: str | None, file: Path | None, wait: bool, as_json: bool) -> None:
+    """Erase an instance everywhere. Not limited in number; the audit names the account that did it.
+
+    Example: lethe delete my-instance --wait
+    """
+    if sum(given is not None for given in (name, instance_id, file)) != 1:
+        raise click.UsageError("Give one of NAME, --id and --from-file")
+    wanted = orders.read(file) if file else [Order(name, instance_id)]
+    with reached() as made:
+        if file:
+            orders.confirm(made, wanted)
+        results: list[Result] = []
+        try:
+            orders.carry_out(made, wanted, results, wait=wait)
+        finally:  # what was accepted is said, whatever came after it
+            orders.show(results, as_json=as_json)
+    if not all(result.good for result in results):
+        stop(f"{sum(not result.good for result in results)} of {len(results)} were not done")
+
+
+@click.command()
+@click.argument("name")
+@json_option
+def logout(name: str, as_json: bool) -> None:
+    """End an instance's WhatsApp session; nothing else is touched.
+
+    Example: lethe logout my-instance
+    """
+    with reached() as made:
+        instance = _find(made, Action.LOGOUT, name, None)
+        try:
+            submission.log_out(made, operator.actor(), instance)
+        except (submission.UnknownInstance, Refused, Stuck) as error:
+            stop(error.title)
+    done = {"instanceId": instance.id, "status": "logged out"}
+    click.echo(json.dumps(done) if as_json else f"{name!r} is logged out")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--id", "instance_id", metavar="ID", help="The instance's id, for one without a usable name.")
+@json_option
+def preview(name: str | None, instance_id: str | None, as_json: bool) -> None:
+    """Count what a deletion would remove; changes nothing.
+
+    Example: lethe preview my-instance
+    """
+    if (name is None) == (instance_id is None):
+        raise click.UsageError("Give either NAME or --id")
+    with reached() as made:
+        instance = _find(made, Action.PREVIEW, name, instance_id)
+        try:
+            planned = pipeline.preview(Target(made, instance.id, instance.name))
+        except Refused as error:
+            stop(error.title)
+    if as_json:
+        click.echo(json.dumps({"instanceId": instance.id, "instanceName": instance.name, "planned": planned}))
+        return
+    click.echo(f"{instance.name!r}  {instance.id}")
+    for step, counts in planned.items():
+        _show_step(step, counts)
+    click.echo(_LOST)
+
+
+def _find(made: Services, action: Action, name: str | None, instance_id: str | None) -> Instance:
+    try:
+        return submission.find(made, operator.caller(), action, name=name, instance_id=instance_id)
+    except submission.UnknownInstance as error:
+        operator.tell_refusal(made, action, "unknown instance")
+        stop(error.title)
+
+
+def _show_step(step: str, counts: Counts) -> None:
+    for what, number in counts.items():
+        if number:
+            click.echo(f"  {step:<15} {number:>10}  {what}")

@@ -1,0 +1,34 @@
+"""Who stands at the server: root or whoever has the settings' secrets may do everything, and the audit tells who."""
+
+import os
+import pwd
+from uuid import UUID
+
+from shared import audit
+from shared.audit import Action, Actor, Decision, Entry
+from shared.database import own_transaction
+from shared.services import Services
+from tasks.submission import Caller
+
+SERVER = "server"  # the role; no key, and so no rate limit
+
+
+def actor() -> Actor:
+    """The account of the operating system that runs this command; nothing in the environment changes it."""
+    account = os.getuid()
+    try:
+        name = pwd.getpwuid(account).pw_name
+    except KeyError:  # a container's user without a line in /etc/passwd
+        name = str(account)
+    return Actor(SERVER, key_id=f"os:{name}")
+
+
+def caller() -> Caller:
+    """An order from the server: it may touch every instance."""
+    return Caller(actor(), key_hash="", authorise=lambda instance, deletion: None)  # noqa: ARG005
+
+
+def tell_refusal(made: Services, action: Action, reason: str, deletion_id: UUID | None = None) -> None:
+    """A line for what could not be done."""
+    with own_transaction(made.own) as connection:
+        audit.append(connection, Entry(action, Decision.REFUSED, actor(), deletion_id=deletion_id, reason=reason))

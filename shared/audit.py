@@ -1,0 +1,181 @@
+"""The audit: who did what, when, and how it ended; lines that are only ever added, each sealed with the one before."""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import rfc8785
+from sqlalchemy import Connection, Engine, func, insert, select, update
+
+from shared.database import reaching
+from shared.models import AuditHead, AuditLine
+
+START = "0" * 64  # what the first line has for the hash of the one before
+_AT_ONCE = 1000
+_LONGEST_AGENT = 120
+_PRODUCT = re.compile(r"(?<!\S)[A-Za-z][A-Za-z._-]{0,30}/[0-9.]{1,20}(?!\S)")
+_DIGITS = re.compile(r"\d{6,}")
+_SEALED = (
+    "seq", "at", "action", "decision", "role", "key_id", "address", "user_agent", "request_id", "instance_id",
+    "deletion_id", "reason", "times", "previous",
+)  # fmt: skip
+
+
+class Action(StrEnum):
+    """What somebody tried."""
+
+    DELETE = "delete"
+    LOGOUT = "logout"
+    PREVIEW = "preview"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    READ = "read"
+    RECEIPT = "receipt"
+    KEYS = "keys"
+    SWEEP = "sweep"
+    TOMBSTONES = "tombstones"
+    WEBHOOK = "webhook"
+
+
+class Decision(StrEnum):
+    """What came of it: the answer to the attempt, and later how it ended."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acted, and from where; the user agent is made harmless when it is written."""
+
+    role: str
+    key_id: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+
+
+WORKER = Actor("worker")  # tells how it ended what others have asked for
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a line says; ids only, for an instance's name is often a phone number."""
+
+    action: Action
+    decision: Decision
+    actor: Actor = WORKER
+    instance_id: str | None = None
+    deletion_id: UUID | None = None
+    reason: str | None = None
+    times: int = 1  # more than one: attempts that were only counted
+
+
+def ended(decision: Decision, deletion_id: UUID, instance_id: str, step: str | None = None) -> Entry:
+    """How a deletion ended. Why it failed stands on the deletion alone: errors may name what no audit should."""
+    reason = f"at {step}" if step else None
+    return Entry(Action.DELETE, decision, instance_id=instance_id, deletion_id=deletion_id, reason=reason)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line's place in the chain, as a receipt quotes it."""
+
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How many lines hold, where the chain ends, and the first place where it does not hold."""
+
+    lines: int
+    head: Place
+    broken: str | None
+
+
+def append(connection: Connection, *entries: Entry) -> Place:
+    """Add lines, as the last statement of the transaction that did what they say; returns the last one's place.
+
+    The head's row is the lock: writers take turns from here to their commit, so that the chain has one order. Last, so
+    that this is short, and so that nobody who holds it waits for a deletion's row.
+    """
+    head = connection.execute(select(AuditHead.seq, AuditHead.hash, func.clock_timestamp()).with_for_update()).one()
+    rows, place = [], Place(head.seq, head.hash)
+    for entry in entries:
+        row = _row(entry) | {"seq": place.seq + 1, "at": head.clock_timestamp, "previous": place.hash}
+        place = Place(place.seq + 1, digest(row))
+        rows.append(row | {"hash": place.hash})
+    if rows:
+        connection.execute(insert(AuditLine), rows)
+        connection.execute(update(AuditHead).values(seq=place.seq, hash=place.hash))
+    return place
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    row = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != "actor"}
+    row |= asdict(entry.actor) | {"action": entry.action.value, "decision": entry.decision.value}
+    return row | {"user_agent": products(entry.actor.user_agent)}
+
+
+def products(user_agent: str | None) -> str | None:
+    """A user agent's products (`curl/8.5.0`) and nothing else: it is free text, and may hold a name or a number."""
+    found = [_DIGITS.sub("#", product) for product in _PRODUCT.findall(user_agent or "")]
+    return " ".join(found)[:_LONGEST_AGENT].strip() or None
+
+
+def digest(row: dict[str, Any]) -> str:
+    """SHA-256 of a line's canonical JSON (RFC 8785), so that anybody can compute it again."""
+    return sha256(rfc8785.dumps({name: _plain(row[name]) for name in _SEALED})).hexdigest()
+
+
+def _plain(value: Any) -> str | int | None:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return value if value is None or isinstance(value, int) else str(value)
+
+
+def verify(engine: Engine, anchors: tuple[Place, ...] = ()) -> Verdict:
+    """Walk the chain from its start; finds the first line that was changed, removed or moved.
+
+    Who may write everything can compute all hashes anew, the head's too. Only a place that was kept elsewhere (an
+    anchor: a receipt, or what an earlier look has printed) shows that, or that the whole database is an older one.
+    """
+    seen, broken = Place(0, START), None
+    kept = {anchor.seq: anchor.hash for anchor in anchors}
+    with reaching("the own database"), engine.connect() as connection:
+        snapshot = connection.execution_options(isolation_level="REPEATABLE READ", yield_per=_AT_ONCE)
+        head = Place(*snapshot.execute(select(AuditHead.seq, AuditHead.hash)).one())
+        for row in snapshot.execute(select(AuditLine.__table__).order_by(AuditLine.seq)).mappings():
+            broken = _fault(dict(row), seen) or _against(kept, Place(row["seq"], row["hash"]))
+            if broken:
+                return Verdict(seen.seq, head, broken)
+            seen = Place(row["seq"], row["hash"])
+    if seen != head:
+        broken = f"the chain ends at line {seen.seq}, but its head is line {head.seq}: lines after it were removed"
+    missing = next((seq for seq in sorted(kept) if seq > seen.seq), None)
+    return Verdict(seen.seq, head, broken or (f"line {missing}, which was kept, is not there" if missing else None))
+
+
+def _fault(row: dict[str, Any], before: Place) -> str | None:
+    seq = row["seq"]
+    if seq != before.seq + 1:
+        return f"line {before.seq + 1} was removed"
+    if digest(row) != row["hash"]:
+        return f"line {seq} was changed"
+    if row["previous"] != before.hash:
+        return f"line {seq} does not follow the line before it: one of the two was changed"
+    return None
+
+
+def _against(kept: dict[int, str], place: Place) -> str | None:
+    return f"line {place.seq} is not the one that was kept" if kept.get(place.seq, place.hash) != place.hash else None

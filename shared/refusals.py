@@ -1,0 +1,72 @@
+"""Refused attempts that are only counted, so that a flood of them costs neither disk nor the audit's lock."""
+
+import json
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import Engine, select
+
+from shared import audit, logs
+from shared.audit import Action, Actor, Decision, Entry
+from shared.database import own_transaction
+
+log = logs.get(__name__)
+NOBODY = "nobody"  # the role of who has no known key
+_COUNTS = "lethe:refused"
+_LINES = 100  # for one key and action in each round of the reconciler; further ones are counted
+_ADDRESSES = 50  # told apart in each round; a botnet's others are counted as one
+_OTHERS = "others"
+
+
+def gets_line(redis: Redis, action: Action, actor: Actor) -> bool:
+    """Count a refusal; whether it is to have a line of its own: a known key's first ones are, nobody's never.
+
+    Without Redis a known key's have all their lines, and nobody's are in the log alone.
+    """
+    try:
+        if actor.key_id is None:
+            redis.hincrby(_COUNTS, _field(action, actor, _told_apart(redis, action, actor)), 1)
+            return False
+        return redis.hincrby(_COUNTS, _field(action, actor, None), 1) <= _LINES
+    except RedisError as error:
+        log.warning("refusal not counted", error=type(error).__name__)
+        return actor.key_id is not None
+
+
+def _told_apart(redis: Redis, action: Action, actor: Actor) -> str | None:
+    known = redis.hexists(_COUNTS, _field(action, actor, actor.address))
+    return actor.address if known or redis.hlen(_COUNTS) < _ADDRESSES else _OTHERS
+
+
+def _field(action: Action, actor: Actor, address: str | None) -> str:
+    return json.dumps([action.value, actor.role, actor.key_id, address])
+
+
+def write_down(engine: Engine, redis: Redis) -> int:
+    """One line for each caller whose refusals were only counted; returns how many lines.
+
+    At most once: a process that is killed between taking the counts and its commit loses them.
+    """
+    if not redis.exists(_COUNTS):
+        return 0
+    with own_transaction(engine) as connection:
+        connection.execute(select(1))  # while the database is away, the counts stay where they are
+        entries = [entry for field, count in _take(redis) if (entry := _entry(field, count)).times > 0]
+        if entries:
+            audit.append(connection, *entries)
+    return len(entries)
+
+
+def _take(redis: Redis) -> list[tuple[bytes, bytes]]:
+    with redis.pipeline(transaction=True) as pipe:
+        pipe.hgetall(_COUNTS)
+        pipe.delete(_COUNTS)
+        counts = pipe.execute()[0]
+    return list(counts.items())
+
+
+def _entry(field: bytes, count: bytes) -> Entry:
+    action, role, key_id, address = json.loads(field)
+    over = int(count) - (_LINES if key_id else 0)
+    reason = "more of the same" if key_id else "no known key"
+    return Entry(Action(action), Decision.REFUSED, Actor(role, key_id, address), reason=reason, times=over)

@@ -1,0 +1,189 @@
+"""Takes orders, whichever way they come: accepts a deletion, or finds the one that is there; logs an instance out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from redis.exceptions import RedisError
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from shared import audit, deletions, lock, logs
+from shared.audit import Action, Actor, Decision, Entry
+from shared.database import own_transaction, reaching
+from shared.errors import LetheError, Refused
+from shared.gateway import can_be_addressed
+from shared.models import ENDED, Deletion, DeletionStatus
+from shared.nudges import Nudge
+from shared.services import Services
+from shared.tenant import Instance
+from tasks import pipeline
+
+log = logs.get(__name__)
+# Another call may hold the lock and not have written its deletion yet; a round trip or two is enough.
+_LOOK_AGAIN_SECONDS = 2.0
+_FIRST_LEASE_SECONDS = 10.0  # long enough to be claimed, short enough if this process dies before it inserts
+
+
+class UnknownInstance(LetheError):
+    """Nobody bears that name."""
+
+    def __init__(self, called: str) -> None:
+        super().__init__(f'The "{called}" instance does not exist')
+        self.called = called
+
+
+class UnderWay(LetheError):
+    """The instance is being deleted already; by which deletion, if that is known yet."""
+
+    def __init__(self, name: str, deletion_id: UUID | None = None) -> None:
+        super().__init__(f'The "{name}" instance is already being deleted')
+        self.deletion_id = deletion_id
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who gives the order; the way it came decides what it may, and raises its own error."""
+
+    actor: Actor
+    key_hash: str
+    authorise: Callable[[Instance | None, Deletion | None], None]
+
+
+def by_name(services: Services, caller: Caller, name: str) -> UUID:
+    """Accept (or resume) the deletion of whoever bears the name; returns its id."""
+    unfinished = _newest_unfinished(services, Deletion.instance_name, name)
+    return _submit(services, caller, services.tenant.find(name=name), unfinished, name)
+
+
+def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
+    """Accept (or resume) the deletion of the instance with that id; returns its id."""
+    instance = services.tenant.find(instance_id=instance_id)
+    return _submit(
+        services, caller, instance, _newest_unfinished(services, Deletion.instance_id, instance_id), instance_id
+    )
+
+
+def find(
+    services: Services, caller: Caller, action: Action, *, name: str | None = None, instance_id: str | None = None
+) -> Instance:
+    """The living instance that the caller may do this with, from now on a line of the audit."""
+    instance = services.tenant.find(name=name, instance_id=instance_id)
+    caller.authorise(instance, None)
+    if instance is None:
+        raise UnknownInstance(str(name if name is not None else instance_id))
+    _tell(services, Entry(action, Decision.ACCEPTED, caller.actor, instance.id))
+    return instance
+
+
+def log_out(services: Services, actor: Actor, instance: Instance) -> None:
+    """End the instance's session at every gateway; nothing else is touched."""
+    try:
+        _log_out(services, instance)
+    except LetheError as error:
+        _tell(services, Entry(Action.LOGOUT, Decision.FAILED, actor, instance.id, reason=type(error).__name__))
+        raise
+    _tell(services, Entry(Action.LOGOUT, Decision.SUCCEEDED, actor, instance.id))
+
+
+def _log_out(services: Services, instance: Instance) -> None:
+    if not can_be_addressed(instance.name):
+        raise Refused("The gateway cannot be asked for an instance of that name")
+    with services.tenant.holding_name(instance.id, instance.name) as is_its_name:
+        if not is_its_name:  # it was deleted or renamed a moment ago
+            raise UnknownInstance(instance.name)
+        for gateway in services.gateways:
+            gateway.log_out(instance.name)
+
+
+def _tell(services: Services, entry: Entry) -> None:
+    with own_transaction(services.own) as connection:
+        audit.append(connection, entry)
+
+
+def _newest_unfinished(services: Services, column: InstrumentedAttribute[str], value: str) -> Deletion | None:
+    if "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
+        return None
+    query = select(Deletion).where(column == value, Deletion.status.not_in(ENDED))
+    with reaching("the own database"), Session(services.own, expire_on_commit=False) as session:
+        return session.scalar(query.order_by(Deletion.accepted_at.desc()).limit(1))
+
+
+def _submit(
+    services: Services, caller: Caller, instance: Instance | None, unfinished: Deletion | None, called: str
+) -> UUID:
+    if instance and unfinished and unfinished.instance_id != instance.id:
+        unfinished = None  # of an earlier bearer of the name
+    caller.authorise(instance, unfinished)
+    if unfinished:
+        return _resume_or_refuse(services, caller, unfinished)
+    if instance is None:
+        raise UnknownInstance(called)
+    return _accept(services, caller, instance)
+
+
+def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
+    deletion_id = uuid4()
+    if not lock.take(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
+        return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance))
+    try:
+        nudge = _promise(services, caller, instance, deletion_id)
+    except deletions.AlreadyRequested:
+        _let_go(services, instance.id, deletion_id)
+        return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance))
+    except Exception:
+        _let_go(services, instance.id, deletion_id)
+        raise
+    log.info("accepted", deletion_id=str(deletion_id), instance_id=instance.id, requester=caller.actor.role)
+    _publish(services, nudge)
+    return deletion_id
+
+
+def _promise(services: Services, caller: Caller, instance: Instance, deletion_id: UUID) -> Nudge:
+    with own_transaction(services.own) as connection:
+        nudge = deletions.accept(
+            connection,
+            deletion_id=deletion_id,
+            instance_id=instance.id,
+            instance_name=instance.name,
+            requester=caller.actor.role,
+            requester_key_hash=caller.key_hash,
+            steps=pipeline.NAMES,
+            nudge_seconds=services.settings.nudge_seconds,
+        )
+        audit.append(connection, Entry(Action.DELETE, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
+    return nudge
+
+
+def _publish(services: Services, nudge: Nudge) -> None:
+    if not pipeline.submit(services, nudge):
+        log.warning("not published, the reconciler will", deletion_id=str(nudge.deletion_id))
+
+
+def _deletion_of_the_lock(services: Services, instance: Instance) -> Deletion:
+    """The deletion that is under way, from the own database: a refusal never takes its word from Redis."""
+    deadline = time.monotonic() + _LOOK_AGAIN_SECONDS
+    while True:
+        found = _newest_unfinished(services, Deletion.instance_id, instance.id)
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise UnderWay(instance.name)
+        time.sleep(0.05)  # between two looks at a row that another call is about to commit
+
+
+def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion) -> UUID:
+    if deletion.status is DeletionStatus.FAILED:
+        lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
+        if pipeline.resume(services, deletion.id, actor=caller.actor, action=Action.DELETE):
+            log.info("resumed", deletion_id=str(deletion.id))
+            return deletion.id
+    raise UnderWay(deletion.instance_name, deletion.id)
+
+
+def _let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
+    try:
+        lock.release(services.redis, instance_id, deletion_id)
+    except RedisError as error:  # the first lease is short
+        log.warning("lock not released", error=type(error).__name__)

@@ -1,0 +1,184 @@
+"""`lethe delete`, `logout`, `preview` and `audit` on the server, without the API."""
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from demo.evolution.census import fingerprint
+from demo.evolution.seed import seed_instance
+from demo.lethe import environment
+from shared import audit_search
+from shared.audit_search import Wanted
+from tests.system import System
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System]) -> Iterator[System]:
+    """A deployment with a worker and no API."""
+    made = make_system()
+    made.start("worker")
+    yield made
+    made.stop()
+
+
+def lethe(system: System, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command as a shell would; typed is what the operator answers."""
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *words],
+        env={"PATH": "/usr/bin:/bin", "LOGNAME": "somebody-else", **environment(system.settings)},
+        cwd=Path(__file__).parents[2],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def exists(system: System, name: str) -> bool:
+    """Whether an instance bears this name."""
+    with system.deployment.connect() as connection:
+        return connection.execute('SELECT 1 FROM "Instance" WHERE name = %s', (name,)).fetchone() is not None
+
+
+def newest(system: System, number: int) -> list[tuple[str, str, str, str | None]]:
+    """The newest lines of the audit, oldest first."""
+    services = system.make_services()
+    found = audit_search.search(services.own, Wanted(limit=number)).lines
+    services.close()
+    return [(line.action, line.decision, line.role, line.key_id) for line in reversed(found)]
+
+
+def test_delete_erases_an_instance(system: System) -> None:
+    """With --wait it says how it ended; the audit names the account, which no variable changes."""
+    seed_instance(system.deployment, "cli gone")
+
+    answer = lethe(system, "delete", "cli gone", "--wait")
+    again = lethe(system, "delete", "cli gone")
+
+    assert answer.returncode == 0, answer.stderr
+    assert "succeeded" in answer.stdout
+    assert not exists(system, "cli gone")
+    assert (again.returncode, "does not exist" in again.stdout) == (1, True)
+    who = f"os:{pwd.getpwuid(os.getuid()).pw_name}"
+    assert ("delete", "accepted", "server", who) in newest(system, 20)
+    assert newest(system, 1) == [("delete", "refused", "server", who)]
+
+
+def test_delete_by_id_needs_no_name(system: System) -> None:
+    """For a script, as JSON."""
+    nameless = seed_instance(system.deployment, "")
+
+    answer = lethe(system, "delete", "--id", nameless.id, "--wait", "--json")
+
+    assert answer.returncode == 0, answer.stderr
+    assert [result["status"] for result in json.loads(answer.stdout)] == ["succeeded"]
+    assert not exists(system, "")
+
+
+def test_a_file_of_names_is_erased_after_their_number_was_typed(system: System, tmp_path: Path) -> None:
+    """Each once, exactly as it stands there; what is unknown is said, and costs the others nothing."""
+    for number in range(12):  # more than the ten a minute that a key has
+        seed_instance(system.deployment, f" cli {number} ")
+    file = tmp_path / "names"
+    file.write_text("".join(f" cli {number} \r\n" for number in range(12)) + "\n cli 3 \ncli nobody\n")
+
+    refused = lethe(system, "delete", "--from-file", str(file), typed="13\n")
+    none = lethe(system, "delete", "--from-file", str(file))
+    untouched = all(exists(system, f" cli {number} ") for number in range(12))
+    answer = lethe(system, "delete", "--from-file", str(file), "--wait", typed="12\n")
+
+    assert (refused.returncode, none.returncode, untouched) == (1, 1, True)
+    assert "13 names, 12 of them" in refused.stderr
+    assert answer.returncode == 1
+    assert answer.stdout.count("succeeded") == 12
+    assert "'cli nobody'" in answer.stdout
+    assert not any(exists(system, f" cli {number} ") for number in range(12))
+
+
+@pytest.mark.parametrize("words", [[], ["a", "--id", "b"], ["a", "--from-file", __file__]])
+def test_delete_wants_to_be_told_what_once(system: System, words: list[str]) -> None:
+    """Wrong usage has its own exit code."""
+    assert lethe(system, "delete", *words).returncode == 2
+
+
+def test_a_duplicate_is_not_done_twice(system: System) -> None:
+    """It names the deletion that is under way."""
+    seed_instance(system.deployment, "cli twice")
+    system.gateways[0].delays["connectionState"] = 3
+
+    first = json.loads(lethe(system, "delete", "cli twice", "--json").stdout)[0]
+    second = lethe(system, "delete", "cli twice", "--json")
+    system.gateways[0].delays.clear()
+
+    assert second.returncode == 1
+    assert json.loads(second.stdout)[0]["deletion_id"] == first["deletion_id"]
+
+
+def test_logout_ends_the_session_and_nothing_else(system: System) -> None:
+    """As the API's."""
+    instance = seed_instance(system.deployment, "cli leaving", status="close")
+    system.gateways[0].connect("cli leaving", instance.id, "open")
+    before = fingerprint(system.deployment)
+
+    answer = lethe(system, "logout", "cli leaving")
+    unknown = lethe(system, "logout", "cli nobody")
+
+    assert (answer.returncode, unknown.returncode) == (0, 1)
+    assert system.gateways[0].sessions.get("cli leaving") != "open"
+    assert fingerprint(system.deployment) == before
+
+
+def test_preview_counts_and_changes_nothing(system: System) -> None:
+    """And says that nothing can be recovered."""
+    seed_instance(system.deployment, "cli counted", messages=30)
+    before = fingerprint(system.deployment)
+
+    told = lethe(system, "preview", "cli counted")
+    counted = json.loads(lethe(system, "preview", "cli counted", "--json").stdout)
+
+    assert counted["planned"]["delete_records"]["Message"] == 30
+    assert "30  Message" in told.stdout
+    assert "recovered" in told.stdout
+    assert fingerprint(system.deployment) == before
+
+
+def test_audit_verify_says_where_the_chain_is_broken(system: System) -> None:
+    """With exit code 1; whole, it prints a place to keep."""
+    lethe(system, "logout", "cli nobody")
+    whole = lethe(system, "audit", "verify", "--json")
+    head = json.loads(whole.stdout)["head"]
+    kept = lethe(system, "audit", "verify", "--anchor", head)
+    odd = lethe(system, "audit", "verify", "--anchor", "1")
+    with psycopg.connect(system.settings.database_url.get_secret_value()) as connection:
+        connection.execute("ALTER TABLE audit DISABLE TRIGGER refuse")
+        connection.execute("UPDATE audit SET role = 'admin' WHERE seq = 1")
+    broken = lethe(system, "audit", "verify")
+    with psycopg.connect(system.settings.database_url.get_secret_value()) as connection:
+        connection.execute("UPDATE audit SET role = 'server' WHERE seq = 1")
+
+    assert (whole.returncode, kept.returncode, odd.returncode) == (0, 0, 2)
+    assert head in kept.stdout
+    assert (broken.returncode, "line 1 was changed" in broken.stderr) == (1, True)
+    assert lethe(system, "audit", "verify").returncode == 0
+
+
+def test_audit_list_filters_and_pages(system: System) -> None:
+    """For people a line each, for scripts as JSON."""
+    lethe(system, "logout", "cli nobody")
+    lethe(system, "logout", "cli nobody")
+
+    page = json.loads(lethe(system, "audit", "list", "--action", "logout", "--limit", "1", "--json").stdout)
+    rest = json.loads(lethe(system, "audit", "list", "--cursor", str(page["next"]), "--json").stdout)
+    told = lethe(system, "audit", "list", "--decision", "refused", "--since", "2020-01-01", "--key", "nobody")
+
+    assert [line["decision"] for line in page["lines"]] == ["refused"]
+    assert rest["lines"][0]["seq"] == page["lines"][0]["seq"] - 1
+    assert (told.returncode, told.stdout) == (0, "")
+    assert "logout refused" in lethe(system, "audit", "list").stdout
