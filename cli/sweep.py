@@ -1,13 +1,19 @@
 """`lethe sweep`: what earlier, failed or foreign deletions left, and its removal."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import click
 
+from cli import operator
 from cli.common import json_option, print_json, reached, stop, yes_option
-from shared import leftovers
+from shared import audit, leftovers
+from shared.audit import Action, Decision, Entry
+from shared.database import own_transaction
 from shared.leftovers import Found, Leftover
+from shared.services import Services
 
 
 @click.command()
@@ -42,12 +48,29 @@ def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> 
         if remove and removable:
             _confirm(found, removable, yes=yes)
             for each in removable:
-                removed[each] = sum(leftovers.remove(made, each))
+                removed[each] = _remove(made, each)
                 if not as_json:
                     click.echo(f"removed {removed[each]:,} {_unit(each)}: {each.place}")
     if as_json:
         ids = {each.id for each in removable}
         print_json([_row(each, each.id in ids, removed.get(each)) for each in found.leftovers])
+
+
+def _remove(made: Services, leftover: Leftover) -> int:
+    """Remove it; the audit has a line before, for what an interruption leaves unsaid, and one with what went."""
+    _tell(made, leftover, Decision.ACCEPTED, leftover.held.number)
+    removed = sum(leftovers.remove(made, leftover))
+    _tell(made, leftover, Decision.SUCCEEDED, removed)
+    return removed
+
+
+def _tell(made: Services, leftover: Leftover, decision: Decision, number: int) -> None:
+    entry = Entry(Action.SWEEP, decision, operator.actor(), reason=f"{number} {_unit(leftover)}")
+    whose = (
+        {"deletion_id": UUID(leftover.id)} if leftover.kind is leftovers.Kind.TRASH else {"instance_id": leftover.id}
+    )
+    with own_transaction(made.own) as connection:
+        audit.append(connection, replace(entry, **whose))
 
 
 def _confirm(found: Found, removable: list[Leftover], *, yes: bool) -> None:

@@ -101,6 +101,23 @@ def test_old_versions_of_objects_are_found(system: System) -> None:
     assert not {"Versions", "DeleteMarkers"} & set(answer)
 
 
+def test_what_is_removed_is_audited(system: System) -> None:
+    """Before and after, by the account that did it; who only looks leaves no line."""
+    lost = lose(system, "audited")
+    lethe(system, "sweep", "--older-than", "0")
+    shown(system, "--older-than", "0", "--remove", "--yes")
+
+    services = system.make_services()
+    with services.own.connect() as connection:
+        lines = connection.exec_driver_sql(
+            "SELECT decision, instance_id, role, reason FROM audit WHERE action = 'sweep' ORDER BY seq"
+        ).all()
+    services.close()
+    assert [line[0] for line in lines] == ["accepted", "succeeded"] * 4
+    assert {line[1:3] for line in lines} == {(lost.id, "server")}
+    assert ("succeeded", lost.id, "server", "4 files") in {tuple(line) for line in lines}
+
+
 def test_looking_changes_nothing(system: System) -> None:
     """It says what, how much and how old."""
     lost = lose(system, "looked at")
