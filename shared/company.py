@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Engine, cast, func, literal, select, true, update
+from sqlalchemy import BigInteger, Engine, cast, func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.claims import Claim
@@ -51,9 +51,11 @@ def credit(
         .with_for_update()
     )
     step = update(Step).where(Step.deletion_id == companion.deletion_id, Step.name == claim.step)
+    planned = func.coalesce(func.nullif(Step.planned, text("'{}'::jsonb")), literal(dict(counts), JSONB))
     with own_transaction(engine) as connection:
         if connection.execute(free).one_or_none() is None:
             connection.execute(step.values(at_least=True))
             return
         removed = Step.removed.op("||")(func.jsonb_build_object(what, total))
-        connection.execute(step.values(removed=removed, notes=Step.notes.op("||")(literal(dict(notes), JSONB))))
+        added = Step.notes.op("||")(literal(dict(notes), JSONB))
+        connection.execute(step.values(planned=planned, removed=removed, notes=added))

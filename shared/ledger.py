@@ -29,13 +29,15 @@ class Entry:
     removed: Mapping[str, int]
     notes: Mapping[str, Any]
     forgives: bool  # progress since the last entry: earlier failures are forgiven
+    planned: Mapping[str, int] | None = None  # where it is counted only when the step is there
 
 
 def record(engine: Engine, claim: Claim, entry: Entry) -> None:
     """Write down how far the step is; raises LostClaim: then the step is marked "at least"."""
     with own_transaction(engine) as connection:
         write(connection, claim, **{"heartbeat_at": func.now(), **forgiveness(entry)})
-        connection.execute(step_of(claim).values(removed=dict(entry.removed), notes=dict(entry.notes)))
+        planned = {} if entry.planned is None else {"planned": dict(entry.planned)}
+        connection.execute(step_of(claim).values(removed=dict(entry.removed), notes=dict(entry.notes), **planned))
 
 
 def forgiveness(entry: Entry) -> dict[str, Any]:

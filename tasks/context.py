@@ -59,12 +59,14 @@ class _Unwritten:
 
     changed: bool = False
     forgives: bool = False
+    planned: Mapping[str, int] | None = None
     since: float = field(default_factory=time.monotonic)
     shown_at: float = field(default_factory=time.monotonic)  # when this owner was last seen to hold the claim
 
     def forget(self) -> None:
         """It was written down, just now."""
         self.changed = self.forgives = False
+        self.planned = None
         self.since = self.shown_at = time.monotonic()
 
 
@@ -89,9 +91,14 @@ class Context(Target):
         self.totals.update(counts)
         self._unwritten.changed = True
         # Removing what was planned is progress. What comes back again and again, in confirm, is not.
-        self._unwritten.forgives |= bool(self.claim.planned) and any(counts.values())
+        self._unwritten.forgives |= bool(self.claim.planned or self._unwritten.planned) and any(counts.values())
         if time.monotonic() - self._unwritten.since >= _WRITE_SECONDS:
             self.write_down()
+
+    def plan(self, counts: Mapping[str, int]) -> None:
+        """Say what is to go, for a step whose preview was too dear; what an earlier run said holds."""
+        if not self.claim.planned:
+            self._unwritten.planned, self._unwritten.changed = counts, True
 
     def note(self, **facts: Any) -> None:
         """Keep facts that are no counts: outcomes, what stayed and why; written down with the counts."""
@@ -111,9 +118,8 @@ class Context(Target):
 
     def entry(self) -> Entry:
         """How far the step is, for whoever writes it down."""
-        return Entry(
-            {what: number for what, number in self.totals.items() if number}, self.notes, self._unwritten.forgives
-        )
+        removed = {what: number for what, number in self.totals.items() if number}
+        return Entry(removed, self.notes, self._unwritten.forgives, self._unwritten.planned)
 
     def page_of(self, table: str) -> int:
         """The first page of a table that this step has not walked."""

@@ -34,6 +34,7 @@ def run(ctx: Context) -> Progress:
     names = [ctx.instance_name, *(each.instance_name for each in companions)]
     proposals = cache.propose(ids, names)
     removed, kept = _unlink(ctx, ctx, cache, proposals)
+    ctx.plan({"keys": removed})
     ctx.removed({"keys": removed})
     ctx.note(**{_PASSED: passed_at}, **({"kept_keys": kept} if kept else {}))
     ctx.write_down()

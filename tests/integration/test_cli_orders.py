@@ -31,7 +31,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
 def lethe(system: System, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     """Run the command as a shell would; typed is what the operator answers."""
     return subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
+        [sys.executable, "-m", "cli", *words],
         env={"PATH": "/usr/bin:/bin", "LOGNAME": "somebody-else", **environment(system.settings)},
         cwd=Path(__file__).parents[2],
         input=typed,

@@ -72,7 +72,7 @@ def status(services: Services, deletion_id: UUID) -> tuple[Any, ...]:
 def lethe(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command as a shell would, by default without any setting."""
     return subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
+        [sys.executable, "-m", "cli", *words],
         env={"PATH": os.environ["PATH"], **(env or {})},
         cwd=ROOT,
         capture_output=True,
