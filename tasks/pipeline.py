@@ -62,7 +62,9 @@ def submit(services: Services, nudge: Nudge, *, priority: int = celery_app.NORMA
         for name in NAMES[nudge.position :]
     ]
     try:
-        chain(*steps, app=services.celery).apply_async(priority=priority)
+        chain(*steps, app=services.celery).apply_async(
+            priority=celery_app.priority_on(services.settings.broker, priority)
+        )
     except (OperationalError, OSError):
         return False
     return True

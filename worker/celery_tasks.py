@@ -7,9 +7,10 @@ from multiprocessing.sharedctypes import RawValue
 from uuid import UUID
 
 import structlog
+from amqp.exceptions import AMQPError
 from celery import Task
 from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from shared import celery_app, logs, services, settings
@@ -65,7 +66,7 @@ def _queue_look() -> Callable[[], bool]:
             try:
                 with app.connection_or_acquire() as connection:
                     waiting = connection.default_channel.queue_declare(celery_app.QUEUE, passive=True).message_count
-            except (ChannelError, OperationalError, RedisError, OSError):  # an empty queue of Redis does not exist
+            except (AMQPError, OperationalError, RedisError, OSError):  # an empty queue of Redis does not exist
                 waiting = 0
             seen[:] = [time.monotonic(), waiting > 0]
         return bool(seen[1])
