@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
 
     log_format: str = Field("json", pattern="^(json|pretty)$", description="json or pretty")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
+    traces: bool = Field(False, description="Send traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs lethe[otel]")
 
     @classmethod
     def settings_customise_sources(
@@ -207,6 +209,12 @@ class Settings(BaseSettings):
             raise ValueError("stale_seconds must be at least three heartbeats, else a living owner counts as dead")
         if self.max_waiters >= self.api_threads:
             raise ValueError("max_waiters must be below api_threads, else waiting calls block all others")
+        return self
+
+    @model_validator(mode="after")
+    def _check_traces(self) -> Self:
+        if self.traces and find_spec("opentelemetry") is None:
+            raise ValueError("LETHE_TRACES needs what `pip install lethe[otel]` brings")
         return self
 
     @property

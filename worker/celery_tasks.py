@@ -13,7 +13,7 @@ from celery.signals import setup_logging, worker_process_shutdown, worker_shutti
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from shared import celery_app, logs, services, settings
+from shared import celery_app, logs, services, settings, tracing, trail
 from shared.errors import TransientError
 from shared.nudges import Nudge
 from shared.services import Services
@@ -45,10 +45,12 @@ def _stop_soon(**_: object) -> None:
 def _close(**_: object) -> None:
     if _services.cache_info().currsize:
         _services().close()
+    tracing.stop()
 
 
 @cache
 def _services() -> Services:
+    tracing.start(settings.read(), "worker")
     return services.create(settings.read(), celery=app)  # first used in the child, after the fork
 
 
@@ -75,8 +77,10 @@ def _queue_look() -> Callable[[], bool]:
 
 
 def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
-    with structlog.contextvars.bound_contextvars(deletion_id=deletion_id, attempt=attempt, step=step):
-        outcome = _runner().run(step, UUID(deletion_id), attempt)
+    runner, carried = _runner(), trail.carried(task.request.headers)
+    facts = {**carried, "deletion_id": deletion_id, "attempt": attempt, "step": step}
+    with structlog.contextvars.bound_contextvars(**facts), tracing.span(step, carried, deletion_id=deletion_id):
+        outcome = runner.run(step, UUID(deletion_id), attempt)
         if outcome is not Outcome.GO_ON:
             task.request.chain = None  # the rest of this chain is not to be run
         if outcome is Outcome.AGAIN:

@@ -10,10 +10,10 @@ import boto3
 import pytest
 from kombu import Connection
 from pydantic import SecretStr
+from sqlalchemy.orm import Session
 
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port
-from shared.database import own_transaction
 from shared.errors import Refused, Unreachable
 from shared.models import Deletion, Step
 from shared.queues import Taken
@@ -235,7 +235,7 @@ def services_on(system: System, rabbitmq_url: str) -> Services:
 
 def read(services: Services, deletion_id: UUID) -> Deletion:
     """The deletion as it stands."""
-    with own_transaction(services.own) as session:
+    with Session(services.own) as session:
         found = session.get_one(Deletion, deletion_id)
         session.expunge(found)
         return found
@@ -243,7 +243,7 @@ def read(services: Services, deletion_id: UUID) -> Deletion:
 
 def read_step(services: Services, deletion_id: UUID, name: str) -> Step:
     """A step of it."""
-    with own_transaction(services.own) as session:
+    with Session(services.own) as session:
         found = session.get_one(Step, (deletion_id, name))
         session.expunge(found)
         return found
