@@ -10,18 +10,6 @@ from shared import logs
 from shared.audit import Action
 from shared.gateway import Stuck
 from shared.models import Deletion
-import structlog
-from redis.exceptions import RedisError
-from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute, Session
-
-from api import auth, current
-from api.errors import AlreadyBeingDeleted, Unauthorized, UnknownInstance
-from shared import deletions, lock, logs
-from shared.database import own_transaction, reaching
-from shared.models import ENDED, Deletion, DeletionStatus
-from shared.nudges import Nudge
-from shared.services import Services
 from shared.tenant import Instance
 from tasks import submission
 from tasks.submission import Caller
@@ -83,67 +71,3 @@ def _answering() -> Iterator[None]:
             error.title, headers={"Location": f"/deletions/{deletion_id}"}, deletionId=deletion_id
         ) from None
     auditing.accepted()
-        with own_transaction(services.own) as connection:
-            nudge = deletions.accept(
-                connection,
-                deletion_id=deletion_id,
-                instance_id=instance.id,
-                instance_name=instance.name,
-                requester=caller.role,
-                requester_key_hash=caller.key_hash,
-                steps=pipeline.NAMES,
-                nudge_seconds=services.settings.nudge_seconds,
-            )
-    except deletions.AlreadyRequested:
-        _let_go(services, instance.id, deletion_id)
-        return _resume_or_refuse(_deletion_of_the_lock(instance))
-    except Exception:
-        _let_go(services, instance.id, deletion_id)
-        raise
-    structlog.contextvars.bind_contextvars(deletion_id=str(deletion_id))
-    log.info("accepted", instance_id=instance.id, requester=caller.role)
-    _publish(services, nudge)
-    return deletion_id
-
-
-def _publish(services: Services, nudge: Nudge) -> None:
-    if not pipeline.submit(services, nudge):
-        log.warning("not published, the reconciler will")
-
-
-def _deletion_of_the_lock(instance: Instance) -> Deletion:
-    """The deletion that is under way, from the own database: a 409 never takes its word from Redis."""
-    deadline = time.monotonic() + _LOOK_AGAIN_SECONDS
-    while True:
-        found = _newest_unfinished(Deletion.instance_id, instance.id)
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AlreadyBeingDeleted(_under_way(instance.name))
-        time.sleep(0.05)  # between two looks at a row that another call is about to commit
-
-
-def _resume_or_refuse(deletion: Deletion) -> UUID:
-    services = current.services()
-    if deletion.status is DeletionStatus.FAILED:
-        lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
-        if pipeline.resume(services, deletion.id):
-            structlog.contextvars.bind_contextvars(deletion_id=str(deletion.id))
-            log.info("resumed")
-            return deletion.id
-    raise AlreadyBeingDeleted(
-        _under_way(deletion.instance_name),
-        headers={"Location": f"/deletions/{deletion.id}"},
-        deletionId=str(deletion.id),
-    )
-
-
-def _under_way(name: str) -> str:
-    return f'The "{name}" instance is already being deleted'
-
-
-def _let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
-    try:
-        lock.release(services.redis, instance_id, deletion_id)
-    except RedisError as error:  # the first lease is short
-        log.warning("lock not released", error=type(error).__name__)
