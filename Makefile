@@ -24,8 +24,8 @@ demo: $(READY) ## Delete an instance of a made-up deployment and watch (KEEP=1 l
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
 
-test-rabbitmq: $(READY) ## The tests of deletions and their life, with RabbitMQ as the broker
-	CI=1 $(BIN)/python -m pytest tests/integration/test_deletion.py tests/integration/test_life.py --broker rabbitmq
+test-rabbitmq: $(READY) ## The tests that run deletions, with RabbitMQ as the broker
+	CI=1 $(BIN)/python -m pytest --broker rabbitmq $(addprefix tests/integration/test_,deletion.py operations.py traces.py flower.py)
 
 faults: $(READY) ## Kill everything in turn, ROUNDS times, and print the figures
 	$(BIN)/python -m pytest tests/faults --rounds $(or $(ROUNDS),3) -s

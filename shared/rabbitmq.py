@@ -65,7 +65,7 @@ class RabbitMQ:
     def _connected(self) -> Iterator[Connection]:
         with Connection(self._url, connect_timeout=3, heartbeat=0, transport_options=_TIMEOUTS) as connection:
             try:
-                connection.ensure_connection(max_retries=1, timeout=3)
+                connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
                 yield connection
             except (AccessRefused, NotAllowed) as error:
                 raise Refused(f"RabbitMQ refuses Lethe's user: {type(error).__name__}") from error
