@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tasks.pipeline import NAMES
 from tests.system import System, running
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+ENDS = ("step done", "deletion succeeded")  # what a worker logs at the end of a step
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 
@@ -22,7 +24,7 @@ PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 class Collector:
     """Takes spans as an OpenTelemetry collector does."""
 
-    spans: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)  # name, trace, facts
+    spans: list[tuple[int, str, str, dict[str, str]]] = field(default_factory=list)  # begin, name, trace, facts
     texts: list[bytes] = field(default_factory=list)
 
     def serve(self) -> ThreadingHTTPServer:
@@ -48,7 +50,7 @@ class Collector:
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             for span in (span for scope in resource.scope_spans for span in scope.spans):
                 facts = {each.key: each.value.string_value for each in span.attributes}
-                self.spans.append((span.name, span.trace_id.hex(), facts))
+                self.spans.append((span.start_time_unix_nano, span.name, span.trace_id.hex(), facts))
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +86,14 @@ def test_one_trace_and_one_request_id_lead_through_all_steps(
     answer = system.delete(name, traceparent=PARENT)
     system.stop()
 
-    ours = [(span, facts) for span, trace, facts in taken.spans if trace == TRACE]
+    ours = [(span, facts) for _, span, trace, facts in sorted(taken.spans, key=itemgetter(0)) if trace == TRACE]
     assert answer.status == 200
     assert [span for span, _ in ours if span in NAMES] == list(NAMES)
     assert any(span.startswith("DELETE /instance/delete/") for span, _ in ours)
     assert len({facts["deletion_id"] for span, facts in ours if span in NAMES}) == 1
     assert not [text for text in taken.texts if name.encode() in text]
     request_id = answer.headers["X-Request-Id"]
-    steps = [line for line in lines(system, "worker") if line.get("event") == "step done"]
+    steps = [line for line in lines(system, "worker") if line.get("event") in ENDS]
     assert [line["step"] for line in steps] == list(NAMES)
     assert {line["request_id"] for line in steps} == {request_id}
     assert {line["request_id"] for line in lines(system, "web") if line.get("event") == "accepted"} == {request_id}
@@ -109,5 +111,5 @@ def test_what_the_reconciler_publishes_keeps_the_request_id(make_system: Callabl
         system.start("worker", "beat")
         system.wait_for(answer.body["response"]["deletionId"])
 
-    steps = [line for line in lines(system, "worker") if line.get("event") == "step done"]
+    steps = [line for line in lines(system, "worker") if line.get("event") in ENDS]
     assert {line["request_id"] for line in steps} == {answer.headers["X-Request-Id"]}
