@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /app
 RUN python -m venv /venv

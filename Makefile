@@ -4,10 +4,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults sure format lock
+.PHONY: help install demo test test-rabbitmq faults sure format lock
 
 help: ## Show what can be done
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(READY) ## Make the virtual environment
 
@@ -23,6 +23,9 @@ demo: $(READY) ## Delete an instance of a made-up deployment and watch (KEEP=1 l
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
+
+test-rabbitmq: $(READY) ## The tests that run deletions, with RabbitMQ as the broker
+	CI=1 $(BIN)/python -m pytest --broker rabbitmq $(addprefix tests/integration/test_,deletion.py operations.py traces.py flower.py)
 
 faults: $(READY) ## Kill everything in turn, ROUNDS times, and print the figures
 	$(BIN)/python -m pytest tests/faults --rounds $(or $(ROUNDS),3) -s

@@ -1,16 +1,17 @@
 """The Flask application; `gunicorn "api.app:create()"` serves it."""
 
+from contextlib import ExitStack
 from uuid import uuid4
 
 import structlog
-from flask import Response, request
+from flask import Response, g, request
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import audit, auditing, current, deletions, errors, instances, operations, receipts
 from api.raw_target import RawTarget
 from api.schemas import Error
-from shared import logs, services, settings
+from shared import logs, services, settings, tracing
 from shared.services import Services
 
 _LARGEST_BODY = 64 * 1024
@@ -20,6 +21,7 @@ def create(given: Services | None = None) -> OpenAPI:
     """An application on these services; without any, on those of the process's settings."""
     if given is None:
         logs.configure(settings.read())
+        tracing.start(settings.read(), "api")
     made = given or services.create(settings.read(), pool_size=10)
     app = OpenAPI(
         "lethe",
@@ -46,6 +48,7 @@ def create(given: Services | None = None) -> OpenAPI:
         app.register_api(blueprint)
     app.before_request(_name_request)
     app.after_request(_show_request_id)
+    app.teardown_request(_end_span)
     app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
     if made.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=made.settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
@@ -55,6 +58,16 @@ def create(given: Services | None = None) -> OpenAPI:
 def _name_request() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=uuid4().hex, method=request.method)
+    if deletion_id := (request.view_args or {}).get("deletion_id"):
+        structlog.contextvars.bind_contextvars(deletion_id=str(deletion_id))
+    g.span = ExitStack()
+    rule = request.url_rule.rule if request.url_rule else "unknown"  # not the path: a name can be a phone number
+    g.span.enter_context(tracing.span(f"{request.method} {rule}", dict(request.headers)))
+
+
+def _end_span(_: BaseException | None) -> None:
+    if span := g.pop("span", None):
+        span.close()
 
 
 def _show_request_id(response: Response) -> Response:

@@ -10,15 +10,29 @@ QUEUE = "lethe"
 NORMAL, BEHIND = 0, 9  # priorities as Redis has them: a giant's next slice lets everything else pass
 
 
+# RabbitMQ hands a message out again when its worker's connection ends: it needs no visibility timeout.
+_RABBITMQ: dict[str, object] = {
+    "confirm_publish": True,  # else a message that the broker refused counts as published
+    "connect_timeout": 3,
+    "read_timeout": 10,
+    "write_timeout": 10,
+}
+
+
 def task_name(step: str) -> str:
     """The Celery task of a step, as Flower shows it."""
     return f"lethe.{step}"
 
 
+def priority_on(broker: str, priority: int) -> int:
+    """The priority as the broker counts: RabbitMQ's greater number comes first."""
+    return BEHIND - priority if _is_rabbitmq(broker) else priority
+
+
 def create(settings: Settings) -> Celery:
     """A Celery application for this deployment; it knows tasks by name only."""
     app = Celery("lethe", broker=settings.broker, set_as_current=False)
-    transport = {
+    transport: dict[str, object] = {
         # A task that outlives this runs twice at once; ours end at the hard limit, far below.
         "visibility_timeout": settings.visibility_seconds,
         # A dead broker is noticed in seconds instead of never; longer than a blocking read (BRPOP waits 1 s).
@@ -31,6 +45,9 @@ def create(settings: Settings) -> Celery:
         "unacked_restore_throttle": 1,
         "priority_steps": [NORMAL, BEHIND],
     }
+    if _is_rabbitmq(settings.broker):
+        transport = _RABBITMQ
+        app.conf.task_default_queue_type = "quorum"  # outlives the loss of a node
     app.conf.update(
         task_default_queue=QUEUE,
         task_serializer="json",
@@ -83,3 +100,7 @@ def create(settings: Settings) -> Celery:
         },
     )
     return app
+
+
+def _is_rabbitmq(broker: str) -> bool:
+    return broker.startswith(("amqp://", "amqps://"))

@@ -12,8 +12,11 @@ from shared import celery_app, database
 from shared.cache import Cache
 from shared.gateway import Gateway
 from shared.local_folder import LocalFolder
+from shared.queues import Queues
+from shared.rabbitmq import RabbitMQ
 from shared.s3_bucket import S3Bucket
 from shared.settings import Settings
+from shared.sqs import Sqs
 from shared.storage import Storage
 from shared.tenant import Tenant
 
@@ -33,6 +36,7 @@ class Services:
     cache: Cache | None
     gateways: tuple[Gateway, ...]
     storages: tuple[Storage, ...]
+    queues: tuple[Queues, ...]
     celery: Celery
 
     def close(self) -> None:
@@ -64,8 +68,19 @@ def create(settings: Settings, *, celery: Celery | None = None, pool_size: int =
         cache=_cache(settings),
         gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),
         storages=tuple(storages),
+        queues=_queues(settings),
         celery=celery or celery_app.create(settings),
     )
+
+
+def _queues(settings: Settings) -> tuple[Queues, ...]:
+    shared_names = frozenset(name.strip() for name in settings.shared_queue_names.split(","))
+    queues: list[Queues] = []
+    if settings.rabbitmq_url:
+        queues.append(RabbitMQ(settings.rabbitmq_url.get_secret_value(), shared_names))
+    if settings.sqs_region:
+        queues.append(Sqs(settings, settings.sqs_region, shared_names))
+    return tuple(queues)
 
 
 def _cache(settings: Settings) -> Cache | None:

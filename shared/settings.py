@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ _POSTGRES = ("postgresql", "postgres")
 _SCHEMES = {
     "database_url": _POSTGRES,
     "tenant_database_url": _POSTGRES,
+    "rabbitmq_url": ("amqp", "amqps"),
     "broker_url": (),
 }  # a broker can be of any kind
 _SHORTEST_KEY = 24  # bytes, as Standard Webhooks recommends
@@ -73,6 +75,16 @@ class Settings(BaseSettings):
     s3_access_key: SecretStr | None = Field(None, description="S3 access key")
     s3_secret_key: SecretStr | None = Field(None, description="S3 secret key")
 
+    rabbitmq_url: SecretStr | None = Field(None, description="Evolution's RabbitMQ; without it, no queues are removed")
+    sqs_region: str | None = Field(None, description="Region of Evolution's SQS; without it, no queues are removed")
+    sqs_endpoint: str | None = Field(None, description="SQS endpoint URL; without it, AWS")
+    sqs_access_key: SecretStr | None = Field(None, description="SQS access key")
+    sqs_secret_key: SecretStr | None = Field(None, description="SQS secret key")
+    shared_queue_names: str = Field(
+        "evolution_exchange,evolution,global",
+        description="Exchange and prefixes of all instances' events, by comma: never removed",
+    )
+
     webhook_global_url: str | None = Field(None, description="Receives INSTANCE_DELETE of every instance")
     webhook_global_by_events: bool = Field(False, description="Append /instance-delete to the global URL")
     webhook_key: SecretStr | None = Field(
@@ -116,6 +128,7 @@ class Settings(BaseSettings):
 
     log_format: str = Field("json", pattern="^(json|pretty)$", description="json or pretty")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
+    traces: bool = Field(False, description="Send traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs lethe[otel]")
 
     @classmethod
     def settings_customise_sources(
@@ -148,7 +161,7 @@ class Settings(BaseSettings):
             _ = parts.port  # raises ValueError for one that cannot be
         return tuple(url.rstrip("/") for url in urls)
 
-    @field_validator("database_url", "tenant_database_url", "redis_url", "cache_url", "broker_url")
+    @field_validator("database_url", "tenant_database_url", "redis_url", "cache_url", "broker_url", "rabbitmq_url")
     @classmethod
     def _check_url(cls, url: SecretStr | None, field: ValidationInfo) -> SecretStr | None:
         if url is None:
@@ -182,7 +195,7 @@ class Settings(BaseSettings):
             signing.read_private_key(key.get_secret_value())
         return key
 
-    @field_validator("files_root", "cache_url", "broker_url", mode="before")
+    @field_validator("files_root", "cache_url", "broker_url", "rabbitmq_url", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -196,6 +209,12 @@ class Settings(BaseSettings):
             raise ValueError("stale_seconds must be at least three heartbeats, else a living owner counts as dead")
         if self.max_waiters >= self.api_threads:
             raise ValueError("max_waiters must be below api_threads, else waiting calls block all others")
+        return self
+
+    @model_validator(mode="after")
+    def _check_traces(self) -> Self:
+        if self.traces and find_spec("opentelemetry") is None:
+            raise ValueError("LETHE_TRACES needs what `pip install lethe[otel]` brings")
         return self
 
     @property

@@ -7,21 +7,12 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from shared.events import EVENT_FORMS
+
 Neighbours = Callable[[], list[str]]  # the names of all other instances
 
 # SQS payloads that were too large are kept as <name>_<event>_<ms>.json; the event may be written either way.
 _PAYLOAD = re.compile(r"(?P<head>.+)_(?P<ms>\d+)\.json", re.DOTALL)
-_EVENTS = """
-application.startup qrcode.updated messages.set messages.upsert messages.edited messages.update messages.delete
-send.message send.message.update contacts.set contacts.upsert contacts.update presence.update chats.set chats.upsert
-chats.update chats.delete groups.upsert group.update groups.update group-participants.update connection.update
-labels.edit labels.association call typebot.start typebot.change-status instance.create instance.delete
-remove.instance logout.instance status.instance singlequeue
-""".split()  # noqa: SIM905 - a list of quoted words would be three times as long
-EVENT_FORMS = frozenset(
-    form for event in _EVENTS for form in (event, event.replace(".", "_", 1), re.sub("[.-]", "_", event))
-)
-
 
 COUNT_SECONDS = 5  # a preview is no reason to keep a store busy
 

@@ -13,6 +13,7 @@ from shared.claims import Claim
 from shared.errors import NotYet, Refused
 from shared.gateway import Gateway
 from shared.ledger import Entry
+from shared.queues import Queues
 from shared.row_eraser import RowEraser
 from shared.services import Services
 from shared.storage import Storage
@@ -151,6 +152,15 @@ class Context(Target):
             except Refused as error:
                 raise NotYet(error.title) from error
         return self.services.storages
+
+    def queues(self) -> tuple[Queues, ...]:
+        """The brokers with queues of instances; raises NotYet when one refuses us, which may be mended."""
+        for queues in self.services.queues:
+            try:
+                queues.probe()
+            except Refused as error:
+                raise NotYet(error.title) from error
+        return self.services.queues
 
     def still_ours(self) -> None:
         """Raise LostClaim when another worker has taken over; before anything that can't be undone."""

@@ -1,5 +1,6 @@
 """Takes the name away: fences the row, removes what is kept by name, drops it from every gateway's memory."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from shared import claims, company, retry
@@ -19,12 +20,14 @@ class StillHeld(NotYet):
 
 
 def preview(target: Target) -> Counts:
-    """Gateways that would drop the instance from their memory, and media kept by its name."""
-    counts = {"gateways": len(target.services.gateways)}
+    """Gateways that would drop the instance from their memory, and what is kept by its name."""
+    counts = Counter({"gateways": len(target.services.gateways)})
     for storage in target.services.storages:
         storage.probe()
         counts[storage.unit] = storage.count_named(target.instance_name, target.neighbours)
-    return counts
+    for queues in target.services.queues:
+        counts.update(queues.count_named(target.instance_name, target.neighbours))
+    return dict(counts)
 
 
 def run(ctx: Context) -> Progress:
@@ -46,6 +49,7 @@ def run(ctx: Context) -> Progress:
                 reservation.keep()
                 return Progress.MORE
             _purge_named_keys(ctx, ctx.services.cache)
+        _remove_named_queues(ctx)
     return Progress.DONE
 
 
@@ -67,6 +71,18 @@ def _remove_named_media(ctx: Context) -> None:
         ctx.removed({storage.unit: removed})
     if kept:
         ctx.note(kept_media=len(kept))  # another living instance's name leads to them as well
+
+
+def _remove_named_queues(ctx: Context) -> None:
+    # After the drop: an event of a connected server makes them anew.
+    kept = 0
+    for queues in ctx.queues():
+        ctx.still_ours()
+        taken = queues.take_named(ctx.instance_name, ctx.neighbours)
+        kept += taken.kept
+        ctx.removed(taken.counts)
+    if kept:
+        ctx.note(kept_queues=kept)  # a neighbour's or everybody's as well
 
 
 def _drop(ctx: Context, gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, select
 
-from shared import audit, celery_app, deletions, forgetting, lock, logs, receipt, wake
+from shared import audit, celery_app, deletions, forgetting, lock, logs, receipt, trail, wake
 from shared.audit import Action, Actor, Decision, Entry
 from shared.claims import Claim
 from shared.database import own_transaction
@@ -57,12 +57,15 @@ def submit(services: Services, nudge: Nudge, *, priority: int = celery_app.NORMA
     Nothing is lost then: the reconciler publishes what nobody claims. The priority is the first step's.
     """
     arguments = (str(nudge.deletion_id), nudge.attempt)
+    carried = trail.headers(services.redis, nudge.deletion_id)
     steps = [
-        services.celery.signature(celery_app.task_name(name), args=arguments, immutable=True)
+        services.celery.signature(celery_app.task_name(name), args=arguments, immutable=True, headers=carried)
         for name in NAMES[nudge.position :]
     ]
     try:
-        chain(*steps, app=services.celery).apply_async(priority=priority)
+        chain(*steps, app=services.celery).apply_async(
+            priority=celery_app.priority_on(services.settings.broker, priority)
+        )
     except (OperationalError, OSError):
         return False
     return True

@@ -16,14 +16,16 @@ from demo.evolution.gateway import Gateway
 from demo.evolution.receiver import Receiver
 from demo.parts import Postgres, Redis
 from shared import database, migrate
+from tests.rabbitmq import RabbitMQPart
 from tests.system import GATEWAY_KEY, System, new_settings
 
 _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How often tests/faults is run: `pytest tests/faults --rounds 10 -s`."""
+    """How often tests/faults is run, and on which broker all tests: `pytest --broker rabbitmq`."""
     parser.addoption("--rounds", type=int, default=1, help="how often each fault is tried")
+    parser.addoption("--broker", choices=("redis", "rabbitmq"), default="redis", help="what carries the messages")
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +38,14 @@ def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def redis_part(parts_folder: Path) -> Iterator[Redis]:
     """A real Redis; tests take a database number each."""
     part = Redis.start(parts_folder)
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_part(parts_folder: Path) -> Iterator[RabbitMQPart]:
+    """A real RabbitMQ; tests take a virtual host each."""
+    part = RabbitMQPart.start(parts_folder / "rabbitmq")
     yield part
     part.stop()
 
@@ -124,12 +134,19 @@ def tear_down(system: System) -> None:
 
 @pytest.fixture(scope="session")
 def make_system(
-    redis_part: Redis, postgres_part: Postgres, moto_part: str, tmp_path_factory: pytest.TempPathFactory
+    redis_part: Redis,
+    postgres_part: Postgres,
+    moto_part: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Callable[..., System]]:
     """Make systems: make_system(gateways=1, **settings)."""
     made: list[System] = []
+    on_rabbitmq = request.config.getoption("--broker") == "rabbitmq"
 
     def make(**changes: Any) -> System:
+        if on_rabbitmq:
+            changes = {"broker_url": request.getfixturevalue("rabbitmq_part").new_virtual_host(), **changes}
         system = build_system(tmp_path_factory, redis_part, postgres_part, moto_part, **changes)
         made.append(system)
         return system

@@ -7,12 +7,13 @@ from multiprocessing.sharedctypes import RawValue
 from uuid import UUID
 
 import structlog
+from amqp.exceptions import AMQPError
 from celery import Task
 from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from shared import celery_app, logs, services, settings
+from shared import celery_app, logs, services, settings, tracing, trail
 from shared.errors import TransientError
 from shared.nudges import Nudge
 from shared.services import Services
@@ -44,10 +45,12 @@ def _stop_soon(**_: object) -> None:
 def _close(**_: object) -> None:
     if _services.cache_info().currsize:
         _services().close()
+    tracing.stop()
 
 
 @cache
 def _services() -> Services:
+    tracing.start(settings.read(), "worker")
     return services.create(settings.read(), celery=app)  # first used in the child, after the fork
 
 
@@ -65,7 +68,7 @@ def _queue_look() -> Callable[[], bool]:
             try:
                 with app.connection_or_acquire() as connection:
                     waiting = connection.default_channel.queue_declare(celery_app.QUEUE, passive=True).message_count
-            except (ChannelError, OperationalError, RedisError, OSError):  # an empty queue of Redis does not exist
+            except (AMQPError, OperationalError, RedisError, OSError):  # an empty queue of Redis does not exist
                 waiting = 0
             seen[:] = [time.monotonic(), waiting > 0]
         return bool(seen[1])
@@ -74,8 +77,10 @@ def _queue_look() -> Callable[[], bool]:
 
 
 def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
-    with structlog.contextvars.bound_contextvars(deletion_id=deletion_id, attempt=attempt, step=step):
-        outcome = _runner().run(step, UUID(deletion_id), attempt)
+    runner, carried = _runner(), trail.carried(task.request.headers)
+    facts = {**carried, "deletion_id": deletion_id, "attempt": attempt, "step": step}
+    with structlog.contextvars.bound_contextvars(**facts), tracing.span(step, carried, deletion_id=deletion_id):
+        outcome = runner.run(step, UUID(deletion_id), attempt)
         if outcome is not Outcome.GO_ON:
             task.request.chain = None  # the rest of this chain is not to be run
         if outcome is Outcome.AGAIN:

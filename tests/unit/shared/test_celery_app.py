@@ -119,6 +119,24 @@ def test_the_broker_is_the_one_that_was_named(app: Celery, make_settings: Callab
     assert other.conf.broker_url == "redis://redis.invalid/0"
 
 
+def test_rabbitmq_keeps_messages_in_a_quorum_queue(make_settings: Callable[..., Settings]) -> None:
+    """And says that it has them; what only Redis understands is not sent there."""
+    app = celery_app.create(make_settings(broker_url="amqp://broker.invalid//"))
+
+    assert app.amqp.queues["lethe"].queue_arguments == {"x-queue-type": "quorum"}
+    assert app.conf.broker_transport_options["confirm_publish"] is True
+    assert "visibility_timeout" not in app.conf.broker_transport_options
+
+
+@pytest.mark.parametrize(("broker", "first"), [("redis://x/0", min), ("rediss://x/0", min), ("amqp://x//", max)])
+def test_a_giant_stands_behind_on_every_broker(broker: str, first: Callable[[int, int], int]) -> None:
+    """Redis serves the smallest number first, RabbitMQ the greatest."""
+    normal, behind = (celery_app.priority_on(broker, each) for each in (celery_app.NORMAL, celery_app.BEHIND))
+
+    assert normal != behind
+    assert first(normal, behind) == normal
+
+
 def test_steps_have_a_task_each() -> None:
     """Under the product's name, as Flower shows it."""
     assert celery_app.task_name("logout") == "lethe.logout"

@@ -202,13 +202,16 @@ def test_a_file_that_is_not_there_stops_the_start(monkeypatch: pytest.MonkeyPatc
 def test_what_carries_a_password_is_a_secret() -> None:
     """Keys, and URLs with a user and a password in them."""
     assert {name for name in Settings.model_fields if name.endswith("_key")} <= set(SECRETS)
-    assert {"database_url", "tenant_database_url", "redis_url", "broker_url", "cache_url"} <= set(SECRETS)
+    assert {"database_url", "tenant_database_url", "redis_url", "broker_url", "cache_url", "rabbitmq_url"} <= set(
+        SECRETS
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if name not in ("webhook_key", "receipt_key")])
 def test_a_secret_is_never_shown(make_settings: MakeSettings, name: str) -> None:
     """Neither in repr nor in str nor in JSON."""
-    scheme = {"database_url": "postgresql://", "tenant_database_url": "postgresql://"}.get(name, "redis://")
+    schemes = {"database_url": "postgresql://", "tenant_database_url": "postgresql://", "rabbitmq_url": "amqp://"}
+    scheme = schemes.get(name, "redis://")
     secret = f"{scheme if name.endswith('_url') else ''}{'hunter2:' * 8}"
     made = make_settings(**{name: secret})
 
@@ -305,3 +308,14 @@ def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert settings.read() is first
     settings.read.cache_clear()
+
+
+def test_traces_without_their_library_are_refused_at_the_start(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that brings it."""
+    monkeypatch.setattr("shared.settings.find_spec", lambda _: None)
+
+    with pytest.raises(ValidationError, match=r"lethe\[otel\]"):
+        make_settings(traces=True)
+    assert make_settings().traces is False

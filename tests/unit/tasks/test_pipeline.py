@@ -115,7 +115,9 @@ class Broker:
 @pytest.fixture
 def services(make_settings: Callable[..., Settings]) -> Any:
     """As much of them as publishing needs."""
-    return SimpleNamespace(celery=celery_app.create(make_settings()))
+    return SimpleNamespace(
+        settings=make_settings(), redis=SimpleNamespace(get=lambda _: None), celery=celery_app.create(make_settings())
+    )
 
 
 @pytest.mark.parametrize("position", range(7))
