@@ -1,6 +1,7 @@
 """The shapes of requests and answers, as the OpenAPI document shows them."""
 
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
+from shared import progress
 from shared.audit import Action, Decision
 from shared.models import Deletion, DeletionStatus, Step
 
@@ -95,12 +97,23 @@ class StepView(Schema):
     attempts: int
     planned: dict[str, int] | None
     removed: dict[str, int]
+    done: int = Field(description="All that was removed so far")
+    total: int = Field(description="All that is expected to go")
+    per_second: float | None = Field(description="The mean rate since the step began, while it runs")
+    eta_seconds: float | None = Field(description="How long it still takes at that rate")
     failures: int
     at_least: bool = Field(description="A run died between removing and counting: removed is a lower bound")
     notes: dict[str, Any]
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
+
+    @classmethod
+    def of(cls, step: Step) -> "StepView":
+        """From the own database's row, with how far it is."""
+        how_far = asdict(progress.of_step(step.status, step.planned, step.removed, step.started_at, datetime.now(UTC)))
+        fields = {name: getattr(step, name) for name in cls.model_fields if name not in how_far}
+        return cls(**fields, **how_far)
 
 
 class DeletionView(Schema):
@@ -125,7 +138,7 @@ class DeletionView(Schema):
     def of(cls, deletion: Deletion, steps: list[Step]) -> "DeletionView":
         """From the own database's rows."""
         fields = {name: getattr(deletion, name) for name in cls.model_fields if name != "steps"}
-        return cls(**fields, steps=[StepView.model_validate(step) for step in steps])
+        return cls(**fields, steps=[StepView.of(step) for step in steps])
 
 
 class DeletionList(Schema):

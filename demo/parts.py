@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -132,6 +133,23 @@ class Postgres:
             shutil.rmtree(self._data)
         self._prepare()
         self._process = self._launch()
+
+    def base_backup(self) -> Self | None:
+        """A streaming replica of this server, running on a copy of its own; None where the tool for it is missing."""
+        tool = self._installed / "pg_basebackup"
+        if not tool.exists():
+            return None
+        folder = Path(tempfile.mkdtemp(prefix="lethe-standby-"))
+        folder.chmod(0o755)
+        argv = [str(tool), "--pgdata", str(folder / "postgres"), "--dbname", self.url, "--write-recovery-conf"]
+        argv += ["--create-slot", "--slot", f"copy_{secrets.token_hex(4)}"]  # else it may miss what it has not read yet
+        subprocess.run([*argv, "--checkpoint", "fast"], check=True, capture_output=True, env={"LC_ALL": "C"})
+        if self._account:
+            for path in (folder / "postgres", *(folder / "postgres").rglob("*")):
+                os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        copy = type(self).start(folder, fast=self._fast, bindir=self._installed)
+        copy._temporary.append(folder)
+        return copy
 
     def create_database(self, name: str) -> str:
         """Create an empty database; its URL."""

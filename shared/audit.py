@@ -38,6 +38,7 @@ class Action(StrEnum):
     KEYS = "keys"
     SWEEP = "sweep"
     TOMBSTONES = "tombstones"
+    THROTTLE = "throttle"
     WEBHOOK = "webhook"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, text
 
 from shared import instance_ids, throttle
+from shared.replicas import Brake
 from shared.row_eraser import RowEraser
 from shared.services import Services
 from shared.storage import Held
@@ -88,6 +89,7 @@ def erase(services: Services, instance_id: str) -> int:
         report=lambda counts: removed.extend(counts.values()),
         stop=lambda: False,
         pages=_Pages(),
+        brake=Brake(services.replicas, services.settings.replica_lag_seconds),
     )
     eraser.erase([owned for owned in services.tenant.plan().tables if owned.table != ROOT])
     return sum(removed)

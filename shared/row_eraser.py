@@ -10,6 +10,7 @@ from typing import Protocol
 
 from shared import row_sizes
 from shared.errors import TransientError, Unreachable
+from shared.replicas import Brake
 from shared.row_sizes import Size
 from shared.tenant import Tenant
 from shared.tenant_rows import guarded
@@ -55,7 +56,8 @@ class RowEraser:
     """Erases the rows of one instance.
 
     report gets the rows of each batch once it is committed; stop is asked between batches; throttle says how long a
-    batch may take, and on how many connections; pages keeps the place in a table that has to be walked.
+    batch may take, and on how many connections; pages keeps the place in a table that has to be walked; brake holds
+    it back while replicas lag.
     """
 
     tenant: Tenant
@@ -64,6 +66,7 @@ class RowEraser:
     report: Callable[[dict[str, int]], None]
     stop: Callable[[], bool]
     pages: Bookmarks
+    brake: Brake
 
     def erase(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
         """Erase the instance's rows of these tables, in this order; False when stopped before the end."""
@@ -71,13 +74,18 @@ class RowEraser:
         left = [table for table in tables if sizes[table.table].rows != 0]
         seconds = self.throttle().batch_seconds
         for few, group in groupby(left, key=lambda table: sizes[table.table].fits(seconds)):
-            if self.stop():
+            if self._is_over():
                 return False
             if few:
                 self._together(list(group))
             elif not all(self._many(table, sizes[table.table]) for table in group):
                 return False
         return True
+
+    def _is_over(self) -> bool:
+        """Whether to stop here; asked before each batch, after waiting for what lags."""
+        self.brake.wait(self.stop)
+        return self.stop()
 
     def _together(self, tables: Sequence[Owned]) -> None:
         """Few rows of several tables, in one transaction."""
@@ -92,7 +100,7 @@ class RowEraser:
         """Each connection takes the rows whose place hashes to its number, so that none waits for another's."""
         table, predicate = self.tenant.table(owned.table), guarded(owned)
         pace = self._pace(size, _FIRST_BATCH)
-        while not self.stop():
+        while not self._is_over():
             parts = self._connections()
             mine = " AND abs(hashtid(ctid)) % :parts = :part" if parts > 1 else ""
             delete = (
@@ -118,7 +126,7 @@ class RowEraser:
             self.tenant.pages(owned.table),
         )
         while page < pages:
-            if self.stop():
+            if self._is_over():
                 self.pages.keep_page(owned.table, page)
                 return False
             bounds = [page + pace.size * at for at in range(self._connections() + 1)]

@@ -32,6 +32,7 @@ class Services:
     settings: Settings
     own: Engine
     tenant: Tenant
+    replicas: tuple[Engine, ...]
     redis: Redis
     cache: Cache | None
     gateways: tuple[Gateway, ...]
@@ -42,7 +43,8 @@ class Services:
     def close(self) -> None:
         """Give the connections back."""
         self.own.dispose()
-        self.tenant.engine.dispose()
+        for engine in (self.tenant.engine, *self.replicas):
+            engine.dispose()
         self.redis.close()
         if self.cache:
             self.cache.redis.close()
@@ -64,6 +66,7 @@ def create(settings: Settings, *, celery: Celery | None = None, pool_size: int =
             settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_BOUNDED
         ),
         tenant=Tenant(tenant, settings.tenant_schema),
+        replicas=tuple(database.connect(url, name="replica", pool_size=1) for url in settings.replicas),
         redis=_redis(settings.redis_url.get_secret_value(), timeout_seconds=1),
         cache=_cache(settings),
         gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),

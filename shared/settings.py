@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     batch_seconds: float = Field(0.5, gt=0, description="How long one DELETE statement should take")
     row_connections: int = Field(2, ge=1, le=16, description="Connections on which one deletion erases rows at once")
     pause_between_batches_seconds: float = Field(0, ge=0, le=10, description="Pause before each batch of rows")
+    replica_urls: SecretStr | None = Field(
+        None, description="Replicas of Evolution's database, by comma: batches wait while one lags"
+    )
+    replica_lag_seconds: float = Field(10, gt=0, description="Lag of a replica from which on batches wait")
 
     heartbeat_seconds: float = Field(5, gt=0, description="How often the owner of a step shows that it lives")
     stale_seconds: float = Field(30, gt=0, description="Silence after which an owner counts as dead")
@@ -216,6 +220,12 @@ class Settings(BaseSettings):
         if self.traces and find_spec("opentelemetry") is None:
             raise ValueError("LETHE_TRACES needs what `pip install lethe[otel]` brings")
         return self
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        """The URLs of all replicas."""
+        urls = self.replica_urls.get_secret_value() if self.replica_urls else ""
+        return tuple(url.strip() for url in urls.split(",") if url.strip())
 
     @property
     def broker(self) -> str:

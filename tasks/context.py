@@ -14,6 +14,7 @@ from shared.errors import NotYet, Refused
 from shared.gateway import Gateway
 from shared.ledger import Entry
 from shared.queues import Queues
+from shared.replicas import Brake
 from shared.row_eraser import RowEraser
 from shared.services import Services
 from shared.storage import Storage
@@ -141,6 +142,7 @@ class Context(Target):
             report=self.removed,
             stop=self.slice_is_over,
             pages=self,
+            brake=Brake(self.services.replicas, self.services.settings.replica_lag_seconds),
         )
         return eraser.erase(tables, planned)
 

@@ -8,6 +8,7 @@ import pytest
 
 from shared import tenant_rows
 from shared.errors import Refused, TransientError, Unreachable
+from shared.replicas import Brake
 from shared.row_eraser import Pace, RowEraser
 from shared.tenant_schema import Crossing, Owned, Plan
 from shared.throttle import Throttle
@@ -26,6 +27,7 @@ class FakePages(dict[str, int]):
 
 ONE = Throttle(batch_seconds=0.5, connections=1, pause_seconds=0)
 TWO = Throttle(batch_seconds=0.5, connections=2, pause_seconds=0)
+FREE = Brake((), 10)
 MANY = {"Chat": 10_000, "Media": 10_000}
 
 
@@ -40,7 +42,7 @@ def erase(
     """Erase, and what was reported; by default there is a lot."""
     reported: list[Any] = []
     kept = FakePages() if pages is None else pages
-    eraser = RowEraser(tenant, "the-id", lambda: throttle, reported.append, stops, kept)  # type: ignore[arg-type]
+    eraser = RowEraser(tenant, "the-id", lambda: throttle, reported.append, stops, kept, FREE)  # type: ignore[arg-type]
     return eraser.erase(tables, MANY if planned is None else planned), reported
 
 
@@ -108,7 +110,7 @@ def test_few_rows_of_several_tables_go_in_one_transaction() -> None:
 def test_what_was_not_planned_is_looked_at() -> None:
     """In one statement; a table without rows is not touched."""
     tenant = FakeTenant([[("Chat", 2), ("Label", 0)], 2])
-    eraser = RowEraser(tenant, "the-id", lambda: ONE, lambda _: None, lambda: False, FakePages())  # type: ignore[arg-type]
+    eraser = RowEraser(tenant, "the-id", lambda: ONE, lambda _: None, lambda: False, FakePages(), FREE)  # type: ignore[arg-type]
 
     assert eraser.erase((BOUND, Owned("Label", '"instanceId" = :id', True)))
     assert [text for text, _ in deletes(tenant)] == ['DELETE FROM "public"."Chat" WHERE "instanceId" = :id']

@@ -1,0 +1,50 @@
+"""`lethe throttle`: how hard deletions may press on the tenant database, changed while they run."""
+
+from dataclasses import asdict
+
+import click
+
+from cli import operator
+from cli.common import json_option, print_json, reached
+from shared import audit, throttle
+from shared.audit import Action, Decision, Entry
+from shared.database import own_transaction
+from shared.services import Services
+
+
+@click.command("throttle")
+@click.option("--batch-seconds", type=click.FloatRange(0.01, 5), help="How long one DELETE should take.")
+@click.option("--connections", type=click.IntRange(1, 16), help="On how many connections one deletion erases at once.")
+@click.option("--pause-seconds", type=click.FloatRange(0, 10), help="The pause before each batch.")
+@click.option("--reset", is_flag=True, help="Back to the settings.")
+@json_option
+def change(
+    batch_seconds: float | None, connections: int | None, pause_seconds: float | None, reset: bool, as_json: bool
+) -> None:
+    """Show or change how hard deletions press on Evolution's database; running ones follow within a second or a batch.
+
+    Example: lethe throttle --connections 1 --pause-seconds 0.2
+    """
+    asked = {"batch_seconds": batch_seconds, "connections": connections, "pause_seconds": pause_seconds}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    if reset and changes:
+        raise click.UsageError("--reset takes no other option")
+    with reached() as made:
+        if reset:
+            throttle.reset(made.own)
+            _tell(made, "reset")
+        elif changes:
+            throttle.write(made.own, **changes)
+            _tell(made, ", ".join(f"{name} {value}" for name, value in changes.items()))
+        now, usual = throttle.read(made.own, made.settings), throttle.of_settings(made.settings)
+    if as_json:
+        print_json(asdict(now))
+        return
+    for name, value in asdict(now).items():
+        as_set = getattr(usual, name)
+        click.echo(f"{name:<14} {value:g}" + ("" if value == as_set else f"   (settings: {as_set:g})"))
+
+
+def _tell(made: Services, what: str) -> None:
+    with own_transaction(made.own) as connection:
+        audit.append(connection, Entry(Action.THROTTLE, Decision.ACCEPTED, operator.actor(), reason=what))

@@ -1,0 +1,34 @@
+"""How far a step is, how fast it goes, and when it will be done: from the counts that it writes down."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.models import StepStatus
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts of rows, keys, files and objects together; rate and remaining time only while the step runs."""
+
+    done: int
+    total: int
+    per_second: float | None
+    eta_seconds: float | None
+
+
+def of_step(
+    status: StepStatus,
+    planned: Mapping[str, int] | None,
+    removed: Mapping[str, int],
+    started_at: datetime | None,
+    now: datetime,
+) -> Progress:
+    """The mean rate since the step began; more may go than was planned, never less than was removed."""
+    done = sum(removed.values())
+    total = max(done, sum((planned or {}).values()))
+    elapsed = (now - started_at).total_seconds() if started_at else 0.0
+    if status is not StepStatus.RUNNING or elapsed <= 0 or not done:
+        return Progress(done, total, None, None)
+    per_second = done / elapsed
+    return Progress(done, total, round(per_second, 1), round((total - done) / per_second, 1))
