@@ -12,10 +12,11 @@ from shared.errors import TransientError
 
 log = logs.get(__name__)
 _LOOK_SECONDS = 1.0
-# A replica that has replayed all it received does not lag, however long nothing was written.
+# A replica that has replayed all it received does not lag, however long nothing was written; one that has work to do
+# and has replayed nothing since it started is too far behind to say how far.
 _LAG = text("""
 SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-            ELSE coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0) END""")
+            ELSE coalesce(CAST(extract(epoch FROM now() - pg_last_xact_replay_timestamp()) AS float8), 'Infinity') END""")
 
 
 def lag_seconds(replica: Engine) -> float:
