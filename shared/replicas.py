@@ -16,7 +16,7 @@ _LOOK_SECONDS = 1.0
 # and has replayed nothing since it started is too far behind to say how far.
 _LAG = text("""
 SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-            ELSE coalesce(CAST(extract(epoch FROM now() - pg_last_xact_replay_timestamp()) AS float8), 'Infinity') END""")
+       ELSE coalesce(CAST(extract(epoch FROM now() - pg_last_xact_replay_timestamp()) AS float8), 'Infinity') END""")
 
 
 def lag_seconds(replica: Engine) -> float:
