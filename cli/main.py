@@ -2,7 +2,7 @@
 
 import click
 
-from cli import audit, deletions, doctor, instances, receipt, secrets, setup, sweep, tombstones
+from cli import audit, deletions, doctor, instances, keys, receipt, secrets, setup, sweep, tombstones
 from cli.common import Commands
 
 
@@ -21,6 +21,7 @@ for _command in (
     deletions.cancel,
     doctor.examine,
     sweep.sweep,
+    keys.group,
     receipt.group,
     tombstones.group,
     setup.show_config,

@@ -7,10 +7,9 @@ from uuid import UUID
 from shared import audit
 from shared.audit import Action, Actor, Decision, Entry
 from shared.database import own_transaction
+from shared.permissions import SERVER
 from shared.services import Services
 from tasks.caller import Caller
-
-SERVER = "server"  # the role; no key, and so no rate limit
 
 
 def actor() -> Actor:

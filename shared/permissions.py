@@ -25,6 +25,7 @@ class Role(StrEnum):
     INSTANCE = "instance"  # of itself alone, and of what it has ordered
 
 
+SERVER = "server"  # the requester of what is ordered on the server: no role, for it is asked for none
 KEY_ROLES = (Role.ADMIN, Role.OPERATOR, Role.VIEWER, Role.AUDITOR)
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
@@ -36,7 +37,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 _DELETING = frozenset({Permission.DELETE, Permission.RETRY})
 
 
-def permissions_of(role: Role, *, instances_may_delete: bool) -> frozenset[Permission]:
+def permissions_of(role: Role, *, instances_may_delete: bool = True) -> frozenset[Permission]:
     """What the role may do in this deployment, where instances may be kept from deleting themselves."""
     if role is Role.INSTANCE and not instances_may_delete:
         return PERMISSIONS[role] - _DELETING
