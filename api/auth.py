@@ -1,63 +1,86 @@
-"""Who calls: the admin key, or an instance's own token; who may not learns nothing."""
+"""Who calls: an API key, or an instance by its own token; who may not learns nothing."""
 
 from dataclasses import dataclass
-from hmac import compare_digest, digest
+from hmac import compare_digest
 
 from flask import g, request
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, select, true
 from sqlalchemy.orm import Session
 
 from api import current
 from api.errors import Unauthorized
+from shared import api_keys
+from shared.api_keys import hash_key
 from shared.database import reaching
-from shared.models import Deletion
-from shared.settings import Settings
+from shared.models import ApiKey, Deletion
+from shared.permissions import Permission, Role, permissions_of
 from shared.tenant import Instance
 
-INSTANCE = "instance"
+# An endpoint that is not named here is closed.
+NEEDED = {
+    "instances.delete_instance": Permission.DELETE,
+    "instances.log_instance_out": Permission.LOGOUT,
+    "deletions.order_deletion": Permission.DELETE,
+    "deletions.list_deletions": Permission.READ,
+    "deletions.show_deletion": Permission.READ,
+    "deletions.retry_deletion": Permission.RETRY,
+    "deletions.cancel_deletion": Permission.CANCEL,
+    "receipts.show_receipt": Permission.RECEIPTS,
+    "audit.list_lines": Permission.AUDIT,
+}
 
 
 @dataclass(frozen=True)
 class Principal:
     """The caller, by the hash of its key."""
 
-    is_admin: bool
+    role: Role
     key_hash: str
+    key_id: str  # as written in the audit: tells keys apart, and opens nothing
+    instances: frozenset[str] | None = None  # the names that a key is limited to; None is all
 
     @property
-    def role(self) -> str:
-        """As written on the deletion."""
-        return "admin" if self.is_admin else INSTANCE
+    def sees_all(self) -> bool:
+        """Whether every instance is its business, also one that does not exist."""
+        return self.role is not Role.INSTANCE and self.instances is None
 
     @property
-    def key_id(self) -> str:
-        """As written in the audit: tells keys apart, and opens nothing."""
-        return "admin" if self.is_admin else self.key_hash[:12]
-
-
-def hash_key(settings: Settings, key: str) -> str:
-    """HMAC-SHA256, so that the own database holds nothing a key could be guessed from."""
-    return digest(settings.secret_key.get_secret_value().encode(), key.encode(), "sha256").hex()
+    def token_hash(self) -> str:
+        """What an instance's deletion keeps, so that its token can follow it; empty for API keys."""
+        return self.key_hash if self.role is Role.INSTANCE else ""
 
 
 def authenticate() -> None:
-    """Before each request: know the caller by its `apikey` header, or raise Unauthorized."""
-    services = current.services()
+    """Before each request: know the caller by its `apikey` header, and that its role may do this, or refuse."""
     key = request.headers.get("apikey", "")
-    if not key:
+    found = _look_up(key) if key else None
+    if found is None:
         raise Unauthorized
-    admin_hash = hash_key(services.settings, services.settings.admin_key.get_secret_value())
+    g.principal = found
+    settings = current.services().settings
+    allowed = permissions_of(found.role, instances_may_delete=settings.instance_tokens_may_delete)
+    if NEEDED.get(request.endpoint or "") not in allowed:
+        raise Unauthorized
+
+
+def _look_up(key: str) -> Principal | None:
+    """Whose key it is, as it is now: nothing is remembered, so a revoked key is dead at its next request."""
+    services = current.services()
     key_hash = hash_key(services.settings, key)
-    is_admin = compare_digest(key_hash, admin_hash)
-    if not is_admin and not services.tenant.knows_token(key) and not _has_requested(key_hash):
-        raise Unauthorized
-    g.principal = Principal(is_admin, key_hash)
-
-
-def _has_requested(key_hash: str) -> bool:
-    """A token outlives its row here: it may follow the deletion it asked for."""
-    with reaching("the own database"), Session(current.services().own) as session:
-        return bool(session.scalar(select(exists().where(*_requested_by(key_hash)))))
+    admin_hash = hash_key(services.settings, services.settings.admin_key.get_secret_value())
+    if compare_digest(key_hash, admin_hash):
+        return Principal(Role.ADMIN, key_hash, api_keys.BOOTSTRAP)
+    # A token outlives its row here: it may follow the deletion it asked for.
+    has_ordered = exists().where(Deletion.requester_key_hash == key_hash)
+    with reaching("the own database"), Session(services.own) as session:
+        # Looked up by its HMAC: how long that takes tells nothing about any key.
+        row = session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash, api_keys.is_alive()))
+        is_token = row is None and bool(session.scalar(select(has_ordered)))
+    if row is not None:
+        return Principal(row.role, key_hash, row.id, None if row.instances is None else frozenset(row.instances))
+    if services.tenant.knows_token(key) or is_token:
+        return Principal(Role.INSTANCE, key_hash, key_hash[:12])
+    return None
 
 
 def principal() -> Principal:
@@ -72,27 +95,38 @@ def known_principal() -> Principal | None:
     return found
 
 
-def may_read_audit() -> bool:
-    """Whether the caller is an admin or an auditor."""
-    return principal().role in ("admin", "auditor")
-
-
 def may_touch(instance: Instance | None, deletion: Deletion | None = None) -> bool:
-    """Whether the caller is an admin, the instance itself, or the one who asked for the deletion."""
+    """Whether the instance, or the deletion of it, is the caller's business."""
     caller = principal()
-    if caller.is_admin:
-        return True
-    if instance and instance.token:
-        token_hash = hash_key(current.services().settings, instance.token)
-        if compare_digest(caller.key_hash, token_hash):
-            return True
-    return deletion is not None and has_ordered(deletion)
+    if caller.role is Role.INSTANCE:
+        return _is_of(caller, instance) or (deletion is not None and may_follow(deletion))
+    # The deletion knows the name that its instance had; a fenced row has another.
+    name = deletion.instance_name if deletion else instance.name if instance else None
+    return caller.instances is None or name in caller.instances
 
 
-def has_ordered(deletion: Deletion) -> bool:
-    """Whether the caller is the instance whose token asked for this deletion; an old admin key is nobody's."""
-    return deletion.requester == INSTANCE and compare_digest(principal().key_hash, deletion.requester_key_hash)
+def may_follow(deletion: Deletion) -> bool:
+    """Whether the caller is the instance whose token has asked for this deletion."""
+    token_hash = principal().token_hash
+    return bool(token_hash) and compare_digest(token_hash, deletion.requester_key_hash)
 
 
-def _requested_by(key_hash: str) -> tuple[ColumnElement[bool], ...]:
-    return Deletion.requester_key_hash == key_hash, Deletion.requester == INSTANCE
+def may_undo(deletion: Deletion) -> bool:
+    """Whether the order is the caller's to resume or cancel: an instance does not undo an admin's."""
+    if principal().role is Role.INSTANCE:
+        return deletion.requester == Role.INSTANCE and may_follow(deletion)
+    return may_touch(None, deletion)
+
+
+def visible() -> ColumnElement[bool]:
+    """The deletions that a list shows to the caller; none is for instances."""
+    caller = principal()
+    if caller.role is Role.INSTANCE:
+        raise Unauthorized
+    return true() if caller.instances is None else Deletion.instance_name.in_(caller.instances)
+
+
+def _is_of(caller: Principal, instance: Instance | None) -> bool:
+    if instance is None or not instance.token:
+        return False
+    return compare_digest(caller.key_hash, hash_key(current.services().settings, instance.token))

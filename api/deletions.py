@@ -16,6 +16,7 @@ from shared.audit import Action
 from shared.database import reaching
 from shared.errors import LetheError
 from shared.models import Deletion, StepStatus
+from shared.permissions import Role
 from tasks import pipeline
 from tasks.context import Target
 
@@ -43,14 +44,13 @@ def order_deletion(body: Order) -> Response:
 
 @blueprint.get("/deletions", summary="List deletions", responses={200: DeletionList})
 def list_deletions(query: Filter) -> Response:
-    """Newest first, a page at a time; for admins."""
-    if not auth.principal().is_admin:
-        raise Unauthorized
-    wanted = select(Deletion).options(selectinload(Deletion.steps))
+    """Newest first, a page at a time: those that the key may see."""
+    visible = auth.visible()
+    wanted = select(Deletion).where(visible).options(selectinload(Deletion.steps))
     if query.status:
         wanted = wanted.where(Deletion.status == query.status)
     if query.cursor:
-        behind = select(Deletion.accepted_at, Deletion.id).where(Deletion.id == query.cursor)
+        behind = select(Deletion.accepted_at, Deletion.id).where(Deletion.id == query.cursor, visible)
         wanted = wanted.where(tuple_(Deletion.accepted_at, Deletion.id) < behind.scalar_subquery())
     wanted = wanted.order_by(Deletion.accepted_at.desc(), Deletion.id.desc()).limit(query.limit + 1)
     with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
@@ -63,7 +63,7 @@ def list_deletions(query: Filter) -> Response:
 @blueprint.get("/deletions/<uuid:deletion_id>", summary="Look at a deletion", responses={200: DeletionView, 404: Error})
 def show_deletion(path: ById) -> Response:
     """Each step with its status, counts, attempts, times and error."""
-    return answer(_shown(_permitted(path.deletion_id)))
+    return answer(_shown(permitted(path.deletion_id)))
 
 
 @blueprint.post(
@@ -74,11 +74,11 @@ def show_deletion(path: ById) -> Response:
 def retry_deletion(path: ById, body: Retry) -> Response:
     """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""
     deletion, services = own(path.deletion_id), current.services()
-    if body.without_gateway and not auth.principal().is_admin:
+    if body.without_gateway and auth.principal().role is not Role.ADMIN:
         raise Unauthorized
     if unknown := set(body.without_gateway) - set(services.settings.gateways):
         raise BadRequest(f"Not a gateway of the settings: {sorted(unknown)[0]}")
-    if not pipeline.resume(services, deletion.id, body.without_gateway, actor=auditing.actor()):
+    if not pipeline.resume(services, deletion.id, submission.caller(), body.without_gateway):
         raise Conflict(
             f"The deletion is {deletion.status.value}: there is nothing to resume", deletionId=str(deletion.id)
         )
@@ -101,19 +101,19 @@ def cancel_deletion(path: ById) -> Response:
 
 
 def own(deletion_id: UUID) -> Deletion:
-    """The deletion, if the caller is an admin or has ordered it: an instance does not undo an admin's order."""
-    deletion = _permitted(deletion_id)
-    if not auth.principal().is_admin and not auth.has_ordered(deletion):
+    """The deletion, if it is the caller's to resume or cancel."""
+    deletion = permitted(deletion_id)
+    if not auth.may_undo(deletion):
         raise Unauthorized
     return deletion
 
 
-def _permitted(deletion_id: UUID) -> Deletion:
+def permitted(deletion_id: UUID) -> Deletion:
     """The deletion, if the caller may see it; who may not cannot tell whether it exists."""
     try:
         deletion = _load(deletion_id)
     except NotFound:
-        raise NotFound("There is no such deletion") if auth.principal().is_admin else Unauthorized() from None
+        raise NotFound("There is no such deletion") if auth.principal().sees_all else Unauthorized() from None
     auditing.about(deletion.instance_id, deletion.id)
     if auth.may_touch(None, deletion):
         return deletion
@@ -149,7 +149,7 @@ def _accepted(deletion_id: UUID) -> Response:
 
 def _shown(deletion: Deletion) -> dict[str, object]:
     shown = _json(DeletionView.of(deletion, deletion.steps))
-    return shown if auth.principal().is_admin else _without_addresses(shown)
+    return shown if auth.principal().sees_all else _without_addresses(shown)
 
 
 def _without_addresses(shown: dict[str, object]) -> dict[str, object]:

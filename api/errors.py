@@ -67,6 +67,12 @@ class AlreadyBeingDeleted(ApiError):
     status = 409
 
 
+class LimitReached(ApiError):
+    """The key has ordered as many deletions as it may for now."""
+
+    status = 429
+
+
 def answer(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer, compact and without a newline: the documented bodies are compared byte for byte."""
     return Response(

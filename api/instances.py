@@ -55,9 +55,15 @@ def log_instance_out(path: ByName) -> Response:  # noqa: ARG001 - the name is re
 def _unambiguous_name() -> str:
     """The decoded name, unless a client that does not encode could have meant another instance."""
     name, literal = raw_target.name_of_request(), raw_target.literal_name_of_request()
-    if literal is not None and auth.principal().is_admin and current.services().tenant.find(name=literal):
+    if literal is not None and _is_known(literal) and current.services().tenant.find(name=literal):
         raise BadRequest(f'"{literal}" is the name of an instance as well: delete by id, with POST /deletions')
     return name
+
+
+def _is_known(name: str) -> bool:
+    """Whether the caller may learn that somebody bears the name."""
+    instances = auth.principal().instances
+    return auth.principal().sees_all or (instances is not None and name in instances)
 
 
 def _report(deletion_id: UUID, wish: Wish) -> Response:

@@ -38,7 +38,7 @@ class Form(BaseModel):
 @blueprint.get("/deletions/<uuid:deletion_id>/receipt", summary="Prove a deletion", responses={200: SignedReceipt})
 def show_receipt(path: ById, query: Form) -> Response:
     """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""
-    document = _document(deletions.own(path.deletion_id))
+    document = _document(deletions.permitted(path.deletion_id))
     if query.format == "html":
         return Response(receipt_page.render(document), headers=_PAGE_HEADERS, content_type="text/html; charset=utf-8")
     return Response(document, content_type="application/json; charset=utf-8")

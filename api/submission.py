@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from api import auditing, auth, current
+from api import auditing, auth, current, rate_limit
 from api.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownInstance
 from shared import logs
 from shared.audit import Action
@@ -12,7 +12,7 @@ from shared.gateway import Stuck
 from shared.models import Deletion
 from shared.tenant import Instance
 from tasks import submission
-from tasks.submission import Caller
+from tasks.caller import Caller
 
 log = logs.get(__name__)
 
@@ -20,19 +20,19 @@ log = logs.get(__name__)
 def submit_by_name(name: str) -> UUID:
     """Accept (or resume) the deletion of whoever bears the name; returns its id."""
     with _answering():
-        return submission.by_name(current.services(), _caller(), name)
+        return submission.by_name(current.services(), caller(), name)
 
 
 def submit_by_id(instance_id: str) -> UUID:
     """Accept (or resume) the deletion of the instance with that id; returns its id."""
     with _answering():
-        return submission.by_id(current.services(), _caller(), instance_id)
+        return submission.by_id(current.services(), caller(), instance_id)
 
 
 def find(action: Action, *, name: str | None = None, instance_id: str | None = None) -> Instance:
     """The living instance that the caller may do this with."""
     with _answering():
-        return submission.find(current.services(), _caller(), action, name=name, instance_id=instance_id)
+        return submission.find(current.services(), caller(), action, name=name, instance_id=instance_id)
 
 
 def log_out(instance: Instance) -> None:
@@ -45,8 +45,9 @@ def log_out(instance: Instance) -> None:
         raise BadRequest(error.title) from error
 
 
-def _caller() -> Caller:
-    return Caller(auditing.actor(), auth.principal().key_hash, _authorise)
+def caller() -> Caller:
+    """Who calls, for an order."""
+    return Caller(auditing.actor(), _authorise, auth.principal().token_hash, rate_limit.count)
 
 
 def _authorise(instance: Instance | None, deletion: Deletion | None) -> None:

@@ -76,6 +76,8 @@ class Ground:
             "gateway_key": GATEWAY_KEY,
             "files_root": deployment.files_root,
             "bind": f"127.0.0.1:{server_port()}",
+            "limit_per_minute": 1_000_000,
+            "limit_per_hour": 1_000_000,
             "log_level": "WARNING",
         }
         if deployment.s3:

@@ -6,7 +6,9 @@ from sqlalchemy import update
 
 from demo.evolution.deployment import SeededInstance
 from shared import deletions
+from shared.api_keys import BOOTSTRAP
 from shared.database import own_transaction
+from shared.deletions import Requester
 from shared.models import Deletion, Step
 from shared.services import Services
 from tasks import pipeline
@@ -19,7 +21,7 @@ def accept(made: Services, instance: SeededInstance) -> UUID:
     with own_transaction(made.own) as connection:
         deletions.accept(
             connection, deletion_id=deletion_id, instance_id=instance.id, instance_name=instance.name,
-            requester="admin", requester_key_hash="0" * 64, steps=pipeline.NAMES, nudge_seconds=60,
+            requester=Requester("admin", BOOTSTRAP), steps=pipeline.NAMES, nudge_seconds=60,
         )  # fmt: skip
     return deletion_id
 

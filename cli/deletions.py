@@ -30,7 +30,7 @@ def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
     with reached() as made:
         if unknown := set(given_up) - set(made.settings.gateways):
             stop(f"Not a gateway of LETHE_GATEWAYS: {', '.join(sorted(unknown))}")
-        if not pipeline.resume(made, deletion_id, given_up, actor=operator.actor()):
+        if not pipeline.resume(made, deletion_id, operator.caller(), given_up):
             stop(f"There is nothing to resume: {_state(made, deletion_id)}")
     if as_json:
         print_json({"id": deletion_id, "resumed": True})

@@ -2,7 +2,7 @@
 
 import click
 
-from cli import audit, deletions, doctor, instances, receipt, secrets, setup, sweep, throttle, tombstones
+from cli import audit, deletions, doctor, instances, keys, receipt, secrets, setup, sweep, throttle, tombstones
 from cli.common import Commands
 
 
@@ -22,6 +22,7 @@ for _command in (
     doctor.examine,
     sweep.sweep,
     throttle.change,
+    keys.group,
     receipt.group,
     tombstones.group,
     setup.show_config,

@@ -7,10 +7,9 @@ from uuid import UUID
 from shared import audit
 from shared.audit import Action, Actor, Decision, Entry
 from shared.database import own_transaction
+from shared.permissions import SERVER
 from shared.services import Services
-from tasks.submission import Caller
-
-SERVER = "server"  # the role; no key, and so no rate limit
+from tasks.caller import Caller
 
 
 def actor() -> Actor:
@@ -25,7 +24,7 @@ def actor() -> Actor:
 
 def caller() -> Caller:
     """An order from the server: it may touch every instance."""
-    return Caller(actor(), key_hash="", authorise=lambda instance, deletion: None)  # noqa: ARG005
+    return Caller(actor(), authorise=lambda instance, deletion: None)  # noqa: ARG005
 
 
 def tell_refusal(made: Services, action: Action, reason: str, deletion_id: UUID | None = None) -> None:

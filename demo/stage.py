@@ -110,6 +110,8 @@ def start_lethe(stack: ExitStack, folder: Path, stores: Stores, outside: Outside
         s3_access_key=s3.access_key,
         s3_secret_key=s3.secret_key,
         bind=f"127.0.0.1:{server_port()}",
+        limit_per_minute=1000,
+        limit_per_hour=1000,
         # Only what a failure is explained by: nobody reads the rest.
         log_level="WARNING",
     )

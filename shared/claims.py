@@ -256,3 +256,21 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
         )
         connection.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
         audit.append(connection, audit.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
+
+
+def cancel(engine: Engine, claim: Claim, reason: str) -> None:
+    """Stop for good before the point of no return: whoever asked may not have it any more."""
+    with own_transaction(engine) as connection:
+        write(
+            connection,
+            claim,
+            status=DeletionStatus.CANCELLED,
+            owner=None,
+            heartbeat_at=None,
+            next_attempt_at=None,
+            finished_at=func.now(),
+            reason=reason,
+            failed_step=claim.step,
+        )
+        connection.execute(step_of(claim).values(status=StepStatus.PENDING, error=reason))
+        audit.append(connection, audit.ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step))

@@ -1,6 +1,7 @@
 """The life of a deletion as others than its owner change it: accepted, resumed, cancelled, overdue."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import (
@@ -28,14 +29,22 @@ class AlreadyRequested(LetheError):
     """The instance has an unfinished deletion already."""
 
 
+@dataclass(frozen=True)
+class Requester:
+    """Who answers for a deletion: its rights are looked at again before what cannot be undone."""
+
+    role: str
+    key_id: str | None
+    token_hash: str = ""  # an instance's, so that its token can follow the deletion after the fence has killed it
+
+
 def accept(
     connection: Connection,
     *,
     deletion_id: UUID,
     instance_id: str,
     instance_name: str,
-    requester: str,
-    requester_key_hash: str,
+    requester: Requester,
     steps: Sequence[str],
     nudge_seconds: float,
 ) -> Nudge:
@@ -47,8 +56,9 @@ def accept(
                 instance_id=instance_id,
                 instance_name=instance_name,
                 status=DeletionStatus.QUEUED,
-                requester=requester,
-                requester_key_hash=requester_key_hash,
+                requester=requester.role,
+                requester_key_id=requester.key_id,
+                requester_key_hash=requester.token_hash,
                 next_attempt_at=from_now(nudge_seconds),
             )
         )
@@ -85,11 +95,17 @@ def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
 
 
 def resume(
-    connection: Connection, deletion_id: UUID, *, nudge_seconds: float, without_gateways: Sequence[str] = ()
+    connection: Connection,
+    deletion_id: UUID,
+    requester: Requester,
+    *,
+    nudge_seconds: float,
+    without_gateways: Sequence[str] = (),
 ) -> Nudge | None:
     """Let a failed (or waiting) deletion go on from where it stopped, under a new attempt; None if it is neither.
 
-    without_gateways are given up: gone for good, so nothing waits for them any more.
+    Who resumes it answers for it from then on: whoever asked first may have lost the right, or the key. An instance
+    that asked first can still follow it. without_gateways are given up: nothing waits for them any more.
     """
     stopped = (DeletionStatus.FAILED, DeletionStatus.WAITING)
     row = connection.execute(
@@ -103,6 +119,9 @@ def resume(
             waiting_since=None,
             reason=None,
             failed_step=None,
+            requester=requester.role,
+            requester_key_id=requester.key_id,
+            requester_key_hash=requester.token_hash or Deletion.requester_key_hash,
             next_attempt_at=from_now(nudge_seconds),
             without_gateways=Deletion.without_gateways.op("||")(literal(list(without_gateways), JSONB)),
         )

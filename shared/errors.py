@@ -32,5 +32,9 @@ class Refused(LetheError):
     """The deployment is in a state in which erasing would not be safe."""
 
 
+class RightsLost(LetheError):
+    """Whoever asked for the deletion may not have it any more."""
+
+
 class LostClaim(LetheError):
     """Another worker owns this deletion now."""

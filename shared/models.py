@@ -1,4 +1,4 @@
-"""Lethe's own tables: deletions, their steps, their webhooks, the audit, and when the clocks ticked."""
+"""Lethe's own tables: deletions, their steps, their webhooks, API keys, the audit, and when the clocks ticked."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +9,8 @@ from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, LargeBinar
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from shared.permissions import Role
+
 
 class DeletionStatus(StrEnum):
     """How far a deletion is; written in shared.deletions only."""
@@ -18,7 +20,7 @@ class DeletionStatus(StrEnum):
     WAITING = "waiting"  # for a dependency, or for the next try
     FAILED = "failed"  # stopped half-way; can be resumed
     SUCCEEDED = "succeeded"  # gone and checked; never changes again
-    CANCELLED = "cancelled"  # stopped before anything was done; never changes again
+    CANCELLED = "cancelled"  # stopped before the point of no return; never changes again
 
 
 class StepStatus(StrEnum):
@@ -85,9 +87,10 @@ class Deletion(Base):
     waiting_since: Mapped[datetime | None]
     failed_step: Mapped[str | None]
     reason: Mapped[str | None]
-    requester: Mapped[str]  # "admin" or "instance"
+    requester: Mapped[str]  # the role of who ordered or last resumed it, or "server"
+    requester_key_id: Mapped[str | None]  # whose rights are looked at again
+    requester_key_hash: Mapped[str]  # of an instance's token, so that it can follow its deletion; else empty
     without_gateways: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))  # gone for good, given up
-    requester_key_hash: Mapped[str]  # so that a token can follow its deletion after the fence has killed it
     accepted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     started_at: Mapped[datetime | None]
     irrevocable_at: Mapped[datetime | None]
@@ -149,6 +152,22 @@ class WebhookEvent(Base):
     error: Mapped[str | None]
 
     __table_args__ = (Index("ix_webhook_events_pending", "next_try_at", postgresql_where=text("status = 'pending'")),)
+
+
+class ApiKey(Base):
+    """Somebody's key; the key itself is kept nowhere."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]  # whose it is, for people
+    role: Mapped[Role] = mapped_column(_text(Role))
+    key_hash: Mapped[str] = mapped_column(unique=True)
+    instances: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))  # names it is limited to; NULL is all
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    expires_at: Mapped[datetime | None]
+    rotated_at: Mapped[datetime | None]  # when it got its present secret, if not at first
+    revoked_at: Mapped[datetime | None]
 
 
 class Receipt(Base):

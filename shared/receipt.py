@@ -57,7 +57,7 @@ def compose(
         "deletionId": str(deletion.id),
         "instanceId": deletion.instance_id,
         "instanceName": deletion.instance_name,
-        "requestedBy": {"role": deletion.requester, "keyId": None},
+        "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id},
         "confirmedBy": None,
         "acceptedAt": _moment(deletion.accepted_at),
         "irrevocableAt": _moment(deletion.irrevocable_at),

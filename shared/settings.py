@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     )
 
     admin_key: SecretStr = Field(min_length=16, description="API key that may do everything, of 16 characters or more")
+    instance_tokens_may_delete: bool = Field(True, description="Whether an instance's own token may delete it")
+    limit_per_minute: int = Field(10, ge=1, description="Deletions that one key may order in a minute")
+    limit_per_hour: int = Field(100, ge=1, description="Deletions that one key may order in an hour")
     secret_key: SecretStr = Field(
         min_length=32, description="For hashes, seals and signatures, of 32 characters or more"
     )

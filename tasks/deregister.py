@@ -7,6 +7,7 @@ from shared import claims, company, retry
 from shared.cache import Cache, Proposals
 from shared.errors import NotYet, Unreachable
 from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
+from tasks import rights
 from tasks.context import Context, Counts, Progress, Target
 
 DROPPED, NOT_HELD = "dropped", "not held"
@@ -33,6 +34,7 @@ def preview(target: Target) -> Counts:
 def run(ctx: Context) -> Progress:
     """Pass the point of no return, then work by name under its reservation, for the last time."""
     tenant = ctx.services.tenant
+    rights.look_again(ctx)
     claims.make_irrevocable(ctx.services.own, ctx.claim)
     if tenant.fence(ctx.instance_id, ctx.deletion_id):
         ctx.note(fenced=True)

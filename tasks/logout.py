@@ -2,6 +2,7 @@
 
 from shared import retry
 from shared.gateway import Gateway, Stuck, can_be_addressed
+from tasks import rights
 from tasks.context import Context, Counts, Progress, Target
 
 CONNECTED = ("open", "connecting")
@@ -20,6 +21,7 @@ def preview(target: Target) -> Counts:
 
 def run(ctx: Context) -> Progress:
     """Log out wherever the instance is connected; a dead socket is recorded and does not stop the deletion."""
+    rights.look_again(ctx)
     if not can_be_addressed(ctx.instance_name):
         ctx.note(not_logged_out="restart needed: a URL cannot carry the name")
         return Progress.DONE

@@ -26,6 +26,7 @@ from tasks import (
     purge_cache,
     send_webhook,
 )
+from tasks.caller import Caller
 from tasks.context import Context, Counts, Progress, Target
 
 log = logs.get(__name__)
@@ -74,21 +75,26 @@ def submit(services: Services, nudge: Nudge, *, priority: int = celery_app.NORMA
 def resume(
     services: Services,
     deletion_id: UUID,
+    caller: Caller,
     without_gateways: Sequence[str] = (),
     *,
-    actor: Actor,
     action: Action = Action.RETRY,
 ) -> bool:
     """Let a stopped deletion go on, and publish it; False when it is not stopped."""
     settings = services.settings
     with own_transaction(services.own) as connection:
         nudge = deletions.resume(
-            connection, deletion_id, nudge_seconds=settings.nudge_seconds, without_gateways=without_gateways
+            connection,
+            deletion_id,
+            caller.requester,
+            nudge_seconds=settings.nudge_seconds,
+            without_gateways=without_gateways,
         )
         if nudge is None:
             return False
+        caller.count()
         instance_id = connection.scalar(select(Deletion.instance_id).where(Deletion.id == deletion_id))
-        audit.append(connection, Entry(action, Decision.ACCEPTED, actor, instance_id, deletion_id, "resumed"))
+        audit.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance_id, deletion_id, "resumed"))
     submit(services, nudge)
     return True
 

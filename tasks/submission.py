@@ -1,8 +1,6 @@
 """Takes orders, whichever way they come: accepts a deletion, or finds the one that is there; logs an instance out."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from redis.exceptions import RedisError
@@ -19,6 +17,7 @@ from shared.nudges import Nudge
 from shared.services import Services
 from shared.tenant import Instance
 from tasks import pipeline
+from tasks.caller import Caller
 
 log = logs.get(__name__)
 # Another call may hold the lock and not have written its deletion yet; a round trip or two is enough.
@@ -40,15 +39,6 @@ class UnderWay(LetheError):
     def __init__(self, name: str, deletion_id: UUID | None = None) -> None:
         super().__init__(f'The "{name}" instance is already being deleted')
         self.deletion_id = deletion_id
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who gives the order; the way it came decides what it may, and raises its own error."""
-
-    actor: Actor
-    key_hash: str
-    authorise: Callable[[Instance | None, Deletion | None], None]
 
 
 def by_name(services: Services, caller: Caller, name: str) -> UUID:
@@ -147,11 +137,11 @@ def _promise(services: Services, caller: Caller, instance: Instance, deletion_id
             deletion_id=deletion_id,
             instance_id=instance.id,
             instance_name=instance.name,
-            requester=caller.actor.role,
-            requester_key_hash=caller.key_hash,
+            requester=caller.requester,
             steps=pipeline.NAMES,
             nudge_seconds=services.settings.nudge_seconds,
         )
+        caller.count()
         audit.append(connection, Entry(Action.DELETE, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
     return nudge
 
@@ -176,7 +166,12 @@ def _deletion_of_the_lock(services: Services, instance: Instance) -> Deletion:
 def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion) -> UUID:
     if deletion.status is DeletionStatus.FAILED:
         lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
-        if pipeline.resume(services, deletion.id, actor=caller.actor, action=Action.DELETE):
+        try:
+            resumed = pipeline.resume(services, deletion.id, caller, action=Action.DELETE)
+        except Exception:
+            _let_go(services, deletion.instance_id, deletion.id)
+            raise
+        if resumed:
             log.info("resumed", deletion_id=str(deletion.id))
             return deletion.id
     raise UnderWay(deletion.instance_name, deletion.id)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased
 from shared import audit, deletions
 from shared.audit import Action, Actor, Decision, Entry
 from shared.database import own_transaction
+from shared.deletions import Requester
 from shared.models import ENDED, Deletion, DeletionStatus
 from shared.services import Services
 from shared.tenant import Instance
@@ -38,8 +39,7 @@ def replay(services: Services, instance: Instance, actor: Actor) -> UUID:
             deletion_id=deletion_id,
             instance_id=instance.id,
             instance_name=instance.name,
-            requester=actor.role,
-            requester_key_hash="",
+            requester=Requester(actor.role, actor.key_id),
             steps=pipeline.NAMES,
             nudge_seconds=services.settings.nudge_seconds,
         )

@@ -13,7 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from shared import claims, ledger, logs, retry
 from shared.claims import Claim
-from shared.errors import LetheError, LostClaim, TransientError, Unreachable
+from shared.errors import LetheError, LostClaim, RightsLost, TransientError, Unreachable
 from shared.models import DeletionStatus
 from shared.services import Services
 from tasks import pipeline
@@ -71,6 +71,8 @@ class Runner:
             return self._put_off(claim, error.title, counts=False)
         except TransientError as error:
             return self._put_off(claim, error.title, counts=True)
+        except RightsLost as error:
+            return self._cancel(claim, error.title)
         except LetheError as error:
             return self._fail(claim, error.title)
         except SoftTimeLimitExceeded:
@@ -152,6 +154,12 @@ class Runner:
     def _fail(self, claim: Claim, reason: str) -> Outcome:
         claims.fail(self.services.own, claim, reason)
         log.error("deletion failed", reason=reason)
+        self._let_go(claim)
+        return Outcome.STOP
+
+    def _cancel(self, claim: Claim, reason: str) -> Outcome:
+        claims.cancel(self.services.own, claim, reason)
+        log.warning("deletion cancelled", reason=reason)
         self._let_go(claim)
         return Outcome.STOP
 

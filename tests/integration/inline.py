@@ -3,7 +3,9 @@
 from uuid import UUID, uuid4
 
 from shared import deletions
+from shared.api_keys import BOOTSTRAP
 from shared.database import own_transaction
+from shared.deletions import Requester
 from shared.services import Services
 from tasks import pipeline
 from worker.runner import Outcome, Runner
@@ -18,8 +20,7 @@ def accept(services: Services, instance_id: str, name: str) -> UUID:
             deletion_id=deletion_id,
             instance_id=instance_id,
             instance_name=name,
-            requester="admin",
-            requester_key_hash="0" * 64,
+            requester=Requester("admin", BOOTSTRAP),
             steps=pipeline.NAMES,
             nudge_seconds=60,
         )

@@ -15,13 +15,14 @@ from demo.parts import Postgres
 from shared import claims, database, deletions, ledger, nudges
 from shared.claims import Claim
 from shared.database import own_transaction
-from shared.deletions import AlreadyRequested
+from shared.deletions import AlreadyRequested, Requester
 from shared.errors import LostClaim
 from shared.ledger import Entry
 from shared.nudges import Nudge
 from tasks.pipeline import NAMES
 from tests.conftest import copy_database
 
+REQUESTER = Requester("admin", "bootstrap")
 STALE_SECONDS = 30
 FINAL = ("succeeded", "cancelled")
 
@@ -67,8 +68,7 @@ class Life(RuleBasedStateMachine):
                     deletion_id=deletion_id,
                     instance_id=instance,
                     instance_name=instance,
-                    requester="admin",
-                    requester_key_hash="",
+                    requester=REQUESTER,
                     steps=NAMES,
                     nudge_seconds=60,
                 )
@@ -155,7 +155,7 @@ class Life(RuleBasedStateMachine):
     def resume(self, message: Nudge) -> Any:
         """An operator resumes."""
         with own_transaction(self.engine) as session:
-            return deletions.resume(session, message.deletion_id, nudge_seconds=60) or multiple()
+            return deletions.resume(session, message.deletion_id, REQUESTER, nudge_seconds=60) or multiple()
 
     @rule(message=messages)
     def cancel(self, message: Nudge) -> None:

@@ -17,8 +17,8 @@ MAY_IMPORT = {
     "tasks": {"shared"},
     "shared": set[str](),
 }
-# What api may enter tasks through: the pipeline, orders, and the target of a preview.
-DOORS = {"tasks.pipeline", "tasks.submission", "tasks.context.Target"}
+# What api may enter tasks through: the pipeline, orders and who gives them, and the target of a preview.
+DOORS = {"tasks.pipeline", "tasks.submission", "tasks.caller.Caller", "tasks.context.Target"}
 LARGEST_MODULE_LINES = 300
 
 

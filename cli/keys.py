@@ -1,0 +1,132 @@
+"""API keys on the server: made, listed, rotated and revoked; each is shown once."""
+
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+from sqlalchemy import Connection, select
+
+from cli import operator
+from cli.common import json_option, print_json, reached, stop
+from shared import api_keys, audit
+from shared.api_keys import NewKey
+from shared.audit import Action, Decision, Entry
+from shared.database import own_transaction
+from shared.models import ApiKey
+from shared.permissions import KEY_ROLES, Role
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+_LIFETIME = re.compile(r"([1-9]\d{0,4})([dhm])")
+
+
+class Lifetime(click.ParamType[timedelta]):
+    """How long a key is good for: 90d, 12h, 30m."""
+
+    name = "lifetime"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        match = _LIFETIME.fullmatch(value)
+        if match is None:
+            self.fail(f"{value!r} is no lifetime: give days, hours or minutes, as 90d, 12h or 30m", param, ctx)
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@click.group("keys")
+def group() -> None:
+    """Keys of the API: who may do what, with which instances, until when."""
+
+
+@group.command()
+@click.option("--role", type=click.Choice([role.value for role in KEY_ROLES]), required=True, help="What it may do.")
+@click.option("--name", required=True, help="Whose it is, for people.")
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeat for more.")
+@click.option(
+    "--expires", "lifetime", type=Lifetime(), metavar="90d", help="How long it is good for; without it, always."
+)
+@json_option
+def create(role: str, name: str, instances: tuple[str, ...], lifetime: timedelta | None, as_json: bool) -> None:
+    """Make a key and show it, this once.
+
+    Example: lethe keys create --role viewer --name support --expires 90d
+    """
+    with reached() as made, own_transaction(made.own) as connection:
+        new = api_keys.create(
+            connection, made.settings, name=name, role=Role(role), instances=instances or None, lifetime=lifetime
+        )
+        _tell(connection, f"created {new.id} as {role}")
+    _show_once(new, as_json=as_json)
+
+
+@group.command("list")
+@json_option
+def list_keys(as_json: bool) -> None:
+    """List all keys, the revoked and expired ones too; what opens anything is not kept.
+
+    Example: lethe keys list
+    """
+    with reached() as made, own_transaction(made.own) as connection:
+        rows = connection.execute(select(ApiKey.__table__).order_by(ApiKey.created_at)).mappings()
+        keys = [_facts(dict(row)) for row in rows]
+    if as_json:
+        print_json(keys)
+        return
+    for key in keys:
+        limited = ", ".join(map(repr, key["instances"])) if key["instances"] is not None else "all instances"
+        until = f"until {key['expires_at']:%Y-%m-%d %H:%M%z}" if key["expires_at"] else ""
+        click.echo(f"{key['id']}  {key['state']:<7}  {key['role']:<8}  {key['name']!r}  {limited}  {until}".rstrip())
+
+
+@group.command()
+@click.argument("key_id")
+@json_option
+def rotate(key_id: str, as_json: bool) -> None:
+    """Give a key a new secret and show it, this once; the old one is wrong from now on.
+
+    Example: lethe keys rotate 1f0c5e2a9b7d
+    """
+    with reached() as made, own_transaction(made.own) as connection:
+        new = api_keys.rotate(connection, made.settings, key_id)
+        if new is None:
+            stop("There is no such key that is neither revoked nor expired")
+        _tell(connection, f"rotated {new.id}")
+    _show_once(new, as_json=as_json)
+
+
+@group.command()
+@click.argument("key_id")
+@json_option
+def revoke(key_id: str, as_json: bool) -> None:
+    """Let a key open nothing any more; what it ordered and cannot be stopped any more goes on.
+
+    Example: lethe keys revoke 1f0c5e2a9b7d
+    """
+    with reached() as made, own_transaction(made.own) as connection:
+        if not api_keys.revoke(connection, key_id):
+            stop("There is no such key that is not revoked already")
+        _tell(connection, f"revoked {key_id}")
+    if as_json:
+        print_json({"id": key_id, "revoked": True})
+    else:
+        click.echo(f"{key_id} is revoked")
+
+
+def _tell(connection: Connection, what: str) -> None:
+    """A line of the audit: the key's id, never its name, for that is free text."""
+    audit.append(connection, Entry(Action.KEYS, Decision.SUCCEEDED, operator.actor(), reason=what))
+
+
+def _show_once(new: NewKey, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(new))
+        return
+    click.echo(new.key)
+    click.echo(f"This is the only time that it is shown. Its id is {new.id}", err=True)
+
+
+def _facts(row: dict[str, Any]) -> dict[str, Any]:
+    """What may be known of a key."""
+    facts = {name: value for name, value in row.items() if name != "key_hash"}
+    expired = row["expires_at"] is not None and row["expires_at"] <= datetime.now(UTC)
+    return facts | {"state": "revoked" if row["revoked_at"] else "expired" if expired else "active"}

@@ -1,0 +1,28 @@
+"""Who gives an order, whichever way it came."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.audit import Actor
+from shared.deletions import Requester
+from shared.models import Deletion
+from shared.tenant import Instance
+
+
+def _nothing() -> None:
+    """What an order costs that is not limited."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who gives the order; the way it came decides what it may and how often, and raises its own errors."""
+
+    actor: Actor
+    authorise: Callable[[Instance | None, Deletion | None], None]
+    token_hash: str = ""  # of an instance's own token
+    count: Callable[[], None] = _nothing  # called when only the commit is missing: what is refused is not counted
+
+    @property
+    def requester(self) -> Requester:
+        """As the deletion keeps it."""
+        return Requester(self.actor.role, self.actor.key_id, self.token_hash)
