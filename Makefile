@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rabbitmq faults sure format lock
+.PHONY: help install demo test test-rabbitmq bench faults sure format lock
 
 help: ## Show what can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ test-rabbitmq: $(READY) ## The tests that run deletions, with RabbitMQ as the br
 
 faults: $(READY) ## Kill everything in turn, ROUNDS times, and print the figures
 	$(BIN)/python -m pytest tests/faults --rounds $(or $(ROUNDS),3) -s
+
+bench: $(READY) ## Measure against the plain way (SCALE=small, medium or large; ONLY=rows)
+	$(BIN)/python -m bench --scale $(or $(SCALE),small) $(if $(ONLY),--only $(ONLY))
 
 sure: $(READY) ## Everything CI does: format, lint, types, tests
 	$(BIN)/ruff format --check .

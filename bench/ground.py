@@ -18,7 +18,7 @@ from demo.lethe import Lethe
 from demo.parts import Postgres, Redis
 from demo.ports import server_port
 from demo.processes import Process, wait_until
-from shared import database, migrate
+from shared import database, logs, migrate
 from shared.settings import Settings
 
 GATEWAY_KEY = "bench-gateway-key"
@@ -87,7 +87,9 @@ class Ground:
                 "s3_access_key": deployment.s3.access_key,
                 "s3_secret_key": deployment.s3.secret_key,
             }
-        return Settings(**{**values, **changes})
+        made = Settings(**{**values, **changes})
+        logs.configure(made)
+        return made
 
     @contextmanager
     def gateway(self, database_url: str) -> Iterator[str]:

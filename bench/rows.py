@@ -39,7 +39,7 @@ def plain_way(made: Services, instance: SeededInstance) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for owned in plan.tables:
             statement = f"DELETE FROM {made.tenant.table(owned.table)} WHERE {owned.predicate}"
-            connection.execute(sql.SQL(statement.replace(":id", "%(id)s")), {"id": instance.id})  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement.replace(":id", "%(id)s")), {"id": instance.id})
 
 
 def settle(made: Services) -> None:

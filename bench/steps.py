@@ -26,14 +26,19 @@ def accept(made: Services, instance: SeededInstance) -> UUID:
     return deletion_id
 
 
-def run_step(made: Services, instance: SeededInstance, name: str) -> None:
-    """Run one step to its end, as if those before it were done."""
-    deletion_id = accept(made, instance)
+def stand_before(made: Services, deletion_id: UUID, name: str) -> None:
+    """As if the steps before this one were done."""
     with own_transaction(made.own) as connection:
-        connection.execute(
-            update(Deletion).where(Deletion.id == deletion_id).values(position=pipeline.NAMES.index(name))
-        )
+        of_deletion = update(Deletion).where(Deletion.id == deletion_id)
+        connection.execute(of_deletion.values(position=pipeline.NAMES.index(name), next_attempt_at=None))
         connection.execute(update(Step).where(Step.deletion_id == deletion_id).values(planned={}))
+
+
+def run_step(made: Services, instance: SeededInstance, name: str, deletion_id: UUID | None = None) -> None:
+    """Run one step of the instance's deletion to its end."""
+    if deletion_id is None:
+        deletion_id = accept(made, instance)
+        stand_before(made, deletion_id, name)
     runner = Runner(made, stopping=lambda: False, others_wait=lambda: False)
     while (outcome := runner.run(name, deletion_id, 1)) is Outcome.AGAIN:
         pass

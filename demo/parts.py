@@ -134,6 +134,11 @@ class Postgres:
         self._prepare()
         self._process = self._launch()
 
+    def version(self) -> str:
+        """As the server says it."""
+        with psycopg.connect(self.url) as connection:
+            return str(connection.info.server_version)
+
     def base_backup(self) -> Self | None:
         """A streaming replica of this server, running on a copy of its own; None where the tool for it is missing."""
         tool = self._installed / "pg_basebackup"

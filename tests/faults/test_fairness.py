@@ -9,11 +9,11 @@ from tests.faults.scene import PLENTY_SECONDS, Scene, make_fast, make_slow
 YIELD_SECONDS = 1
 GIANTS = ("giant 1", "giant 2")
 LONE = tuple(f"lone {number}" for number in range(5))
-AT_ONCE = tuple(f"small {number}" for number in range(30))
+AT_ONCE = tuple(f"small {number}" for number in range(50))
 
 
 def test_small_deletions_beside_two_giants(make_scene: Callable[..., Scene]) -> None:
-    """Two giants fill the worker's two places: small ones, one by one and thirty at once, end long before them."""
+    """Two giants fill the worker's two places: small ones, one by one and fifty at once, end long before them."""
     scene = make_scene(yield_seconds=YIELD_SECONDS, slice_seconds=20, batch_seconds=0.1)
     scene.seed_neighbours()
     scene.seed(*GIANTS, messages=5_000, updates_per_message=0)
@@ -39,7 +39,7 @@ def test_small_deletions_beside_two_giants(make_scene: Callable[..., Scene]) -> 
     )[0][0]
 
     scene.figures.notes.append(
-        f"small deletions beside two giants: one by one at most {max(lone):.1f} s, thirty at once p95 {at_once:.1f} s"
+        f"small deletions beside two giants: one by one at most {max(lone):.1f} s, fifty at once p95 {at_once:.1f} s"
     )
     assert giants == ["running", "running"]
     make_fast(scene)

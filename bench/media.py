@@ -1,0 +1,78 @@
+"""Files against `rm -rf`, objects against a bare loop of bulk deletes."""
+
+import statistics
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from bench.figures import Figure
+from bench.ground import Ground
+from bench.steps import run_step
+from bench.timing import timed
+from demo.evolution.deployment import Deployment, S3Place, SeededInstance
+from demo.evolution.seed import seed_instance
+from shared import services
+
+_FILES = {"small": 10_000, "medium": 50_000, "large": 50_000}
+_OBJECTS = {"small": 2_000, "medium": 10_000, "large": 50_000}
+_ROUNDS = 3
+
+
+def measure(ground: Ground, scale: str) -> Iterator[Figure]:
+    """The step delete_files, with nothing but files, then with nothing but objects."""
+    yield _files(ground, _FILES[scale])
+    with ground.bucket() as place:
+        yield _objects(ground, place, _OBJECTS[scale])
+
+
+def _files(ground: Ground, number: int) -> Figure:
+    deployment = ground.deployment()
+    made = services.create(ground.settings(deployment, "http://127.0.0.1:9"))
+    ours, theirs = [], []
+    for at in range(_ROUNDS):
+        instance = seed_instance(deployment, f"files {at}")
+        _write(deployment.files_root / "instances" / instance.id, number)
+        plain = deployment.files_root / "instances" / str(uuid4())
+        _write(plain, number)
+        theirs.append(timed(lambda: subprocess.run(["rm", "-rf", str(plain)], check=True)))  # noqa: B023
+        ours.append(timed(lambda: run_step(made, instance, "delete_files")))  # noqa: B023
+    made.close()
+    return Figure(f"{number:,} files", "rm -rf", statistics.median(ours), statistics.median(theirs), "s", at_most=1.2)
+
+
+def _write(folder: Path, number: int) -> None:
+    for at in range(number):
+        if at % 1000 == 0:
+            (folder / f"part-{at}").mkdir(parents=True)
+        (folder / f"part-{at // 1000 * 1000}" / f"pre-key-{at}.json").write_text("{}")
+
+
+def _objects(ground: Ground, place: S3Place, number: int) -> Figure:
+    deployment = ground.deployment(s3=place)
+    made = services.create(ground.settings(deployment, "http://127.0.0.1:9", files_root=None))
+    ours, theirs = [], []
+    for at in range(_ROUNDS):
+        instance, plain = _seed(deployment, f"ours {at}", number), _seed(deployment, f"plain {at}", number)
+        theirs.append(timed(lambda: _bare(place, plain.id)))  # noqa: B023
+        ours.append(timed(lambda: run_step(made, instance, "delete_files")))  # noqa: B023
+    made.close()
+    return Figure(
+        f"{number:,} objects", "a bare loop of bulk deletes", statistics.median(ours), statistics.median(theirs), "s",
+        at_most=1.2,
+    )  # fmt: skip
+
+
+def _seed(deployment: Deployment, name: str, number: int) -> SeededInstance:
+    return seed_instance(deployment, name, messages=number, updates_per_message=0, media=number)
+
+
+def _bare(place: S3Place, instance_id: str) -> None:
+    client = place.connect()
+    for page in client.get_paginator("list_objects_v2").paginate(
+        Bucket=place.bucket, Prefix=f"evolution-api/{instance_id}/"
+    ):
+        if found := page.get("Contents"):
+            client.delete_objects(
+                Bucket=place.bucket, Delete={"Objects": [{"Key": each["Key"]} for each in found], "Quiet": True}
+            )

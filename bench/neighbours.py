@@ -1,0 +1,132 @@
+"""Neighbours: another tenant's inserts and selects at a steady rate, idle, beside Lethe, and beside the plain way."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+from bench.figures import Figure
+from bench.ground import Ground
+from bench.rows import plain_way, seed_tenant, settle
+from bench.steps import run_step
+from demo.evolution.deployment import Deployment, SeededInstance
+from shared import services
+
+_RATE = 200  # calls a second
+_IDLE_SECONDS = 5
+_MESSAGES = {"small": 50_000, "medium": 200_000, "large": 500_000}
+_ROUNDS = 3
+
+
+@dataclass
+class Watch:
+    """What the neighbour felt, and what the database was under."""
+
+    waits: list[float] = field(default_factory=list)
+    longest_transaction: float = 0.0
+    wal_per_second: float = 0.0
+
+    @property
+    def p99(self) -> float:
+        """In seconds."""
+        return statistics.quantiles(self.waits, n=100)[98]
+
+
+@contextmanager
+def _neighbour(deployment: Deployment, instance: SeededInstance) -> Iterator[Watch]:
+    """A tenant that writes and reads; and a look at the longest transaction and the WAL."""
+    watch, over = Watch(), threading.Event()
+    threads = [
+        threading.Thread(target=_live, args=(deployment, instance, watch, over)),
+        threading.Thread(target=_look, args=(deployment, watch, over)),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield watch
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _live(deployment: Deployment, instance: SeededInstance, watch: Watch, over: threading.Event) -> None:
+    with psycopg.connect(deployment.database_url, autocommit=True) as connection:
+        due, number = time.perf_counter(), 0
+        while not over.is_set():
+            number += 1
+            # From when it was due: a call that had to wait for the one before it has waited, too.
+            time.sleep(max(0.0, due - time.perf_counter()))
+            if number % 2:
+                connection.execute(
+                    'INSERT INTO "Message" (id, key, "messageType", message, source, "messageTimestamp", "instanceId")'
+                    " VALUES (gen_random_uuid()::text, '{}', 'conversation', '{}', 'android', 1760000000, %s)",
+                    (instance.id,),
+                )
+            else:
+                connection.execute(
+                    'SELECT * FROM "Message" WHERE "instanceId" = %s LIMIT 20', (instance.id,)
+                ).fetchall()
+            watch.waits.append(time.perf_counter() - due)
+            due = max(due + 1 / _RATE, time.perf_counter() - 1.0)
+
+
+def _look(deployment: Deployment, watch: Watch, over: threading.Event) -> None:
+    longest = (
+        "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float FROM pg_stat_activity"
+        " WHERE state = 'active' AND query LIKE 'DELETE%'"
+    )
+    with psycopg.connect(deployment.database_url, autocommit=True) as connection:
+        began, start = time.perf_counter(), _wal(connection)
+        while not over.wait(0.05):
+            row = connection.execute(longest).fetchone()
+            watch.longest_transaction = max(watch.longest_transaction, float(row[0]) if row else 0.0)
+        watch.wal_per_second = (_wal(connection) - start) / (time.perf_counter() - began)
+
+
+def _wal(connection: psycopg.Connection) -> float:
+    row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float").fetchone()
+    assert row
+    return float(row[0])
+
+
+def _during(deployment: Deployment, neighbour: SeededInstance, act: Callable[[], object]) -> Watch:
+    with _neighbour(deployment, neighbour) as watch:
+        act()
+    return watch
+
+
+def measure(ground: Ground, scale: str) -> Iterator[Figure]:
+    """p99 beside Lethe against idle, and against the plain way."""
+    deployment = ground.deployment()
+    made = services.create(ground.settings(deployment, "http://127.0.0.1:9"))
+    neighbour = seed_tenant(deployment, "neighbour", _MESSAGES[scale])
+    found: dict[str, list[Watch]] = {"idle": [], "ours": [], "theirs": []}
+    for at in range(_ROUNDS):
+        mine, plain = (seed_tenant(deployment, f"{way} {at}", _MESSAGES[scale]) for way in ("ours", "theirs"))
+        settle(made)
+        found["idle"].append(_during(deployment, neighbour, lambda: time.sleep(_IDLE_SECONDS)))
+        found["ours"].append(_during(deployment, neighbour, lambda: run_step(made, mine, "delete_records")))  # noqa: B023
+        settle(made)
+        found["theirs"].append(_during(deployment, neighbour, lambda: plain_way(made, plain)))  # noqa: B023
+    made.close()
+    p99 = {way: statistics.median(watch.p99 for watch in watches) * 1000 for way, watches in found.items()}
+    notes = {
+        way: {
+            "longest transaction, s": max(watch.longest_transaction for watch in watches),
+            "WAL, MB/s": statistics.median(watch.wal_per_second for watch in watches) / 1e6,
+        }
+        for way, watches in found.items()
+    }
+    yield Figure("a neighbour's p99 beside Lethe", "idle", p99["ours"], p99["idle"], "ms", at_most=1.5, notes=notes)
+    yield Figure(
+        "a neighbour's p99 beside Lethe", "beside one DELETE per table", p99["ours"], p99["theirs"], "ms", at_most=0.5
+    )
+    yield Figure(
+        "longest transaction", "one DELETE per table", notes["ours"]["longest transaction, s"],
+        notes["theirs"]["longest transaction, s"], "s",
+    )  # fmt: skip
