@@ -30,7 +30,9 @@ blueprint = APIBlueprint(
 blueprint.before_request(auth.authenticate)
 
 
-@blueprint.post("/deletions", summary="Order a deletion", responses={200: Preview, 202: DeletionView, 409: Error})
+@blueprint.post(
+    "/deletions", summary="Order a deletion", responses={200: Preview, 202: DeletionView, 409: Error, 429: Error}
+)
 def order_deletion(body: Order) -> Response:
     """Accept a deletion by name or id and answer at once; with dryRun only count what would go."""
     if body.dry_run:
@@ -69,7 +71,7 @@ def show_deletion(path: ById) -> Response:
 @blueprint.post(
     "/deletions/<uuid:deletion_id>/retry",
     summary="Resume a deletion",
-    responses={202: DeletionView, 404: Error, 409: Error},
+    responses={202: DeletionView, 404: Error, 409: Error, 429: Error},
 )
 def retry_deletion(path: ById, body: Retry) -> Response:
     """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""

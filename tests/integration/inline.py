@@ -10,8 +10,10 @@ from shared.services import Services
 from tasks import pipeline
 from worker.runner import Outcome, Runner
 
+ADMIN = Requester("admin", BOOTSTRAP)
 
-def accept(services: Services, instance_id: str, name: str) -> UUID:
+
+def accept(services: Services, instance_id: str, name: str, requester: Requester = ADMIN) -> UUID:
     """Accept a deletion as the API does, without publishing it."""
     deletion_id = uuid4()
     with own_transaction(services.own) as connection:
@@ -20,7 +22,7 @@ def accept(services: Services, instance_id: str, name: str) -> UUID:
             deletion_id=deletion_id,
             instance_id=instance_id,
             instance_name=name,
-            requester=Requester("admin", BOOTSTRAP),
+            requester=requester,
             steps=pipeline.NAMES,
             nudge_seconds=60,
         )

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared import claims, ledger, lock, wake
 from shared.claims import Claim
-from shared.errors import LetheError, LostClaim, Refused, TransientError, Unreachable
+from shared.errors import LetheError, LostClaim, Refused, RightsLost, TransientError, Unreachable
 from shared.gateway import Stuck
 from shared.models import DeletionStatus
 from shared.settings import Settings
@@ -69,6 +69,9 @@ class Books:
     def fail(self, own: object, claim: Claim, reason: str) -> None:
         self.write("fail", reason)
 
+    def cancel(self, own: object, claim: Claim, reason: str) -> None:
+        self.write("cancel", reason)
+
     def store_plan(self, own: object, claim: Claim, planned: Any) -> None:
         self.write("plan", planned)
 
@@ -102,7 +105,7 @@ class Step:
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """An unfinished deletion whose step may be claimed."""
     made = Books()
-    for name in ("claim", "finish_step", "end_slice", "wait", "fail"):
+    for name in ("claim", "finish_step", "end_slice", "wait", "fail", "cancel"):
         monkeypatch.setattr(claims, name, getattr(made, name))
     monkeypatch.setattr(ledger, "store_plan", made.store_plan)
     monkeypatch.setattr(lock, "take", lambda redis, instance, deletion, seconds: made.write("hold", instance, deletion))
@@ -203,6 +206,14 @@ def test_a_transient_error_that_passes_is_no_error(run: Run, books: Books) -> No
     assert books.ended() == [("finish", False)]
 
 
+def test_lost_rights_cancel_the_deletion(run: Run, books: Books) -> None:
+    """With the reason; the lock is free, and whoever waits is woken."""
+    outcome, _ = run(RightsLost("no longer"))
+
+    assert outcome is Outcome.STOP
+    assert books.ended() == [("cancel", "no longer"), *LET_GO]
+
+
 @pytest.mark.parametrize("failure", [Refused("not safe"), LetheError("not safe")])
 def test_an_error_for_good_fails_the_deletion_at_once(run: Run, books: Books, failure: Exception) -> None:
     """And gives the lock back, so that a resume finds it free."""
@@ -253,7 +264,13 @@ def test_whoever_lost_the_claim_writes_nothing(run: Run, books: Books) -> None:
     assert len(step.contexts) == 1
 
 
-ENDS = {"finish": Progress.DONE, "end_slice": Progress.MORE, "wait": Unreachable("x"), "fail": Refused("x")}
+ENDS = {
+    "finish": Progress.DONE,
+    "end_slice": Progress.MORE,
+    "wait": Unreachable("x"),
+    "fail": Refused("x"),
+    "cancel": RightsLost("x"),
+}
 
 
 @pytest.mark.parametrize("call", ENDS)

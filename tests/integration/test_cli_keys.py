@@ -1,0 +1,148 @@
+"""`lethe keys` on the server: made, listed, rotated, revoked; what the API then says to the key."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from demo.evolution.seed import seed_instance
+from shared import audit_search
+from shared.audit_search import Wanted
+from tests.integration.shell import lethe
+from tests.system import System
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System]) -> Iterator[System]:
+    """An API without a worker."""
+    made = make_system()
+    made.start("web")
+    yield made
+    made.stop()
+
+
+def create(system: System, *words: str) -> dict[str, Any]:
+    """Make a key as a script does."""
+    answer = lethe(system, "keys", "create", "--json", *words)
+    assert answer.returncode == 0, answer.stderr
+    made: dict[str, Any] = json.loads(answer.stdout)
+    return made
+
+
+def listed(system: System, key_id: str) -> dict[str, Any]:
+    """The key as `lethe keys list` shows it."""
+    keys = json.loads(lethe(system, "keys", "list", "--json").stdout)
+    (found,) = (key for key in keys if key["id"] == key_id)
+    return dict(found)
+
+
+def status(system: System, key: str) -> int:
+    """What the API answers to it."""
+    return system.send("GET", "/deletions", key=key).status
+
+
+def reasons(system: System) -> list[tuple[str, str, str | None]]:
+    """What the audit says of keys, oldest first."""
+    services = system.make_services()
+    lines = audit_search.search(services.own, Wanted(action="keys", limit=200)).lines  # type: ignore[arg-type]
+    services.close()
+    return [(line.role, line.decision, line.reason) for line in reversed(lines)]
+
+
+def test_a_key_is_shown_once_and_works(system: System) -> None:
+    """Alone on standard output, so that a shell can catch it; never again, and not in the audit."""
+    answer = lethe(system, "keys", "create", "--role", "viewer", "--name", "secret name")
+    key = answer.stdout.strip()
+    key_id = key.split("_")[1]
+
+    assert answer.returncode == 0, answer.stderr
+    assert status(system, key) == 200
+    assert system.send("DELETE", "/instance/delete/x", key=key).status == 401
+    assert key not in lethe(system, "keys", "list").stdout + lethe(system, "keys", "list", "--json").stdout
+    assert ("server", "succeeded", f"created {key_id} as viewer") in reasons(system)
+    assert not any("secret name" in str(line) or key in str(line) for line in reasons(system))
+
+
+def test_a_key_can_be_limited_in_reach_and_in_time(system: System) -> None:
+    """To instances by name, and for a while; both are listed, and hold."""
+    seed_instance(system.deployment, "cli limited")
+    made = create(
+        system, "--role", "admin", "--name", "n", "--instance", "cli limited", "--instance", "b", "--expires", "90d"
+    )
+
+    key = listed(system, made["id"])
+    text = lethe(system, "keys", "list").stdout
+    assert (key["state"], key["role"], key["instances"]) == ("active", "admin", ["cli limited", "b"])
+    assert "key_hash" not in key
+    assert made["id"] in text
+    assert "'cli limited', 'b'" in text
+    assert system.delete("another", key=made["key"]).status == 401
+    assert system.delete("cli limited", key=made["key"], Prefer="respond-async").status == 202
+    services = system.make_services()
+    with services.own.begin() as connection:
+        (left,) = connection.exec_driver_sql(
+            "SELECT expires_at - now() BETWEEN '89 days' AND '90 days' FROM api_keys WHERE id = %s", (made["id"],)
+        ).one()
+        connection.exec_driver_sql("UPDATE api_keys SET expires_at = now() WHERE id = %s", (made["id"],))
+    services.close()
+    assert left
+    assert (status(system, made["key"]), listed(system, made["id"])["state"]) == (401, "expired")
+    assert lethe(system, "keys", "rotate", made["id"]).returncode == 1
+
+
+def test_a_rotated_key_has_a_new_secret(system: System) -> None:
+    """The old one is wrong at once; id, role and audit stay."""
+    old = create(system, "--role", "viewer", "--name", "n")
+
+    new = json.loads(lethe(system, "keys", "rotate", old["id"], "--json").stdout)
+
+    assert new["id"] == old["id"]
+    assert (status(system, old["key"]), status(system, new["key"])) == (401, 200)
+    assert listed(system, old["id"])["rotated_at"]
+    assert ("server", "succeeded", f"rotated {old['id']}") in reasons(system)
+
+
+def test_a_revoked_key_is_dead(system: System) -> None:
+    """At once and for good: neither revoked again nor rotated back to life."""
+    key = create(system, "--role", "viewer", "--name", "n")
+
+    first = lethe(system, "keys", "revoke", key["id"])
+
+    again, rotated = (lethe(system, "keys", word, key["id"]) for word in ("revoke", "rotate"))
+    assert (first.returncode, status(system, key["key"])) == (0, 401)
+    assert (again.returncode, rotated.returncode, rotated.stdout) == (1, 1, "")
+    assert listed(system, key["id"])["state"] == "revoked"
+    assert [line for line in reasons(system) if key["id"] in str(line)][1:] == [
+        ("server", "succeeded", f"revoked {key['id']}")
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["create", "--role", "owner", "--name", "n"],
+        ["create", "--role", "instance", "--name", "n"],
+        ["create", "--role", "viewer"],
+        ["create", "--role", "viewer", "--name", "n", "--expires", "0d"],
+        ["create", "--role", "viewer", "--name", "n", "--expires", "soon"],
+        ["rotate"],
+    ],
+)
+def test_wrong_usage_makes_no_key(system: System, words: list[str]) -> None:
+    """Exit code 2, and nothing on standard output."""
+    answer = lethe(system, "keys", *words)
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("word", ["rotate", "revoke"])
+def test_an_unknown_key_is_not_possible(system: System, word: str) -> None:
+    """Exit code 1, in one sentence; the audit has no line of what was not done."""
+    before = reasons(system)
+
+    answer = lethe(system, "keys", word, "bootstrap")
+
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("There is no such key")
+    assert reasons(system) == before
