@@ -58,6 +58,10 @@ def test_what_is_missing_in_the_settings_is_said(path: str) -> None:
         pytest.skip("needs no setting")
     filling = "3f0c0000-0000-4000-8000-000000000000"  # good as an id, and as a name
     arguments = [filling for parameter in COMMANDS[path].params if isinstance(parameter, click.Argument)]
+    for parameter in COMMANDS[path].params:
+        if isinstance(parameter, click.Option) and parameter.required:
+            choices = getattr(parameter.type, "choices", [filling])
+            arguments += [parameter.opts[0], str(choices[0])]
 
     answer = CliRunner().invoke(main, [*path.split()[1:], *arguments], prog_name="lethe")
 
