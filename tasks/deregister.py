@@ -46,11 +46,12 @@ def run(ctx: Context) -> Progress:
         _remove_named_media(ctx)
         for gateway in ctx.services.gateways:
             _drop(ctx, gateway)
-        if ctx.services.cache and _PASSED not in ctx.notes:
-            if _others_are_about_to_drop(ctx):
+        cache = ctx.services.cache
+        if cache and _PASSED not in ctx.notes:
+            if cache.is_large() and _others_are_about_to_drop(ctx):
                 reservation.keep()
                 return Progress.MORE
-            _purge_named_keys(ctx, ctx.services.cache)
+            _purge_named_keys(ctx, cache)
         _remove_named_queues(ctx)
     return Progress.DONE
 
@@ -140,6 +141,7 @@ def _others_are_about_to_drop(ctx: Context) -> bool:
 def _purge_named_keys(ctx: Context, cache: Cache) -> None:
     """After the drop: a connected server may have written some since they were purged."""
     passed_at = datetime.now(UTC).isoformat()
+    # Of who waits here after its drop: a name that is not reserved is not ours to act on.
     companions = company.beside(ctx.services.own, ctx.claim, without_note=_PASSED, with_note=_DROPPED)
     proposals = cache.propose([], [ctx.instance_name, *(each.instance_name for each in companions)])
     ctx.removed({"keys": _unlink_named(ctx, cache, proposals)})

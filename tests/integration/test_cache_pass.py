@@ -10,6 +10,7 @@ from shared.cache import Cache
 from tests.integration.inline import accept, run_steps
 from tests.system import System
 from tests.unit.shared.names import NAMES, shown
+from worker.runner import Outcome
 
 P = "evolution-cache"
 
@@ -79,6 +80,38 @@ def test_deletions_that_wait_at_the_same_step_share_one_pass(system: System) -> 
         assert not [each for each in fingerprint_of(system.deployment, instances[name].id, name) if "key:" in each]
     assert kept == fingerprint_of(system.deployment, neighbour.id, "waits")
     services.close()
+
+
+def test_deletions_share_a_pass_after_their_drops_too(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a large cache the first ones wait for the others with their names reserved; one pass serves all."""
+    monkeypatch.setattr("shared.cache._LARGE", 0)
+    services = system.make_services()
+    names = [f"drops {number}" for number in range(3)]
+    instances = {name: seed_instance(system.deployment, name) for name in names}
+    deletions = {name: accept(services, instances[name].id, name) for name in names}
+    for deletion_id in deletions.values():
+        run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook")
+    first, second, third = deletions.values()
+    late = f"{P}:ut:drops 1:getInbox"
+    passes = _count_passes(system)
+
+    waited = [run_steps(services, each, "deregister") for each in (first, second)]
+    system.deployment.cache().set(late, 1)  # by a server that was still connected a moment ago
+    reserved = _reserved(system)
+    done = [run_steps(services, each, "deregister") for each in (third, first, second)]
+
+    assert waited == [[Outcome.AGAIN], [Outcome.AGAIN]]
+    assert reserved == {"drops 0", "drops 1"}
+    assert done == [[Outcome.GO_ON]] * 3
+    assert _reserved(system) == set()
+    assert not system.deployment.cache().exists(late)
+    assert _count_passes(system) - passes == 1
+    services.close()
+
+
+def _reserved(system: System) -> set[str]:
+    with system.deployment.connect() as connection:
+        return {row[0] for row in connection.execute("SELECT name FROM \"Instance\" WHERE id LIKE 'lethe:%'")}
 
 
 def _count_passes(system: System) -> int:
