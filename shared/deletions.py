@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Connection,
     Engine,
+    case,
     exists,
     func,
     insert,
@@ -23,6 +25,7 @@ from shared.database import own_transaction
 from shared.errors import LetheError
 from shared.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
 from shared.nudges import Nudge, from_now
+from shared.permissions import Role
 
 
 class AlreadyRequested(LetheError):
@@ -105,7 +108,8 @@ def resume(
     """Let a failed (or waiting) deletion go on from where it stopped, under a new attempt; None if it is neither.
 
     Who resumes it answers for it from then on: whoever asked first may have lost the right, or the key. An instance
-    that asked first can still follow it. without_gateways are given up: nothing waits for them any more.
+    that asked first can still follow it, and never takes over another's order: it could cancel that then, or let it
+    be cancelled by a new token. without_gateways are given up: nothing waits for them any more.
     """
     stopped = (DeletionStatus.FAILED, DeletionStatus.WAITING)
     row = connection.execute(
@@ -119,15 +123,23 @@ def resume(
             waiting_since=None,
             reason=None,
             failed_step=None,
-            requester=requester.role,
-            requester_key_id=requester.key_id,
-            requester_key_hash=requester.token_hash or Deletion.requester_key_hash,
+            **_answering(requester),
             next_attempt_at=from_now(nudge_seconds),
             without_gateways=Deletion.without_gateways.op("||")(literal(list(without_gateways), JSONB)),
         )
         .returning(Deletion.id, Deletion.attempt, Deletion.position)
     ).one_or_none()
     return Nudge(*row) if row else None
+
+
+def _answering(requester: Requester) -> dict[str, Any]:
+    if requester.role != Role.INSTANCE:
+        return {"requester": requester.role, "requester_key_id": requester.key_id}
+    its_own = Deletion.requester == Role.INSTANCE
+    return {
+        "requester_key_id": case((its_own, requester.key_id), else_=Deletion.requester_key_id),
+        "requester_key_hash": requester.token_hash,
+    }
 
 
 def cancel(connection: Connection, deletion_id: UUID) -> str | None:

@@ -107,6 +107,8 @@ class Deletion(Base):
             postgresql_where=text("status NOT IN ('succeeded', 'cancelled')"),
         ),
         Index("ix_deletions_instance_name_accepted_at", "instance_name", "accepted_at"),
+        # Each wrong key is looked for here: it must not take longer than a right one, nor with each deletion.
+        Index("ix_deletions_requester_key_hash", "requester_key_hash"),
         Index(
             "ix_deletions_unfinished",
             "next_attempt_at",

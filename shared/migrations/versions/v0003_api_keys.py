@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key_hash", name="uq_api_keys_key_hash"),
     )
     op.add_column("deletions", sa.Column("requester_key_id", sa.String()))
+    op.create_index("ix_deletions_requester_key_hash", "deletions", ["requester_key_hash"])
     asked_by = _DELETIONS.c.requester
     op.execute(
         _DELETIONS.update().where(asked_by == "admin").values(requester_key_id="bootstrap", requester_key_hash="")
@@ -37,5 +38,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them; only the admin key of the settings and instances' tokens are left."""
+    op.drop_index("ix_deletions_requester_key_hash", table_name="deletions")
     op.drop_column("deletions", "requester_key_id")
     op.drop_table("api_keys")
