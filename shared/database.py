@@ -1,12 +1,15 @@
 """Connections to the two PostgreSQL databases, made so that a dead server is noticed in seconds."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.errors import TransientError, Unreachable
 
@@ -14,17 +17,17 @@ from shared.errors import TransientError, Unreachable
 # serialisation, a statement that ran out of its time, and a row that was written meanwhile and refers to ours.
 _TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "23001", "23503"}
 
+_USED_AT, _IDLE_SECONDS = "used_at", 1.0
 _LAZILY = text("SET LOCAL synchronous_commit TO off")
 
 
 def connect(url: str, *, name: str, pool_size: int = 5, options: str = "") -> Engine:
     """An engine whose connections show name in pg_stat_activity and cannot wait for ever."""
-    return create_engine(
+    engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
-        pool_pre_ping=True,
         pool_recycle=900,
         hide_parameters=True,  # an error in a log line must not show keys, names or webhooks
         connect_args={
@@ -40,6 +43,24 @@ def connect(url: str, *, name: str, pool_size: int = 5, options: str = "") -> En
             "options": options,
         },
     )
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", _ping_if_idle)
+    return engine
+
+
+def _note_use(connection: Any, record: ConnectionPoolEntry) -> None:  # noqa: ARG001 - as the pool calls it
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """Ask a connection whether it still lives, but not one that was used a moment ago: it would double the statements."""
+    if time.monotonic() - record.info.get(_USED_AT, time.monotonic()) < _IDLE_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise InvalidatePoolError("the server was away") from error  # all of them; the pool opens new ones
 
 
 @contextmanager
