@@ -53,7 +53,7 @@ def _note_use(connection: Any, record: ConnectionPoolEntry) -> None:  # noqa: AR
 
 
 def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """Ask a connection whether it still lives, but not one that was used a moment ago: it would double the statements."""
+    """Ask a connection whether it still lives; one that was used a moment ago is not worth a round trip."""
     if time.monotonic() - record.info.get(_USED_AT, time.monotonic()) < _IDLE_SECONDS:
         return
     try:
