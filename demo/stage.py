@@ -102,6 +102,7 @@ def start_lethe(stack: ExitStack, folder: Path, stores: Stores, outside: Outside
         tenant_database_url=deployment.database_url,
         redis_url=stores.redis_url,
         cache_url=deployment.cache_url,
+        webhook_allow="127.0.0.1",
         gateways=outside.gateway.url,
         gateway_key=outside.gateway_key,
         files_root=deployment.files_root,

@@ -58,6 +58,7 @@ def configure(settings: Settings) -> None:
         "celery.beat",
         "celery.worker.strategy",
         "celery.app.trace",
+        "requests_hardened",
     ):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     structlog.configure(

@@ -42,6 +42,7 @@ class WebhookStatus(StrEnum):
 
     PENDING = "pending"  # to be tried, again or at all
     DELIVERED = "delivered"
+    REFUSED = "refused"  # its address is not one that Lethe calls
     EXPIRED = "expired"  # nobody took it within the time that it is kept
 
 

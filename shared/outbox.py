@@ -19,6 +19,7 @@ from shared.nudges import from_now
 from shared.settings import Settings
 from shared.webhooks import Event
 
+_ENDS = {None: Decision.DELIVERED, webhooks.NOT_ALLOWED: Decision.REFUSED}
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
 _OF_DELETION = (
@@ -102,6 +103,8 @@ def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
         change = row.values(
             status=WebhookStatus.DELIVERED, tries=WebhookEvent.tries + 1, sealed=None, ended_at=func.now(), error=None
         )
+    elif failure == webhooks.NOT_ALLOWED:  # for good: nobody tries again what is not to be called
+        change = row.values(status=WebhookStatus.REFUSED, sealed=None, ended_at=func.now(), error=failure)
     else:
         pause = func.least(
             _FIRST_PAUSE_SECONDS * func.power(2, func.least(WebhookEvent.tries, 10)), _LONGEST_PAUSE_SECONDS
@@ -111,8 +114,9 @@ def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
         )
     with own_transaction(engine) as connection:
         ended = connection.execute(change.returning(*_TOLD)).all()
-        if failure is None and ended:
-            _tell(connection, Decision.DELIVERED, ended)
+        decision = _ENDS.get(failure)
+        if decision and ended:
+            _tell(connection, decision, ended)
 
 
 def _tell(connection: Connection, decision: Decision, events: Sequence[Row[Any]]) -> None:

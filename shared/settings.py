@@ -90,6 +90,9 @@ class Settings(BaseSettings):
 
     webhook_global_url: str | None = Field(None, description="Receives INSTANCE_DELETE of every instance")
     webhook_global_by_events: bool = Field(False, description="Append /instance-delete to the global URL")
+    webhook_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Hosts and networks inside that customers' webhooks may lead to, by comma"
+    )
     webhook_key: SecretStr | None = Field(
         None, description="Signs webhooks: whsec_<base64>; else derived from secret_key"
     )
@@ -149,7 +152,7 @@ class Settings(BaseSettings):
         """What is passed in, else the environment, else the file it names."""
         return init_settings, env_settings, FileSource(settings_cls)
 
-    @field_validator("gateways", mode="before")
+    @field_validator("gateways", "webhook_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(url.strip() for url in value.split(",") if url.strip()) if isinstance(value, str) else value

@@ -38,5 +38,9 @@ def _send(ctx: Context, event_id: str) -> None:
             ctx.note(**{kind: "delivered"})
             ctx.removed({"delivered": 1})
             return
+        if failure == webhooks.NOT_ALLOWED:
+            ctx.note(**{kind: f"refused: {failure}"})
+            ctx.removed({"refused": 1})
+            return
     ctx.note(**{kind: f"pending: {failure}"})
     ctx.removed({"pending": 1})

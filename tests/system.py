@@ -182,6 +182,7 @@ def new_settings(
         "tenant_database_url": deployment.database_url,
         "redis_url": redis_url,
         "cache_url": deployment.cache_url,
+        "webhook_allow": "127.0.0.1",
         "gateways": ",".join(gateway.url for gateway in gateways),
         "gateway_key": GATEWAY_KEY,
         "files_root": deployment.files_root,

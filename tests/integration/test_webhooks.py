@@ -70,6 +70,27 @@ def test_both_webhooks_get_the_documented_body(system: System, services: Service
     assert erased["removed"] == {"delivered": 2}
 
 
+def test_a_webhook_that_leads_inside_is_refused_for_good(system: System) -> None:
+    """The customer's is not called and not kept, and the deletion succeeds; the operator's own may be inside."""
+    services = system.make_services(webhook_allow=())
+
+    erased = erase(system, services, "led inside", webhook_url=f"{system.receiver.url}/own")
+
+    with services.own.connect() as connection:
+        (kept,) = connection.exec_driver_sql(
+            "SELECT w.status, w.sealed, w.error FROM webhook_events w JOIN deletions d ON d.id = w.deletion_id"
+            " WHERE d.instance_name = 'led inside' AND w.target = 'instance'"
+        ).all()
+        told = connection.exec_driver_sql(
+            "SELECT decision FROM audit WHERE action = 'webhook' AND instance_id = %s ORDER BY seq", (erased["id"],)
+        ).scalars()
+        assert sorted(told.all()) == ["delivered", "refused"]
+    services.close()
+    assert [received.path for received in system.receiver.received] == ["/global/instance-delete"]
+    assert erased["removed"] == {"refused": 1, "delivered": 1}
+    assert tuple(kept) == ("refused", None, None)
+
+
 def test_by_events_and_a_jwt_key(system: System, services: Services) -> None:
     """/instance-delete is appended, and jwt_key becomes a signed bearer instead of a header."""
     key = "a key of at least thirty-two bytes"

@@ -2,8 +2,11 @@
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import jwt
@@ -237,3 +240,60 @@ def test_a_jwt_key_that_cannot_sign_raises_nothing(deliver: Deliver, adapter: Fa
     key = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
 
     assert deliver(event(jwt_key=key))
+
+
+INSIDE = [
+    "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://0/",
+    "http://localhost/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[64:ff9b::7f00:1]/",
+    "http://10.0.0.1/", "http://172.16.0.1/", "http://192.168.1.1/", "http://100.64.0.1/", "http://[fd00::1]/",
+    "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://224.0.0.1/", "https://127.0.0.1:8443/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", INSIDE)
+def test_a_customers_webhook_never_leads_inside(deliver: Deliver, url: str) -> None:
+    """Whichever way the address is written; and the answer does not say what is there."""
+    assert deliver(replace(event(), url=url)) == webhooks.NOT_ALLOWED
+
+
+def test_a_name_is_looked_up_once_and_that_address_is_called(deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that leads elsewhere at the second look gains nothing."""
+    answers = iter(["93.184.216.34"])
+    called: list[Any] = []
+
+    def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        address = host if host[0].isdigit() else next(answers, "127.0.0.1")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def connect(self: socket.socket, address: Any) -> None:
+        called.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+    assert deliver(replace(event(), url="http://rebinding.example/")) == "ConnectionError"
+    assert {address for address, _ in called} == {"93.184.216.34"}
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("127.0.0.1", True),
+        ("10.1.2.3", True),
+        ("10.2.0.1", False),
+        ("Hooks.Internal", True),
+        ("hooks.internal.example", False),
+        ("::1", False),
+    ],
+)
+def test_an_operator_can_open_hosts_and_networks(host: str, allowed: bool) -> None:
+    """Exactly those."""
+    assert webhooks.is_allowed(host, ("127.0.0.1", "10.1.0.0/16", "hooks.internal")) is allowed
+
+
+def test_the_operators_own_receiver_may_be_inside(adapter: FakeAdapter, deliver: Deliver) -> None:
+    """Its URL is a setting, and no customer's."""
+    sent = replace(event(), target="global", url="http://127.0.0.1/")
+
+    assert deliver(sent) is None
