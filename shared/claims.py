@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Interval, Update, bindparam, case, func, literal, or_, select, update
 
-from shared import audit
+from shared import audit, outbox
 from shared.audit import Decision
 from shared.database import own_transaction
 from shared.errors import LostClaim
@@ -273,4 +273,6 @@ def cancel(engine: Engine, claim: Claim, reason: str) -> None:
             failed_step=claim.step,
         )
         connection.execute(step_of(claim).values(status=StepStatus.PENDING, error=reason))
-        audit.append(connection, audit.ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step))
+        withdrawn = outbox.withdraw(connection, claim.deletion_id)
+        end = audit.ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step)
+        audit.append(connection, *withdrawn, end)

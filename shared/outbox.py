@@ -128,6 +128,14 @@ def _line(decision: Decision, deletion_id: UUID, instance_id: str, target: str, 
     return Entry(Action.WEBHOOK, decision, instance_id=instance_id, deletion_id=deletion_id, reason=reason)
 
 
+def withdraw(connection: Connection, deletion_id: UUID) -> list[Entry]:
+    """Send no more of a deletion that was cancelled: it would be untrue. Returns what the audit is to tell of it."""
+    of_deletion = WebhookEvent.deletion_id == deletion_id, WebhookEvent.status == WebhookStatus.PENDING
+    row = update(WebhookEvent).where(*of_deletion)
+    change = row.values(status=WebhookStatus.EXPIRED, sealed=None, error="withdrawn", ended_at=func.now())
+    return [_line(Decision.CANCELLED, *tuple(event)) for event in connection.execute(change.returning(*_TOLD))]
+
+
 def expire(engine: Engine, settings: Settings) -> int:
     """Give up events that were kept long enough: what they say is forgotten. Returns how many."""
     expired = literal(WebhookStatus.EXPIRED, WebhookEvent.status.type)

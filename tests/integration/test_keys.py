@@ -128,6 +128,7 @@ def test_a_limited_key_sees_and_proves_its_own(system: System, services: Service
     theirs = accept(services, other.id, "proved other")
     deletion_id = call(system, admin, "POST", "/deletions", f'{{"instanceId":"{mine.id}"}}').body["id"]
     run_all(services, UUID(deletion_id))
+    newer = accept(services, seed_instance(system.deployment, "proved newer").id, "proved newer")
 
     shown = {key: call(system, key, "GET", f"/deletions/{deletion_id}") for key in (admin, auditor, viewer)}
     listed = call(system, auditor, "GET", "/deletions").body["deletions"]
@@ -136,6 +137,7 @@ def test_a_limited_key_sees_and_proves_its_own(system: System, services: Service
     assert {answer.body["status"] for answer in shown.values()} == {"succeeded"}
     assert system.gateways[0].url not in str(shown)
     assert [deletion["id"] for deletion in listed] == [deletion_id]
+    assert call(system, auditor, "GET", f"/deletions?cursor={newer}").body["deletions"] == []  # as if it were none
     assert call(system, auditor, "GET", receipt).status == call(system, admin, "GET", receipt).status == 200
     assert call(system, viewer, "GET", receipt).text == UNAUTHORIZED
     assert {each["id"] for each in call(system, make_key(services, Role.VIEWER).key, "GET", "/deletions").body[

@@ -8,8 +8,8 @@ import pytest
 
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
-from demo.processes import wait_until
-from shared import audit_search, services
+from demo.processes import free_port, wait_until
+from shared import audit, audit_search, outbox, services
 from shared.api_keys import NewKey
 from shared.audit_search import Wanted
 from shared.deletions import Requester
@@ -101,6 +101,29 @@ def test_the_point_of_no_return_is_not_passed_without_rights(system: System, own
     again = system.delete(name, Prefer="respond-async").body["response"]["deletionId"]
     run_all(own, UUID(again))
     assert system.show(again)["status"] == "succeeded"
+
+
+def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, own: Services) -> None:
+    """It would tell of a deletion that there is none of; nothing of it is kept, and the audit tells it."""
+    url = f"http://127.0.0.1:{free_port()}/nobody"
+    seed_instance(system.deployment, "withdrawn", webhook_url=url)
+    key = make_key(own, Role.ADMIN)
+    deletion_id = order(system, "withdrawn", key.key)
+    run_steps(own, deletion_id, *BEFORE_THE_FENCE)
+    pending = outbox.pending_of(own.own, deletion_id)
+    revoke(own, key)
+
+    run_steps(own, deletion_id, "deregister")
+
+    with own.own.connect() as connection:
+        (kept,) = connection.exec_driver_sql(
+            "SELECT status, sealed FROM webhook_events WHERE deletion_id = %s", (deletion_id,)
+        ).all()
+    lines = audit_search.search(own.own, Wanted(deletion_id=deletion_id, limit=2)).lines
+    assert len(pending) == 1
+    assert tuple(kept) == ("expired", None)
+    assert [(line.action, line.decision) for line in lines] == [("delete", "cancelled"), ("webhook", "cancelled")]
+    assert audit.verify(own.own).broken is None
 
 
 def test_after_the_point_of_no_return_nobody_asks_again(system: System, own: Services) -> None:
