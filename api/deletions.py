@@ -9,10 +9,11 @@ from pydantic import BaseModel
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
-from api import auditing, auth, current, submission
+from api import auditing, auth, confirmation, current, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
-from api.schemas import ById, DeletionList, DeletionView, Error, Filter, Order, Preview, Retry
+from api.schemas import ById, Confirming, DeletionList, DeletionView, Error, Filter, Order, Preview, Retry
 from shared.audit import Action
+from shared.confirmation import WARNING
 from shared.database import reaching
 from shared.errors import LetheError
 from shared.models import Deletion, StepStatus
@@ -31,9 +32,11 @@ blueprint.before_request(auth.authenticate)
 
 
 @blueprint.post(
-    "/deletions", summary="Order a deletion", responses={200: Preview, 202: DeletionView, 409: Error, 429: Error}
+    "/deletions",
+    summary="Order a deletion",
+    responses={200: Preview, 202: DeletionView, 409: Error, 428: Error, 429: Error},
 )
-def order_deletion(body: Order) -> Response:
+def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001 - read where it is demanded
     """Accept a deletion by name or id and answer at once; with dryRun only count what would go."""
     if body.dry_run:
         return _preview(body)
@@ -71,16 +74,17 @@ def show_deletion(path: ById) -> Response:
 @blueprint.post(
     "/deletions/<uuid:deletion_id>/retry",
     summary="Resume a deletion",
-    responses={202: DeletionView, 404: Error, 409: Error, 429: Error},
+    responses={202: DeletionView, 404: Error, 409: Error, 428: Error, 429: Error},
 )
-def retry_deletion(path: ById, body: Retry) -> Response:
+def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # noqa: ARG001 - read where it is demanded
     """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""
     deletion, services = own(path.deletion_id), current.services()
     if body.without_gateway and auth.principal().role is not Role.ADMIN:
         raise Unauthorized
     if unknown := set(body.without_gateway) - set(services.settings.gateways):
         raise BadRequest(f"Not a gateway of the settings: {sorted(unknown)[0]}")
-    if not pipeline.resume(services, deletion.id, submission.caller(), body.without_gateway):
+    confirmed = submission.confirm_again(deletion)
+    if not pipeline.resume(services, deletion.id, submission.caller(), body.without_gateway, confirmation=confirmed):
         raise Conflict(
             f"The deletion is {deletion.status.value}: there is nothing to resume", deletionId=str(deletion.id)
         )
@@ -138,7 +142,14 @@ def _preview(order: Order) -> Response:
     auditing.acting(Action.PREVIEW)
     instance = submission.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
     planned = pipeline.preview(Target(current.services(), instance.id, instance.name))
-    return answer(_json(Preview(instance_id=instance.id, instance_name=instance.name, planned=planned)))
+    shown = Preview(
+        instance_id=instance.id,
+        instance_name=instance.name,
+        planned=planned,
+        warning=WARNING,
+        confirmation_token=confirmation.token_for(instance, planned),
+    )
+    return answer(_json(shown))
 
 
 def _accepted(deletion_id: UUID) -> Response:

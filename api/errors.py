@@ -67,6 +67,24 @@ class AlreadyBeingDeleted(ApiError):
     status = 409
 
 
+class ConfirmationNeeded(ApiError):
+    """The deletion has to be confirmed, and was not."""
+
+    status = 428
+
+
+class WrongConfirmation(ApiError):
+    """It is another's confirmation, an old one, or none at all."""
+
+    status = 428
+
+
+class ConfirmationLocked(ApiError):
+    """The key has sent too many wrong codes."""
+
+    status = 428
+
+
 class LimitReached(ApiError):
     """The key has ordered as many deletions as it may for now."""
 

@@ -34,7 +34,7 @@ blueprint.before_request(auth.authenticate)
 @blueprint.delete(
     "/instance/delete/<string:instanceName>",
     summary="Erase an instance",
-    responses={200: Success, 202: Pending, 409: Error, 429: Error},
+    responses={200: Success, 202: Pending, 409: Error, 428: Error, 429: Error},
 )
 def delete_instance(path: ByName, header: Preference) -> Response:  # noqa: ARG001 - the name is read as it was sent
     """Erase the instance everywhere; SUCCESS means that it is gone and that this was checked."""

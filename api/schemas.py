@@ -44,8 +44,19 @@ class ById(BaseModel):
     deletion_id: UUID = Field(description="Id of the deletion")
 
 
-class Preference(BaseModel):
-    """How long to wait (RFC 7240)."""
+class Confirming(BaseModel):
+    """What confirms a deletion, where one is demanded."""
+
+    token: str | SkipJsonSchema[None] = Field(
+        None, alias="X-Confirmation-Token", description="Of a preview for the same key, not older than 5 minutes"
+    )
+    code: str | SkipJsonSchema[None] = Field(
+        None, alias="X-Confirmation-Code", description="A one-time code of the key; each is good once"
+    )
+
+
+class Preference(Confirming):
+    """How long to wait (RFC 7240), and what confirms it."""
 
     prefer: str | SkipJsonSchema[None] = Field(None, description="respond-async, or wait=N seconds")
 
@@ -154,6 +165,8 @@ class Preview(Schema):
     instance_id: str
     instance_name: str
     planned: dict[str, dict[str, int]]
+    warning: str
+    confirmation_token: str = Field(description="To send as X-Confirmation-Token, with the same key within 5 minutes")
 
 
 class SignedReceipt(Schema):

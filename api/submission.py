@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from api import auditing, auth, current, rate_limit
+from api import auditing, auth, confirmation, current, rate_limit
 from api.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownInstance
 from shared import logs
 from shared.audit import Action
+from shared.confirmation import Confirmation, Demand
 from shared.gateway import Stuck
 from shared.models import Deletion
 from shared.tenant import Instance
@@ -35,6 +36,14 @@ def find(action: Action, *, name: str | None = None, instance_id: str | None = N
         return submission.find(current.services(), caller(), action, name=name, instance_id=instance_id)
 
 
+def confirm_again(deletion: Deletion) -> Confirmation | None:
+    """What confirms that a failed deletion is resumed, while its instance is whole and this is demanded."""
+    if current.services().settings.confirmation is Demand.OFF:
+        return None
+    instance = current.services().tenant.find(instance_id=deletion.instance_id)
+    return submission.confirm_again(caller(), deletion, instance)
+
+
 def log_out(instance: Instance) -> None:
     """End the instance's session at every gateway."""
     try:
@@ -47,7 +56,9 @@ def log_out(instance: Instance) -> None:
 
 def caller() -> Caller:
     """Who calls, for an order."""
-    return Caller(auditing.actor(), _authorise, auth.principal().token_hash, rate_limit.count)
+    return Caller(
+        auditing.actor(), _authorise, auth.principal().token_hash, count=rate_limit.count, confirm=confirmation.of_call
+    )
 
 
 def _authorise(instance: Instance | None, deletion: Deletion | None) -> None:

@@ -9,14 +9,13 @@ from cli import operator, orders
 from cli.common import json_option, reached, stop
 from cli.orders import Order, Result
 from shared.audit import Action
+from shared.confirmation import WARNING
 from shared.errors import Refused
 from shared.gateway import Stuck
 from shared.services import Services
 from shared.tenant import Instance
 from tasks import pipeline, submission
 from tasks.context import Counts, Target
-
-_LOST = "Nothing of this can be recovered after a deletion: export first what must be kept."
 
 
 @click.command()
@@ -39,11 +38,10 @@ def delete(name: str | None, instance_id: str | None, file: Path | None, wait: b
         raise click.UsageError("Give one of NAME, --id and --from-file")
     wanted = orders.read(file) if file else [Order(name, instance_id)]
     with reached() as made:
-        if file:
-            orders.confirm(made, wanted)
+        confirmed = orders.confirm_many(made, wanted) if file else orders.confirm_one(made, wanted[0])
         results: list[Result] = []
         try:
-            orders.carry_out(made, wanted, results, wait=wait)
+            orders.carry_out(made, operator.caller(confirmed), wanted, results, wait=wait)
         finally:  # what was accepted is said, whatever came after it
             orders.show(results, as_json=as_json)
     if not all(result.good for result in results):
@@ -86,12 +84,13 @@ def preview(name: str | None, instance_id: str | None, as_json: bool) -> None:
         except Refused as error:
             stop(error.title)
     if as_json:
-        click.echo(json.dumps({"instanceId": instance.id, "instanceName": instance.name, "planned": planned}))
+        facts = {"instanceId": instance.id, "instanceName": instance.name, "planned": planned, "warning": WARNING}
+        click.echo(json.dumps(facts))
         return
     click.echo(f"{instance.name!r}  {instance.id}")
     for step, counts in planned.items():
         _show_step(step, counts)
-    click.echo(_LOST)
+    click.echo(WARNING)
 
 
 def _find(made: Services, action: Action, name: str | None, instance_id: str | None) -> Instance:

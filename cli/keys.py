@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
+import segno
 from sqlalchemy import Connection, select
 
 from cli import operator
 from cli.common import json_option, print_json, reached, stop
-from shared import api_keys, audit
+from shared import api_keys, audit, one_time_codes
 from shared.api_keys import NewKey
 from shared.audit import Action, Decision, Entry
 from shared.database import own_transaction
@@ -110,6 +111,27 @@ def revoke(key_id: str, as_json: bool) -> None:
         print_json({"id": key_id, "revoked": True})
     else:
         click.echo(f"{key_id} is revoked")
+
+
+@group.command("enroll-totp")
+@click.argument("key_id")
+@json_option
+def enroll(key_id: str, as_json: bool) -> None:
+    """Give a key one-time codes to confirm deletions with, and show their secret, this once; earlier ones end.
+
+    Example: lethe keys enroll-totp 1f0c5e2a9b7d
+    """
+    with reached() as made, own_transaction(made.own) as connection:
+        uri = one_time_codes.enroll(connection, made.settings, key_id)
+        if uri is None:
+            stop("There is no such key that is neither revoked nor expired")
+        _tell(connection, f"enrolled {key_id} for one-time codes")
+    if as_json:
+        print_json({"id": key_id, "uri": uri})
+        return
+    segno.make(uri).terminal(compact=True)
+    click.echo(uri)
+    click.echo("This is the only time that it is shown: scan it with an authenticator now", err=True)
 
 
 def _tell(connection: Connection, what: str) -> None:

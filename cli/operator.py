@@ -6,6 +6,7 @@ from uuid import UUID
 
 from shared import audit
 from shared.audit import Action, Actor, Decision, Entry
+from shared.confirmation import Confirmation, Means
 from shared.database import own_transaction
 from shared.permissions import SERVER
 from shared.services import Services
@@ -22,9 +23,18 @@ def actor() -> Actor:
     return Actor(SERVER, key_id=f"os:{name}")
 
 
-def caller() -> Caller:
-    """An order from the server: it may touch every instance."""
-    return Caller(actor(), authorise=lambda instance, deletion: None)  # noqa: ARG005
+def caller(confirmation: Confirmation | None = None) -> Caller:
+    """An order from the server: it may touch every instance, and was confirmed before it is given, or need not be."""
+    return Caller(
+        actor(),
+        authorise=lambda instance, deletion: None,  # noqa: ARG005
+        confirm=lambda instance: confirmation,  # noqa: ARG005
+    )
+
+
+def confirmation() -> Confirmation:
+    """Somebody has typed what was asked for."""
+    return Confirmation(actor().key_id, Means.TERMINAL)
 
 
 def tell_refusal(made: Services, action: Action, reason: str, deletion_id: UUID | None = None) -> None:

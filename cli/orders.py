@@ -13,10 +13,12 @@ from cli import operator
 from cli.common import stop
 from shared import wake
 from shared.audit import Action
+from shared.confirmation import WARNING, Confirmation, Demand
 from shared.database import reaching
 from shared.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.services import Services
 from tasks import submission
+from tasks.caller import Caller
 
 _LONGEST_WAIT_SECONDS = 3600.0  # then it is waited for again
 
@@ -59,30 +61,45 @@ def read(file: Path) -> list[Order]:
     return [Order(name) for name in names if name]
 
 
-def confirm(made: Services, wanted: list[Order]) -> None:
+def confirm_one(made: Services, order: Order) -> Confirmation | None:
+    """Let the operator type its name or id, where deletions are to be confirmed; ends the command otherwise."""
+    if made.settings.confirmation is Demand.OFF:
+        return None
+    word = order.called.strip() or "yes"  # a name can be blank
+    click.echo(f"{order.called!r} will be erased. {WARNING}", err=True)
+    _ask(f"Type {word} to delete it", word)
+    return operator.confirmation()
+
+
+def confirm_many(made: Services, wanted: list[Order]) -> Confirmation:
     """Let the operator see how many there are, and type their number; ends the command otherwise."""
     there = sum(made.tenant.find(name=order.name) is not None for order in wanted)
     click.echo(f"{len(wanted)} names, {there} of them instances that exist now. This cannot be undone.", err=True)
     if not there:
         stop("There is nothing to delete")
-    if click.prompt(f"Type {there} to delete them", err=True, default="", show_default=False).strip() != str(there):
+    _ask(f"Type {there} to delete them", str(there))
+    return operator.confirmation()
+
+
+def _ask(question: str, word: str) -> None:
+    if click.prompt(question, err=True, default="", show_default=False).strip() != word:
         stop("Nothing was deleted")
 
 
-def carry_out(made: Services, wanted: list[Order], results: list[Result], *, wait: bool) -> None:
+def carry_out(made: Services, caller: Caller, wanted: list[Order], results: list[Result], *, wait: bool) -> None:
     """Give each order and write down what became of it; with wait, follow them to their ends."""
     for order in wanted:
-        results.append(_give(made, order))
+        results.append(_give(made, caller, order))
     if wait:
         results[:] = [_follow(made, result) for result in results]
 
 
-def _give(made: Services, order: Order) -> Result:
+def _give(made: Services, caller: Caller, order: Order) -> Result:
     try:
         if order.name is not None:
-            deletion_id = submission.by_name(made, operator.caller(), order.name)
+            deletion_id = submission.by_name(made, caller, order.name)
         else:
-            deletion_id = submission.by_id(made, operator.caller(), order.called)
+            deletion_id = submission.by_id(made, caller, order.called)
     except submission.UnknownInstance as error:
         operator.tell_refusal(made, Action.DELETE, "unknown instance")
         return Result(order.called, None, "refused", error.title)

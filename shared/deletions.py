@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shared import audit
 from shared.audit import Decision
+from shared.confirmation import Confirmation
 from shared.database import own_transaction
 from shared.errors import LetheError
 from shared.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
@@ -50,6 +51,7 @@ def accept(
     requester: Requester,
     steps: Sequence[str],
     nudge_seconds: float,
+    confirmation: Confirmation | None = None,
 ) -> Nudge:
     """Insert the promise; raises AlreadyRequested when the instance has an unfinished deletion."""
     try:
@@ -62,6 +64,7 @@ def accept(
                 requester=requester.role,
                 requester_key_id=requester.key_id,
                 requester_key_hash=requester.token_hash,
+                **_confirmed(confirmation),
                 next_attempt_at=from_now(nudge_seconds),
             )
         )
@@ -104,6 +107,7 @@ def resume(
     *,
     nudge_seconds: float,
     without_gateways: Sequence[str] = (),
+    confirmation: Confirmation | None = None,
 ) -> Nudge | None:
     """Let a failed (or waiting) deletion go on from where it stopped, under a new attempt; None if it is neither.
 
@@ -124,6 +128,7 @@ def resume(
             reason=None,
             failed_step=None,
             **_answering(requester),
+            **_confirmed(confirmation),
             next_attempt_at=from_now(nudge_seconds),
             without_gateways=Deletion.without_gateways.op("||")(literal(list(without_gateways), JSONB)),
         )
@@ -139,6 +144,17 @@ def _answering(requester: Requester) -> dict[str, Any]:
     return {
         "requester_key_id": case((its_own, requester.key_id), else_=Deletion.requester_key_id),
         "requester_key_hash": requester.token_hash,
+    }
+
+
+def _confirmed(confirmation: Confirmation | None) -> dict[str, Any]:
+    if confirmation is None:
+        return {}
+    return {
+        "confirmed_by": confirmation.key_id,
+        "confirmed_with": confirmation.means,
+        "confirmed_at": func.now(),
+        "confirmed_preview": confirmation.preview,
     }
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, LargeBinar
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from shared.confirmation import Means
 from shared.permissions import Role
 
 
@@ -92,6 +93,10 @@ class Deletion(Base):
     requester_key_id: Mapped[str | None]  # whose rights are looked at again
     requester_key_hash: Mapped[str]  # of an instance's token, so that it can follow its deletion; else empty
     without_gateways: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))  # gone for good, given up
+    confirmed_by: Mapped[str | None]  # the key's id; of who confirmed it last
+    confirmed_with: Mapped[Means | None] = mapped_column(_text(Means))
+    confirmed_at: Mapped[datetime | None]
+    confirmed_preview: Mapped[str | None]  # the digest of what was shown
     accepted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     started_at: Mapped[datetime | None]
     irrevocable_at: Mapped[datetime | None]
@@ -171,6 +176,19 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None]
     rotated_at: Mapped[datetime | None]  # when it got its present secret, if not at first
     revoked_at: Mapped[datetime | None]
+
+
+class OneTimeCodes(Base):
+    """What a key's holder confirms with: the secret, sealed, and how far its codes are used up."""
+
+    __tablename__ = "one_time_codes"
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    last_step: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))  # of the code that was used last
+    wrong: Mapped[int] = mapped_column(server_default=text("0"))  # in a row
+    locked_until: Mapped[datetime | None]
+    enrolled_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class Receipt(Base):

@@ -58,7 +58,7 @@ def compose(
         "instanceId": deletion.instance_id,
         "instanceName": deletion.instance_name,
         "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id},
-        "confirmedBy": None,
+        "confirmedBy": _confirmed(deletion),
         "acceptedAt": _moment(deletion.accepted_at),
         "irrevocableAt": _moment(deletion.irrevocable_at),
         "finishedAt": _moment(deletion.finished_at),
@@ -72,6 +72,18 @@ def compose(
         "kept": _kept(steps),
         "gatewaysGivenUp": [_named(url, numbers) for url in dict.fromkeys(deletion.without_gateways)],
         "auditLine": asdict(line),
+    }
+
+
+def _confirmed(deletion: Row[Any]) -> dict[str, Any] | None:
+    """Who confirmed it and how; the preview by the digest of what was shown."""
+    if deletion.confirmed_with is None:
+        return None
+    return {
+        "keyId": deletion.confirmed_by,
+        "means": deletion.confirmed_with.value,
+        "at": _moment(deletion.confirmed_at),
+        "preview": deletion.confirmed_preview,
     }
 
 

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared import signing
+from shared.confirmation import Demand
 
 PREFIX = "LETHE_"
 _POSTGRES = ("postgresql", "postgres")
@@ -54,6 +55,8 @@ class Settings(BaseSettings):
     instance_tokens_may_delete: bool = Field(True, description="Whether an instance's own token may delete it")
     limit_per_minute: int = Field(10, ge=1, description="Deletions that one key may order in a minute")
     limit_per_hour: int = Field(100, ge=1, description="Deletions that one key may order in an hour")
+    confirmation: Demand = Field(Demand.OFF, description="What a deletion is confirmed with: off, token or totp")
+    code_lock_seconds: float = Field(900, gt=0, description="How long a key confirms nothing after five wrong codes")
     secret_key: SecretStr = Field(
         min_length=32, description="For hashes, seals and signatures, of 32 characters or more"
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.audit import Actor
+from shared.confirmation import Confirmation
 from shared.deletions import Requester
 from shared.models import Deletion
 from shared.tenant import Instance
@@ -11,6 +12,11 @@ from shared.tenant import Instance
 
 def _nothing() -> None:
     """What an order costs that is not limited."""
+
+
+def _unasked(instance: Instance) -> Confirmation | None:  # noqa: ARG001
+    """What confirms an order where nobody is asked."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,7 @@ class Caller:
     authorise: Callable[[Instance | None, Deletion | None], None]
     token_hash: str = ""  # of an instance's own token
     count: Callable[[], None] = _nothing  # called when only the commit is missing: what is refused is not counted
+    confirm: Callable[[Instance], Confirmation | None] = _unasked
 
     @property
     def requester(self) -> Requester:

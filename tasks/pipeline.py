@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from shared import audit, celery_app, deletions, forgetting, lock, logs, receipt, trail, wake
 from shared.audit import Action, Actor, Decision, Entry
 from shared.claims import Claim
+from shared.confirmation import Confirmation
 from shared.database import own_transaction
 from shared.models import Deletion
 from shared.nudges import Nudge
@@ -79,6 +80,7 @@ def resume(
     without_gateways: Sequence[str] = (),
     *,
     action: Action = Action.RETRY,
+    confirmation: Confirmation | None = None,
 ) -> bool:
     """Let a stopped deletion go on, and publish it; False when it is not stopped."""
     settings = services.settings
@@ -89,6 +91,7 @@ def resume(
             caller.requester,
             nudge_seconds=settings.nudge_seconds,
             without_gateways=without_gateways,
+            confirmation=confirmation,
         )
         if nudge is None:
             return False

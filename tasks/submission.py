@@ -9,6 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from shared import audit, deletions, lock, logs
 from shared.audit import Action, Actor, Decision, Entry
+from shared.confirmation import Confirmation
 from shared.database import own_transaction, reaching
 from shared.errors import LetheError, Refused
 from shared.gateway import can_be_addressed
@@ -53,6 +54,16 @@ def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
     return _submit(
         services, caller, instance, _newest_unfinished(services, Deletion.instance_id, instance_id), instance_id
     )
+
+
+def confirm_again(caller: Caller, deletion: Deletion, instance: Instance | None) -> Confirmation | None:
+    """Ask for a confirmation before a deletion is resumed, if there is still something to keep.
+
+    A deletion that failed before its point of no return has left the instance as it was, perhaps long ago. After it
+    nothing can be kept, and a deletion that is not failed goes on anyway: there is nothing to ask.
+    """
+    is_whole = deletion.status is DeletionStatus.FAILED and deletion.irrevocable_at is None
+    return caller.confirm(instance) if instance and is_whole else None
 
 
 def find(
@@ -107,21 +118,21 @@ def _submit(
         unfinished = None  # of an earlier bearer of the name
     caller.authorise(instance, unfinished)
     if unfinished:
-        return _resume_or_refuse(services, caller, unfinished)
+        return _resume_or_refuse(services, caller, unfinished, instance)
     if instance is None:
         raise UnknownInstance(called)
     return _accept(services, caller, instance)
 
 
 def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
-    deletion_id = uuid4()
+    confirmation, deletion_id = caller.confirm(instance), uuid4()
     if not lock.take(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
-        return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance))
+        return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
     try:
-        nudge = _promise(services, caller, instance, deletion_id)
+        nudge = _promise(services, caller, instance, deletion_id, confirmation)
     except deletions.AlreadyRequested:
         _let_go(services, instance.id, deletion_id)
-        return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance))
+        return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
     except Exception:
         _let_go(services, instance.id, deletion_id)
         raise
@@ -130,7 +141,9 @@ def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
     return deletion_id
 
 
-def _promise(services: Services, caller: Caller, instance: Instance, deletion_id: UUID) -> Nudge:
+def _promise(
+    services: Services, caller: Caller, instance: Instance, deletion_id: UUID, confirmation: Confirmation | None
+) -> Nudge:
     with own_transaction(services.own) as connection:
         nudge = deletions.accept(
             connection,
@@ -140,6 +153,7 @@ def _promise(services: Services, caller: Caller, instance: Instance, deletion_id
             requester=caller.requester,
             steps=pipeline.NAMES,
             nudge_seconds=services.settings.nudge_seconds,
+            confirmation=confirmation,
         )
         caller.count()
         audit.append(connection, Entry(Action.DELETE, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
@@ -163,11 +177,12 @@ def _deletion_of_the_lock(services: Services, instance: Instance) -> Deletion:
         time.sleep(0.05)  # between two looks at a row that another call is about to commit
 
 
-def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion) -> UUID:
+def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion, instance: Instance | None) -> UUID:
     if deletion.status is DeletionStatus.FAILED:
+        confirmation = confirm_again(caller, deletion, instance)
         lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
         try:
-            resumed = pipeline.resume(services, deletion.id, caller, action=Action.DELETE)
+            resumed = pipeline.resume(services, deletion.id, caller, action=Action.DELETE, confirmation=confirmation)
         except Exception:
             _let_go(services, deletion.instance_id, deletion.id)
             raise

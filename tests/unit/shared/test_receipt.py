@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared import forgetting, receipt, receipt_page, signing
 from shared.audit import Place
+from shared.confirmation import Means
 from shared.models import Deletion, Step, WebhookEvent, WebhookStatus
 from shared.signing import InvalidDocument
 
@@ -47,6 +48,23 @@ def test_it_says_whose_when_and_by_whom() -> None:
         {"role": "admin", "keyId": None},
     )
     assert made["finishedAt"] == made["acceptedAt"] == "2026-11-25T12:00:00.000+00:00"
+
+
+def test_it_says_who_confirmed_and_how() -> None:
+    """With the digest of what was shown; nobody is said to have confirmed what nobody did."""
+    confirmed = composed(
+        confirmed_by="1f0c", confirmed_with=Means.TOKEN, confirmed_at=NOON, confirmed_preview="ab" * 32
+    )
+
+    assert composed()["confirmedBy"] is None
+    assert confirmed["confirmedBy"] == {
+        "keyId": "1f0c",
+        "means": "token",
+        "at": "2026-11-25T12:00:00.000+00:00",
+        "preview": "ab" * 32,
+    }
+    page = receipt_page.render(signing.sign({"receipt": confirmed}, Ed25519PrivateKey.generate()))
+    assert "by token, key <code>1f0c</code>, 2026-11-25 12:00:00 UTC, preview <code>abab" in page
 
 
 def test_a_count_that_a_crash_has_cut_is_marked() -> None:

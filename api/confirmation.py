@@ -1,0 +1,105 @@
+"""Whether whoever orders a deletion over HTTP has confirmed it: with the token of a preview, or a one-time code."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+import rfc8785
+from flask import request
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+
+from api import auth, current
+from api.errors import ConfirmationLocked, ConfirmationNeeded, WrongConfirmation
+from shared import one_time_codes
+from shared.confirmation import Confirmation, Demand, Means
+from shared.one_time_codes import Verdict
+from shared.settings import Settings
+from shared.tenant import Instance
+
+TOKEN_SECONDS = 300
+_HOW_TO_GET_A_TOKEN = (
+    'ask for a preview, POST /deletions with "dryRun": true, look at what would go, and send its confirmationToken'
+    f" as X-Confirmation-Token, with the same key and within {TOKEN_SECONDS // 60} minutes"
+)
+_HOW_TO_GET_CODES = (
+    "deletions are confirmed with one-time codes here, and this key has none. `lethe keys enroll-totp ID` on the server"
+    " enrolls an API key; the admin key of the settings and instances' tokens cannot be"
+)
+
+
+def of_call(instance: Instance) -> Confirmation | None:
+    """The confirmation in the headers of this request; raises when one is demanded and this is none."""
+    return demand(instance, request.headers.get("X-Confirmation-Token"), request.headers.get("X-Confirmation-Code"))
+
+
+def demand(instance: Instance, token: str | None, code: str | None) -> Confirmation | None:
+    """What the settings ask for, of the two; None when they ask for nothing. A code that is good is used up."""
+    demanded = current.services().settings.confirmation
+    if demanded is Demand.TOKEN:
+        return _by_token(instance, token)
+    return _by_code(code) if demanded is Demand.TOTP else None
+
+
+def token_for(instance: Instance, planned: Mapping[str, Mapping[str, int]]) -> str:
+    """Lets the caller, and nobody else, delete this instance within the next minutes."""
+    shown = {"instanceId": instance.id, "instanceName": instance.name, "planned": planned}
+    return issue(current.services().settings, auth.principal().key_hash, instance.id, digest_of(shown))
+
+
+def digest_of(preview: Mapping[str, object]) -> str:
+    """SHA-256 of a preview's canonical JSON (RFC 8785)."""
+    return sha256(rfc8785.dumps(dict(preview))).hexdigest()  # type: ignore[arg-type]
+
+
+def issue(settings: Settings, key_hash: str, instance_id: str, digest: str) -> str:
+    """A token for the holder of a key and an instance; it carries the digest of what was shown."""
+    return str(_signer(settings, key_hash, instance_id).dumps(digest))
+
+
+def read(settings: Settings, key_hash: str, instance_id: str, token: str) -> str:
+    """The digest in a token; raises WrongConfirmation for another key's or instance's, and for an old one."""
+    try:
+        return str(_signer(settings, key_hash, instance_id).loads(token, max_age=TOKEN_SECONDS))
+    except SignatureExpired:
+        raise WrongConfirmation(f"The confirmation token is too old: {_HOW_TO_GET_A_TOKEN}") from None
+    except BadSignature:
+        raise WrongConfirmation(
+            f"The confirmation token is not one for this key and instance: {_HOW_TO_GET_A_TOKEN}"
+        ) from None
+
+
+def _signer(settings: Settings, key_hash: str, instance_id: str) -> URLSafeTimedSerializer:
+    # Key and instance are in the salt: a token says neither, and fits no other.
+    return URLSafeTimedSerializer(
+        settings.secret_key.get_secret_value(),
+        salt=f"confirmation:{key_hash}:{instance_id}",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": sha256},
+    )
+
+
+def _by_token(instance: Instance, token: str | None) -> Confirmation:
+    if not token:
+        raise ConfirmationNeeded(f"This has to be confirmed: {_HOW_TO_GET_A_TOKEN}")
+    caller = auth.principal()
+    # What is there now is not compared with what was shown: of a living instance it changes by the minute.
+    digest = read(current.services().settings, caller.key_hash, instance.id, token)
+    return Confirmation(caller.key_id, Means.TOKEN, digest)
+
+
+def _by_code(code: str | None) -> Confirmation:
+    services, key_id = current.services(), auth.principal().key_id
+    if not code:
+        raise ConfirmationNeeded(
+            "This has to be confirmed: send the one-time code of this key as X-Confirmation-Code; a key without codes"
+            " gets them on the server, with `lethe keys enroll-totp ID`"
+        )
+    verdict = one_time_codes.use(services.own, services.settings, key_id, code)
+    if verdict is Verdict.NOT_ENROLLED:
+        raise ConfirmationNeeded(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
+    if verdict is Verdict.LOCKED:
+        seconds = services.settings.code_lock_seconds
+        raise ConfirmationLocked(f"Too many wrong codes: this key confirms nothing for up to {seconds:g} s")
+    if verdict is Verdict.USED:
+        raise WrongConfirmation("The one-time code was used already: wait for the next one")
+    if verdict is Verdict.WRONG:
+        raise WrongConfirmation("The one-time code is wrong")
+    return Confirmation(key_id, Means.CODE)

@@ -1,0 +1,31 @@
+"""Whether a deletion has to be confirmed, and by whom and how one was."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+WARNING = "Nothing of this can be recovered after a deletion: export first what must be kept."
+
+
+class Demand(StrEnum):
+    """What a deletion over HTTP has to be confirmed with."""
+
+    OFF = "off"
+    TOKEN = "token"  # noqa: S105 - of a preview
+    TOTP = "totp"  # a one-time code of the key's holder
+
+
+class Means(StrEnum):
+    """How it was confirmed."""
+
+    TOKEN = "token"  # noqa: S105 - of a preview
+    CODE = "code"
+    TERMINAL = "terminal"  # typed on the server
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """Somebody wants it, and knows what would go."""
+
+    key_id: str | None
+    means: Means
+    preview: str | None = None  # SHA-256 of what was shown

@@ -1,0 +1,239 @@
+"""Deletions that have to be confirmed with one-time codes."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pyotp
+import pytest
+
+from demo.evolution.seed import seed_instance
+from shared import one_time_codes
+from shared.api_keys import NewKey
+from shared.database import own_transaction
+from shared.one_time_codes import Verdict
+from shared.permissions import Role
+from shared.services import Services
+from tests.integration.inline import run_all
+from tests.integration.keyring import make_key, revoke
+from tests.integration.shell import lethe
+from tests.system import ADMIN_KEY, Answer, System
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System]) -> Iterator[System]:
+    """An API without a worker that wants codes."""
+    made = make_system(confirmation="totp")
+    made.start("web")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def services(system: System) -> Iterator[Services]:
+    """Services for what runs in the test."""
+    made = system.make_services()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def key(services: Services) -> NewKey:
+    """A key without codes yet."""
+    return make_key(services, Role.ADMIN)
+
+
+def enroll(services: Services, key: NewKey) -> pyotp.TOTP:
+    """What its holder's authenticator does."""
+    with own_transaction(services.own) as connection:
+        uri = one_time_codes.enroll(connection, services.settings, key.id)
+    assert uri is not None
+    return pyotp.TOTP(parse_qs(urlsplit(uri).query)["secret"][0])
+
+
+def wrong_for(totp: pyotp.TOTP, now: float) -> str:
+    """A code that is not good now, nor a minute before or after."""
+    near = {totp.at(int(now) + 30 * step) for step in range(-3, 4)}
+    return next(code for code in (f"{number:06}" for number in range(10)) if code not in near)
+
+
+def delete(system: System, name: str, key: str, code: str | None = None) -> Answer:
+    """The documented call, without a wait."""
+    headers = {} if code is None else {"X_Confirmation_Code": code}
+    return system.delete(name, key=key, Prefer="respond-async", **headers)
+
+
+def exists_deletion(services: Services, instance_id: str) -> bool:
+    """Whether a deletion of it was accepted."""
+    with services.own.connect() as connection:
+        row = connection.exec_driver_sql("SELECT 1 FROM deletions WHERE instance_id = %s", (instance_id,)).first()
+    return row is not None
+
+
+def test_a_code_confirms_and_the_receipt_says_so(system: System, services: Services, key: NewKey) -> None:
+    """Which key, and that it was a code; the code stands nowhere."""
+    seed_instance(system.deployment, "coded")
+    system.gateways[0].load()
+    code = enroll(services, key).now()
+
+    answer = delete(system, "coded", key.key, code)
+    deletion_id = UUID(answer.body["response"]["deletionId"])
+    run_all(services, deletion_id)
+    confirmed = system.send("GET", f"/deletions/{deletion_id}/receipt").body["receipt"]["confirmedBy"]
+
+    assert answer.status == 202
+    assert (confirmed["keyId"], confirmed["means"], confirmed["preview"]) == (key.id, "code", None)
+    assert confirmed["at"] is not None
+
+
+def test_a_code_works_once(system: System, services: Services, key: NewKey) -> None:
+    """Not for another instance either."""
+    seed_instance(system.deployment, "first use")
+    second = seed_instance(system.deployment, "second use")
+    code = enroll(services, key).now()
+
+    first, again = delete(system, "first use", key.key, code), delete(system, "second use", key.key, code)
+
+    assert (first.status, again.status) == (202, 428)
+    assert "used already" in again.body["message"]
+    assert not exists_deletion(services, second.id)
+
+
+def test_one_code_of_many_calls_at_once_confirms_one(services: Services, key: NewKey) -> None:
+    """Whoever looks over a shoulder is too late, however fast."""
+    code = enroll(services, key).now()
+    with ThreadPoolExecutor(8) as pool:
+        verdicts = list(
+            pool.map(lambda _: one_time_codes.use(services.own, services.settings, key.id, code), range(16))
+        )
+
+    assert sorted(verdicts) == sorted([Verdict.GOOD] + [Verdict.USED] * 15)
+
+
+def test_an_earlier_code_is_not_good_after_a_later_one(
+    services: Services, key: NewKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while its time is not over; the next one is."""
+    totp, now = enroll(services, key), time.time()
+    monkeypatch.setattr("shared.one_time_codes.time.time", lambda: now)
+    verdicts = [
+        one_time_codes.use(services.own, services.settings, key.id, totp.at(int(now) + seconds))
+        for seconds in (0, -30, 30)
+    ]
+
+    assert verdicts == [Verdict.GOOD, Verdict.USED, Verdict.GOOD]
+
+
+@pytest.mark.parametrize("code", [None, "", "000000 ", "abcdef", "ü", "1" * 500])
+def test_without_a_good_code_nothing_is_accepted(
+    system: System, services: Services, key: NewKey, code: str | None
+) -> None:
+    """428 in the documented shape, and a preview's token does not help."""
+    instance = seed_instance(system.deployment, f"codeless {(code or repr(code))[:9]}")
+    enroll(services, key)
+    name = f"codeless {(code or repr(code))[:9]}"
+    preview = system.call("POST", "/deletions", key=key.key, json={"instanceName": name, "dryRun": True}).json()
+    given = {} if code is None else {"X-Confirmation-Code": code.encode().decode("latin-1")}
+    order = {"instanceId": instance.id}
+    token = {"X-Confirmation-Token": preview["confirmationToken"]}
+
+    answer = system.call("POST", "/deletions", key=key.key, json=order, headers={**given, **token})
+
+    assert (answer.status_code, sorted(answer.json())) == (428, ["error", "message"])
+    assert not exists_deletion(services, instance.id)
+
+
+def test_five_wrong_codes_lock_the_key(system: System, services: Services, key: NewKey) -> None:
+    """A good one does not help then; another key is as free as before, and the time ends the lock."""
+    instance = seed_instance(system.deployment, "locked")
+    totp, other = enroll(services, key), make_key(services, Role.ADMIN)
+    others_totp, wrong = enroll(services, other), wrong_for(totp, time.time())
+    wrong_ones = [delete(system, "locked", key.key, wrong) for _ in range(5)]
+    good = delete(system, "locked", key.key, totp.now())
+    accepted = exists_deletion(services, instance.id)
+    lines = system.send("GET", f"/audit?keyId={key.id}").body["lines"]
+
+    assert {answer.status for answer in (*wrong_ones, good)} == {428}
+    assert ["wrong" in answer.body["message"].split(":")[0] for answer in wrong_ones] == [True] * 5
+    assert "confirms nothing for up to 900 s" in good.body["message"]
+    assert not accepted
+    assert [line["reason"] for line in lines[:3]] == [
+        "confirmation locked",
+        "confirmation locked",
+        "wrong confirmation",
+    ]
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE one_time_codes SET locked_until = now() WHERE key_id = %s", (key.id,))
+    assert one_time_codes.use(services.own, services.settings, key.id, totp.now()) is Verdict.GOOD
+    assert delete(system, "locked", other.key, others_totp.now()).status == 202
+
+
+def test_of_many_guesses_at_once_five_are_looked_at(services: Services, key: NewKey) -> None:
+    """The sixth comes to a locked door, however many knock together."""
+    wrong = wrong_for(enroll(services, key), time.time())
+    with ThreadPoolExecutor(8) as pool:
+        verdicts = list(
+            pool.map(lambda _: one_time_codes.use(services.own, services.settings, key.id, wrong), range(24))
+        )
+
+    assert sorted(verdicts) == sorted([Verdict.WRONG] * 4 + [Verdict.LOCKED] * 20)
+
+
+def test_a_good_code_forgives_the_wrong_ones_before(services: Services, key: NewKey) -> None:
+    """Five in a row lock, not five ever."""
+    totp = enroll(services, key)
+    wrong = wrong_for(totp, time.time())
+    codes = [wrong] * 4 + [totp.now()] + [wrong] * 4
+    verdicts = [one_time_codes.use(services.own, services.settings, key.id, code) for code in codes]
+
+    assert verdicts == [Verdict.WRONG] * 4 + [Verdict.GOOD] + [Verdict.WRONG] * 4
+
+
+def test_who_has_no_codes_confirms_nothing(system: System, services: Services, key: NewKey) -> None:
+    """A key that was not enrolled, the admin key of the settings, an instance's own token; another key's code."""
+    instance = seed_instance(system.deployment, "no codes")
+    code = enroll(services, make_key(services, Role.ADMIN)).now()
+
+    answers = [delete(system, "no codes", each, code) for each in (key.key, ADMIN_KEY, instance.token)]
+
+    assert {answer.status for answer in answers} == {428}
+    assert all("enroll-totp" in answer.body["message"] for answer in answers)
+    assert not exists_deletion(services, instance.id)
+
+
+def test_the_command_enrolls(system: System, services: Services, key: NewKey) -> None:
+    """A QR and its URI, this once; sealed in the database; the codes before it end, and so does a lock."""
+    earlier = enroll(services, key)
+    shown = lethe(system, "keys", "enroll-totp", key.id)
+    script = json.loads(lethe(system, "keys", "enroll-totp", key.id, "--json").stdout)
+    totp = pyotp.TOTP(parse_qs(urlsplit(script["uri"]).query)["secret"][0])
+    listed = lethe(system, "keys", "list", "--json").stdout
+    with services.own.connect() as connection:
+        sealed = bytes(
+            connection.exec_driver_sql("SELECT sealed FROM one_time_codes WHERE key_id = %s", (key.id,)).scalar_one()
+        )
+
+    assert shown.returncode == 0, shown.stderr
+    assert {"█", "▀", "▄"} <= set(shown.stdout)
+    assert f"otpauth://totp/Lethe:{key.id}?secret=" in shown.stdout
+    assert totp.secret.encode() not in sealed
+    assert totp.secret not in listed
+    lines = system.send("GET", "/audit?action=keys").body["lines"]
+    assert lines[0]["reason"] == f"enrolled {key.id} for one-time codes"
+    verdicts = [
+        one_time_codes.use(services.own, services.settings, key.id, code) for code in (earlier.now(), totp.now())
+    ]
+    assert verdicts == [Verdict.WRONG, Verdict.GOOD]
+
+
+def test_a_key_that_is_not_alive_cannot_be_enrolled(system: System, services: Services, key: NewKey) -> None:
+    """Nor one that does not exist."""
+    revoke(services, key)
+
+    answers = [lethe(system, "keys", "enroll-totp", each) for each in (key.id, "bootstrap")]
+
+    assert [answer.returncode for answer in answers] == [1, 1]
+    assert {answer.stdout for answer in answers} == {""}
