@@ -8,7 +8,7 @@ from flask import Response, g, request
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import audit, auditing, current, deletions, errors, instances, operations, receipts
+from api import audit, auditing, contract, current, deletions, docs, errors, instances, operations, receipts
 from api.raw_target import RawTarget
 from api.schemas import Error
 from shared import logs, services, settings, tracing
@@ -25,13 +25,13 @@ def create(given: Services | None = None) -> OpenAPI:
     made = given or services.create(settings.read(), pool_size=10)
     app = OpenAPI(
         "lethe",
-        info=Info(title="Lethe", version="0.1.0", description="Erases WhatsApp instances, completely and provably."),
-        security_schemes={"apikey": {"type": "apiKey", "in": "header", "name": "apikey"}},
+        info=Info(title="Lethe", version="0.1.0", description=contract.DESCRIPTION),
+        security_schemes=contract.SECURITY,
         validation_error_status=400,
         validation_error_model=Error,
         validation_error_callback=errors.on_invalid,
-        doc_prefix="/docs",
-        doc_url="/openapi.json",
+        doc_ui=False,  # api.docs has a page of its own
+        static_folder=None,
     )
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.url_map.merge_slashes = False
@@ -44,14 +44,16 @@ def create(given: Services | None = None) -> OpenAPI:
         audit.blueprint,
         receipts.blueprint,
         operations.blueprint,
+        docs.blueprint,
     ):
         app.register_api(blueprint)
     app.before_request(_name_request)
-    app.after_request(_show_request_id)
+    app.after_request(_add_headers)
     app.teardown_request(_end_span)
     app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
     if made.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=made.settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
+    contract.tidy(app.api_doc)
     return app
 
 
@@ -70,7 +72,7 @@ def _end_span(_: BaseException | None) -> None:
         span.close()
 
 
-def _show_request_id(response: Response) -> Response:
-    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
-    response.headers["X-Request-Id"] = request_id
+def _add_headers(response: Response) -> Response:
+    response.headers["X-Request-Id"] = structlog.contextvars.get_contextvars().get("request_id", "")
+    response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -3,9 +3,9 @@
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
-from api import auth, current
+from api import auth, contract, current, examples
 from api.errors import Unauthorized, answer
-from api.schemas import AuditFilter, AuditLineView, AuditPage, Error
+from api.schemas import AuditFilter, AuditLineView, AuditPage
 from shared import audit_search
 from shared.audit_search import Wanted
 
@@ -14,12 +14,17 @@ blueprint = APIBlueprint(
     __name__,
     abp_tags=[Tag(name="audit", description="Every attempt, also the refused ones, and how it ended")],
     abp_security=[{"apikey": []}],
-    abp_responses={400: Error, 401: Error, 500: Error},
+    abp_responses=contract.errors(401),
+    operation_id_callback=contract.operation_id,
 )
 blueprint.before_request(auth.authenticate)
 
 
-@blueprint.get("/audit", summary="Read the audit", responses={200: AuditPage})
+@blueprint.get(
+    "/audit",
+    summary="Read the audit",
+    responses={200: contract.told(AuditPage, "Some lines, newest first", page=examples.AUDIT)},
+)
 def list_lines(query: AuditFilter) -> Response:
     """Newest first, a page at a time; for admins and auditors of all instances."""
     if not auth.principal().sees_all:

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
-from api import auditing, auth, confirmation, current, submission
+from api import auditing, auth, confirmation, contract, current, examples, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
-from api.schemas import ById, Confirming, DeletionList, DeletionView, Error, Filter, Order, Preview, Retry
+from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
 from shared.audit import Action
 from shared.confirmation import WARNING
 from shared.database import reaching
@@ -26,15 +26,31 @@ blueprint = APIBlueprint(
     __name__,
     abp_tags=[Tag(name="deletions", description="The promise to erase an instance, and how far it is")],
     abp_security=[{"apikey": []}],
-    abp_responses={400: Error, 401: Error, 500: Error},
+    abp_responses=contract.errors(401),
+    operation_id_callback=contract.operation_id,
 )
 blueprint.before_request(auth.authenticate)
+
+
+_FOUND = contract.told(DeletionView, "The deletion as it is now", deletion=examples.DELETION)
+_CANCELLED = contract.told(DeletionView, "It will not begin", deletion=examples.CANCELLED)
+_ORDERED = contract.told(
+    Ordered,
+    "Accepted: it goes on by itself",
+    headers=("Location",),
+    links=contract.following("showDeletion", "cancelDeletion", "retryDeletion", "showReceipt"),
+    deletion=examples.DELETION,
+)
 
 
 @blueprint.post(
     "/deletions",
     summary="Order a deletion",
-    responses={200: Preview, 202: DeletionView, 409: Error, 428: Error, 429: Error},
+    responses={
+        200: contract.told(Preview, "With dryRun: what would go", preview=examples.PREVIEW),
+        202: _ORDERED,
+        **contract.errors(409, 413, 428, 429),
+    },
 )
 def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001 - read where it is demanded
     """Accept a deletion by name or id and answer at once; with dryRun only count what would go."""
@@ -47,7 +63,11 @@ def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001
     return _accepted(deletion_id)
 
 
-@blueprint.get("/deletions", summary="List deletions", responses={200: DeletionList})
+@blueprint.get(
+    "/deletions",
+    summary="List deletions",
+    responses={200: contract.told(DeletionList, "Some deletions, newest first", page=examples.DELETIONS)},
+)
 def list_deletions(query: Filter) -> Response:
     """Newest first, a page at a time: those that the key may see."""
     visible = auth.visible()
@@ -65,7 +85,11 @@ def list_deletions(query: Filter) -> Response:
     return answer({"deletions": [_shown(deletion) for deletion in page], "next": following})
 
 
-@blueprint.get("/deletions/<uuid:deletion_id>", summary="Look at a deletion", responses={200: DeletionView, 404: Error})
+@blueprint.get(
+    "/deletions/<uuid:deletion_id>",
+    summary="Look at a deletion",
+    responses={200: _FOUND, **contract.errors(404)},
+)
 def show_deletion(path: ById) -> Response:
     """Each step with its status, counts, attempts, times and error."""
     return answer(_shown(permitted(path.deletion_id)))
@@ -74,7 +98,7 @@ def show_deletion(path: ById) -> Response:
 @blueprint.post(
     "/deletions/<uuid:deletion_id>/retry",
     summary="Resume a deletion",
-    responses={202: DeletionView, 404: Error, 409: Error, 428: Error, 429: Error},
+    responses={202: _ORDERED, **contract.errors(404, 409, 413, 428, 429)},
 )
 def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # noqa: ARG001 - read where it is demanded
     """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""
@@ -94,7 +118,7 @@ def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # 
 @blueprint.post(
     "/deletions/<uuid:deletion_id>/cancel",
     summary="Cancel a deletion",
-    responses={200: DeletionView, 404: Error, 409: Error},
+    responses={200: _CANCELLED, **contract.errors(404, 409)},
 )
 def cancel_deletion(path: ById) -> Response:
     """Stop a deletion of which nothing has been done yet: the instance stays as it was."""

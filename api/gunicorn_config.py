@@ -13,12 +13,14 @@ _settings = settings.read()
 bind = _settings.bind
 workers = _settings.api_processes
 # gthread: a waiting call costs a thread, and on SIGTERM requests in flight are finished.
-worker_class = "gthread"
+worker_class = "api.gunicorn_worker.Worker"
 threads = _settings.api_threads
 graceful_timeout = int(max(_settings.wait_seconds, LONGEST_WAIT_SECONDS)) + 5
 timeout = 60
 # 255 characters of 4 bytes each, percent-encoded, and the path before them.
 limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 8190
 # Heartbeat files on a disk that hangs would stop the workers.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes its own file there
 # Nobody asks it, and it would lie in the home folder.

@@ -8,10 +8,10 @@ from flask_openapi3 import APIBlueprint, Tag
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import auth, current, prefer, raw_target, submission
+from api import auth, contract, current, examples, prefer, raw_target, submission
 from api.errors import BadRequest, DeletionFailed, answer
 from api.prefer import Wish
-from api.schemas import ByName, Error, Pending, Preference, Success
+from api.schemas import ByName, Pending, Preference, Success
 from shared import wake
 from shared.audit import Action
 from shared.database import reaching
@@ -20,13 +20,13 @@ from shared.models import UNDER_WAY, Deletion, DeletionStatus
 
 _RETRY_AFTER_SECONDS = 5
 
-_ERRORS: Any = {400: Error, 401: Error, 500: Error}
 blueprint = APIBlueprint(
     "instances",
     __name__,
     abp_tags=[Tag(name="instances", description="The gateway's own endpoints, taken over")],
     abp_security=[{"apikey": []}],
-    abp_responses=_ERRORS,
+    abp_responses=contract.errors(401, 404),
+    operation_id_callback=contract.operation_id,
 )
 blueprint.before_request(auth.authenticate)
 
@@ -34,7 +34,17 @@ blueprint.before_request(auth.authenticate)
 @blueprint.delete(
     "/instance/delete/<string:instanceName>",
     summary="Erase an instance",
-    responses={200: Success, 202: Pending, 409: Error, 428: Error, 429: Error},
+    responses={
+        200: contract.told(Success, "Gone everywhere, and that was checked", deleted=examples.DELETED),
+        202: contract.told(
+            Pending,
+            "Still under way, and it goes on by itself",
+            headers=("Location", "Retry-After", "Preference-Applied"),
+            links=contract.following("showDeletion", at="/response/deletionId"),
+            pending=examples.PENDING,
+        ),
+        **contract.errors(409, 428, 429),
+    },
 )
 def delete_instance(path: ByName, header: Preference) -> Response:  # noqa: ARG001 - the name is read as it was sent
     """Erase the instance everywhere; SUCCESS means that it is gone and that this was checked."""
@@ -44,7 +54,11 @@ def delete_instance(path: ByName, header: Preference) -> Response:  # noqa: ARG0
     return _report(deletion_id, wish)
 
 
-@blueprint.delete("/instance/logout/<string:instanceName>", summary="Log an instance out", responses={200: Success})
+@blueprint.delete(
+    "/instance/logout/<string:instanceName>",
+    summary="Log an instance out",
+    responses={200: contract.told(Success, "The session has ended", loggedOut=examples.LOGGED_OUT)},
+)
 def log_instance_out(path: ByName) -> Response:  # noqa: ARG001 - the name is read as it was sent
     """End the WhatsApp session; nothing else is touched."""
     instance = submission.find(Action.LOGOUT, name=_unambiguous_name())

@@ -3,31 +3,46 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from flask import Response, current_app
-from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
 from kombu.exceptions import OperationalError as BrokerError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import current, metrics
+from api import contract, current, examples, metrics
 from api.errors import answer
-from api.schemas import Error, Health, KeySet
+from api.schemas import Health, KeySet
 from shared import database, migrate, receipt_keys
 from shared.services import Services
 
 blueprint = APIBlueprint(
-    "operations", __name__, abp_tags=[Tag(name="operations", description="For whoever runs Lethe")]
+    "operations",
+    __name__,
+    abp_tags=[Tag(name="operations", description="For whoever runs Lethe; open to everybody who can reach it")],
+    abp_responses=contract.errors(),
+    operation_id_callback=contract.operation_id,
 )
 
 
-@blueprint.get("/health/live", summary="The process answers", responses={200: Health})
+@blueprint.get(
+    "/health/live",
+    summary="The process answers",
+    responses={200: contract.told(Health, "The process answers", live=examples.LIVE)},
+)
 def live() -> Response:
     """Always ok while the process can answer at all."""
     return answer({"status": "ok", "checks": {"process": "ok"}})
 
 
-@blueprint.get("/health/ready", summary="Its dependencies answer", responses={200: Health, 503: Health})
+@blueprint.get(
+    "/health/ready",
+    summary="Its dependencies answer",
+    responses={
+        200: contract.told(Health, "All of them answer", ready=examples.READY),
+        503: contract.told(Health, "Not all of them do", notReady=examples.NOT_READY),
+    },
+)
 def ready() -> Response:
     """Own database, tenant database, Redis and broker, each with its state."""
     services = current.services()
@@ -43,15 +58,11 @@ def ready() -> Response:
     return answer({"status": "ok" if healthy else "unavailable", "checks": checks}, 200 if healthy else 503)
 
 
-@blueprint.get("/openapi.json", summary="The contract", doc_ui=False)
-def show_openapi() -> Response:
-    """The OpenAPI document, where design and clients look for it."""
-    app = current_app
-    assert isinstance(app, OpenAPI)
-    return answer(app.api_doc)
-
-
-@blueprint.get("/.well-known/lethe-keys.json", summary="Public keys of receipts", responses={200: KeySet, 500: Error})
+@blueprint.get(
+    "/.well-known/lethe-keys.json",
+    summary="Public keys of receipts",
+    responses={200: contract.told(KeySet, "The key of now, and all earlier ones", keys=examples.KEYS)},
+)
 def show_keys() -> Response:
     """A JSON Web Key Set: the key that receipts are signed with now, and all earlier ones."""
     services = current.services()
@@ -59,7 +70,11 @@ def show_keys() -> Response:
         return answer({"keys": receipt_keys.published(connection, services.settings)})
 
 
-@blueprint.get("/metrics", summary="For Prometheus")
+@blueprint.get(
+    "/metrics",
+    summary="For Prometheus",
+    responses={200: contract.written("text/plain", "Prometheus's text format", "lethe_oldest_deletion_seconds 0.0")},
+)
 def show_metrics() -> Response:
     """Unfinished deletions, the age of the oldest, attempts, failures, webhooks, the reconciler's last run."""
     return Response(generate_latest(metrics.registry(current.services().own)), content_type=CONTENT_TYPE_LATEST)

@@ -6,25 +6,22 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from api import auth, current, deletions
+from api import auth, contract, current, deletions, examples
 from api.errors import Conflict, NotFound
-from api.schemas import ById, Error, SignedReceipt
+from api.pages import page
+from api.schemas import ById, SignedReceipt
 from shared import receipt, receipt_page
 from shared.models import Deletion, DeletionStatus
 
-# The page needs its own style and nothing else; who frames it or sniffs it gets nothing.
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
+_AS_PAGE = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}
 
 blueprint = APIBlueprint(
     "receipts",
     __name__,
     abp_tags=[Tag(name="receipts", description="The signed proof of a deletion")],
     abp_security=[{"apikey": []}],
-    abp_responses={400: Error, 401: Error, 404: Error, 409: Error, 500: Error},
+    abp_responses=contract.errors(401, 404, 409),
+    operation_id_callback=contract.operation_id,
 )
 blueprint.before_request(auth.authenticate)
 
@@ -35,12 +32,16 @@ class Form(BaseModel):
     format: Literal["json", "html"] = Field("json", description="json, as it was signed, or html, to print")
 
 
-@blueprint.get("/deletions/<uuid:deletion_id>/receipt", summary="Prove a deletion", responses={200: SignedReceipt})
+@blueprint.get(
+    "/deletions/<uuid:deletion_id>/receipt",
+    summary="Prove a deletion",
+    responses={200: contract.told(SignedReceipt, "The receipt", also=_AS_PAGE, receipt=examples.RECEIPT)},
+)
 def show_receipt(path: ById, query: Form) -> Response:
     """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""
     document = _document(deletions.permitted(path.deletion_id))
     if query.format == "html":
-        return Response(receipt_page.render(document), headers=_PAGE_HEADERS, content_type="text/html; charset=utf-8")
+        return page(receipt_page.render(document), "style-src 'unsafe-inline'")
     return Response(document, content_type="application/json; charset=utf-8")
 
 

@@ -2,16 +2,27 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
+from api import examples
 from shared import progress
 from shared.audit import Action, Decision
-from shared.models import Deletion, DeletionStatus, Step
+from shared.models import Deletion, DeletionStatus, Step, StepStatus
 
 
 def _encodable(text: str) -> str:
@@ -26,22 +37,41 @@ Text = Annotated[str, AfterValidator(_encodable)]
 Storable = Annotated[Text, Field(pattern="^[^\\x00]*$")]  # PostgreSQL text cannot hold NUL
 
 
+def _written_out(value: object) -> object:
+    """A number would be taken for seconds since 1970."""
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("a time such as 2026-11-25T08:00:00Z is needed")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 class Schema(BaseModel):
     """camelCase outside, snake_case inside."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
 
 
+def _body(schema: JsonDict | None = None, *, required: bool = True, **shown: dict[str, Any]) -> ConfigDict:
+    """Nothing but the fields, by the names outside, of exactly their types; with named examples."""
+    extra = {"required": required, "examples": {name: {"value": value} for name, value in shown.items()}}
+    strictly = ConfigDict(extra="forbid", strict=True, populate_by_name=False, json_schema_extra=schema)
+    return cast(ConfigDict, {**strictly, "openapi_extra": extra})
+
+
 class ByName(BaseModel):
     """An instance, by its name: any text, percent-encoded."""
 
-    instanceName: str = Field(min_length=1, description="Name of the instance, percent-encoded")  # noqa: N815
+    instanceName: str = Field(  # noqa: N815
+        min_length=1, description="Name of the instance, percent-encoded", json_schema_extra={"example": "my-instance"}
+    )
 
 
 class ById(BaseModel):
     """A deletion, by its id."""
 
-    deletion_id: UUID = Field(description="Id of the deletion")
+    deletion_id: UUID = Field(description="Id of the deletion", json_schema_extra={"example": examples.DELETION_ID})
 
 
 class Confirming(BaseModel):
@@ -58,13 +88,20 @@ class Confirming(BaseModel):
 class Preference(Confirming):
     """How long to wait (RFC 7240), and what confirms it."""
 
-    prefer: str | SkipJsonSchema[None] = Field(None, description="respond-async, or wait=N seconds")
+    prefer: str | SkipJsonSchema[None] = Field(
+        None, description="respond-async, or wait=N seconds", json_schema_extra={"example": "wait=2"}
+    )
 
 
 class Order(Schema):
     """Which instance to delete: by its name or by its id, not both."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
+    model_config = _body(
+        {"oneOf": [{"required": ["instanceName"]}, {"required": ["instanceId"]}]},
+        byName=examples.BY_NAME,
+        byId=examples.BY_ID,
+        dryRun=examples.DRY_RUN,
+    )
 
     instance_name: Text | SkipJsonSchema[None] = Field(None, description="Name of the instance")
     instance_id: Text | SkipJsonSchema[None] = Field(None, description="Id of the instance")
@@ -80,7 +117,7 @@ class Order(Schema):
 class Retry(Schema):
     """How to go on; without a body, as before."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
+    model_config = _body(required=False, asBefore=examples.RESUME, withoutGateway=examples.RESUME_WITHOUT)
 
     @model_validator(mode="before")
     @classmethod
@@ -104,17 +141,17 @@ class StepView(Schema):
     """One step of a deletion. Counts are of rows, keys, files, objects."""
 
     name: str
-    status: str
-    attempts: int
-    planned: dict[str, int] | None
-    removed: dict[str, int]
+    status: StepStatus
+    attempts: int = Field(description="How often a worker has begun or taken up this step")
+    planned: dict[str, int] | None = Field(description="What was counted before anything was removed")
+    removed: dict[str, int] = Field(description="What was removed so far")
     done: int = Field(description="All that was removed so far")
     total: int = Field(description="All that is expected to go")
     per_second: float | None = Field(description="The mean rate since the step began, while it runs")
     eta_seconds: float | None = Field(description="How long it still takes at that rate")
-    failures: int
+    failures: int = Field(description="How often in a row it failed by itself; progress sets it back")
     at_least: bool = Field(description="A run died between removing and counting: removed is a lower bound")
-    notes: dict[str, Any]
+    notes: dict[str, Any] = Field(description="What else is worth knowing, such as how each gateway let go")
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
@@ -132,17 +169,17 @@ class DeletionView(Schema):
 
     id: UUID
     instance_id: str
-    instance_name: str
-    status: str
-    attempt: int
+    instance_name: str = Field(description="As it was when the deletion was accepted")
+    status: DeletionStatus = Field(description="failed can be resumed; succeeded and cancelled never change again")
+    attempt: int = Field(description="Raised whenever the deletion is resumed")
     accepted_at: datetime
     started_at: datetime | None
-    irrevocable_at: datetime | None
+    irrevocable_at: datetime | None = Field(description="The point of no return: from here on it is finished")
     finished_at: datetime | None
-    next_attempt_at: datetime | None
+    next_attempt_at: datetime | None = Field(description="When a waiting deletion is tried again")
     failed_step: str | None
-    reason: str | None
-    without_gateways: list[str]
+    reason: str | None = Field(description="Why it waits or has stopped")
+    without_gateways: list[str] = Field(description="Gateways that were given up")
     steps: list[StepView]
 
     @classmethod
@@ -150,6 +187,18 @@ class DeletionView(Schema):
         """From the own database's rows."""
         fields = {name: getattr(deletion, name) for name in cls.model_fields if name != "steps"}
         return cls(**fields, steps=[StepView.of(step) for step in steps])
+
+
+class Accepted(Schema):
+    """A deletion that was accepted and cannot be shown at the moment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID
+
+
+class Ordered(RootModel[DeletionView | Accepted]):
+    """The deletion that was accepted."""
 
 
 class DeletionList(Schema):
@@ -189,8 +238,8 @@ class AuditFilter(Schema):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
-    since: AwareDatetime | SkipJsonSchema[None] = Field(None, description="Not before this time")
-    until: AwareDatetime | SkipJsonSchema[None] = Field(None, description="Before this time")
+    since: Moment | SkipJsonSchema[None] = Field(None, description="Not before this time")
+    until: Moment | SkipJsonSchema[None] = Field(None, description="Before this time")
     action: Action | SkipJsonSchema[None] = Field(None, description="Only this action")
     decision: Decision | SkipJsonSchema[None] = Field(None, description="Only this decision or outcome")
     key_id: Storable | SkipJsonSchema[None] = Field(None, description="Only what this key did")
@@ -205,12 +254,12 @@ class AuditFilter(Schema):
 class AuditLineView(Schema):
     """One line; `hash` seals it together with `previous`, the hash of the line before."""
 
-    seq: int
+    seq: int = Field(description="Its place in the chain")
     at: datetime
-    action: str
-    decision: str
+    action: Action
+    decision: Decision
     role: str
-    key_id: str | None
+    key_id: str | None = Field(description="Which key called; it opens nothing")
     address: str | None
     user_agent: str | None
     request_id: str | None

@@ -21,6 +21,7 @@ from demo.processes import Process, free_port, wait_until
 from shared import services
 from shared.services import Services
 from shared.settings import Settings
+from tests import contract
 
 ROOT = Path(__file__).parent.parent
 ADMIN_KEY = "admin-key-for-tests-only"
@@ -111,9 +112,11 @@ class System:
         return services.create(self.settings.model_copy(update=changes))
 
     def call(self, method: str, path: str, *, key: str = ADMIN_KEY, **options: Any) -> requests.Response:
-        """One HTTP call; the path goes out as it is."""
+        """One HTTP call, which the OpenAPI document has to know; the path goes out as it is."""
         headers = {"apikey": key, **options.pop("headers", {})}
-        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=60, **options)
+        answer = requests.request(method, f"{self.url}{path}", headers=headers, timeout=60, **options)
+        contract.check(method, path, answer.status_code, answer.headers, answer.text)
+        return answer
 
     def send(self, method: str, target: str, *, key: str | None = ADMIN_KEY, **headers: str) -> Answer:
         """One HTTP call with the request target exactly as given: no client normalises it."""
@@ -125,7 +128,9 @@ class System:
                 connection.putheader(name.replace("_", "-"), value)
             connection.endheaders()
             response = connection.getresponse()
-            return Answer(response.status, response.read().decode(), dict(response.getheaders()))
+            answer = Answer(response.status, response.read().decode(), dict(response.getheaders()))
+            contract.check(method, target, answer.status, answer.headers, answer.text)
+            return answer
         finally:
             connection.close()
 

@@ -1,0 +1,142 @@
+"""What the OpenAPI document says about answers: what each status means, its headers, and an example."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from api import examples
+from api.schemas import Error
+
+DESCRIPTION = """
+Lethe erases one WhatsApp instance from an Evolution API v2 deployment: completely, exactly once, and provably.
+
+**Begin here.** Every call below the tag *operations* is open; all others need the header `apikey`: an API key
+(`lethe keys create` makes one), or an instance's own token, which is good for that instance alone.
+
+1. `POST /deletions` with `"dryRun": true` counts what would go, and changes nothing.
+2. `DELETE /instance/delete/{instanceName}` erases it. **200** means that it is gone and that this was checked; **202**
+   that it goes on by itself: follow `Location`.
+3. `GET /deletions/{deletion_id}/receipt` proves it, signed.
+
+**What happens once stays once.** Sending a call again is safe: a running deletion answers 409, a failed one is resumed.
+
+**Errors** have one shape: `{"error":true,"message":"..."}`. Who may not gets 401, whether the instance exists or not.
+""".strip()
+
+SECURITY: Any = {
+    "apikey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "apikey",
+        "description": "An API key, or an instance's own token, which is good for that instance alone",
+    }
+}
+_HEADERS: dict[str, tuple[str, str, object]] = {
+    "X-Request-Id": ("string", "Names this request in Lethe's logs and audit", "9f2c1b7e4d6a4c0f8f1f4f0b2d3c5a6e"),
+    "Location": ("string", "The deletion that is meant", f"/deletions/{examples.DELETION_ID}"),
+    "Retry-After": ("integer", "Seconds after which to ask again", 5),
+    "Preference-Applied": ("string", "What was followed of the header Prefer", "wait=2"),
+    "RateLimit-Limit": ("integer", "Deletions that this key may order in the window that is full", 10),
+    "RateLimit-Remaining": ("integer", "Deletions that are left of it", 0),
+    "RateLimit-Reset": ("integer", "Seconds until it has room again", 42),
+}
+
+# Per status: what it means, what `message` says for example, and the headers that may come with it.
+_ERRORS: dict[int, tuple[str, str, tuple[str, ...]]] = {
+    400: ("The request cannot be carried out; `message` says why", 'The "my-instance" instance does not exist', ()),
+    401: ("No key, a wrong or expired one, or none of your business: not to be told apart", "Unauthorized", ()),
+    404: ("Nothing is there", "There is no such deletion", ()),
+    409: ("Not in this state; `deletionId` names the deletion", "It is already being deleted", ("Location",)),
+    413: ("The body is larger than 64 KiB", "Request Entity Too Large", ()),
+    414: ("The request line is longer than 8190 bytes", "URI Too Long", ()),
+    428: (
+        "This deployment wants deletions confirmed; nothing was begun. `message` says how",
+        "A confirmation is needed: POST /deletions with dryRun gives a token for X-Confirmation-Token",
+        (),
+    ),
+    429: (
+        "The key has ordered as many deletions as it may for now; nothing was begun",
+        "No more than 10 deletions per minute and key: try again in 42 s",
+        ("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    ),
+    431: ("More than 64 headers, or one longer than 8190 bytes", "Request Header Fields Too Large", ()),
+    500: (
+        "A database or Redis is away, or Lethe is at fault; sending the call again is safe",
+        "Internal server error",
+        (),
+    ),
+}
+_WITH_A_DELETION = frozenset({409})
+_ALWAYS = frozenset({400, 414, 431, 500})
+
+
+def told(
+    model: type[BaseModel],
+    description: str,
+    *,
+    headers: tuple[str, ...] = (),
+    links: Mapping[str, Any] | None = None,
+    also: Mapping[str, Any] | None = None,
+    **shown: object,
+) -> type[BaseModel]:
+    """An answer of this shape as the document has it: with headers, links, further media types, and named examples."""
+    extra = {
+        "description": description,
+        "headers": {name: _header(name) for name in ("X-Request-Id", *headers)},
+        "links": dict(links or {}),
+        "content": dict(also or {}),
+        "examples": {name: {"value": value} for name, value in shown.items()},
+    }
+    # By its title it stays the same schema, whichever answer it describes.
+    config = cast(ConfigDict, {"title": model.__name__, "openapi_extra": extra})
+    return type(model.__name__, (model,), {"__doc__": model.__doc__, "model_config": config})
+
+
+def errors(*statuses: int) -> dict[str | int | HTTPStatus, Any]:
+    """These errors, and those that every call can end with."""
+    return {status: _error(status) for status in sorted(_ALWAYS.union(statuses))}
+
+
+def written(media_type: str, description: str, example: str) -> dict[str, Any]:
+    """An answer that is no JSON."""
+    content = {media_type: {"schema": {"type": "string"}, "example": example}}
+    return {"description": description, "headers": {"X-Request-Id": _header("X-Request-Id")}, "content": content}
+
+
+def following(*operations: str, at: str = "/id") -> dict[str, Any]:
+    """Links from an answer that carries a deletion's id there to what can be done with it."""
+    return {
+        operation: {"operationId": operation, "parameters": {"deletion_id": f"$response.body#{at}"}}
+        for operation in operations
+    }
+
+
+def operation_id(*, name: str, **_: str) -> str:
+    """What generated clients call an operation: its function's name, in camelCase."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def tidy(document: object) -> None:
+    """Take out what no schema allows: a default of null, which pydantic writes for what may be left out."""
+    if isinstance(document, dict):
+        if document.get("type", "null") != "null" and document.get("default", 0) is None:
+            del document["default"]
+        for part in document.values():
+            tidy(part)
+    if isinstance(document, list):
+        for part in document:
+            tidy(part)
+
+
+def _error(status: int) -> type[BaseModel]:
+    description, message, headers = _ERRORS[status]
+    named = {"deletionId": examples.DELETION_ID} if status in _WITH_A_DELETION else {}
+    return told(Error, description, headers=headers, error={"error": True, "message": message, **named})
+
+
+def _header(name: str) -> dict[str, Any]:
+    kind, description, example = _HEADERS[name]
+    return {"description": description, "schema": {"type": kind}, "example": example}

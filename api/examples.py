@@ -1,0 +1,100 @@
+"""What requests and answers look like: the OpenAPI document shows these, and a test holds them against its schemas."""
+
+from typing import Any
+
+from shared.confirmation import WARNING
+
+DELETION_ID = "6f1c2a34-0b5d-4e7f-8a9b-1c2d3e4f5a6b"
+_INSTANCE_ID = "0c9d8e7f-6a5b-4c3d-9e2f-1a0b9c8d7e6f"
+_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+BY_NAME = {"instanceName": "my-instance"}
+BY_ID = {"instanceId": _INSTANCE_ID}
+DRY_RUN = {"instanceName": "my-instance", "dryRun": True}
+RESUME: dict[str, Any] = {}
+RESUME_WITHOUT = {"withoutGateway": ["http://evolution-2:8080"]}
+
+DELETED = {"status": "SUCCESS", "error": False, "response": {"message": "Instance deleted"}}
+LOGGED_OUT = {"status": "SUCCESS", "error": False, "response": {"message": "Instance logged out"}}
+PENDING = {
+    "status": "PENDING",
+    "error": False,
+    "response": {"message": "Instance deletion in progress", "deletionId": DELETION_ID},
+}
+PREVIEW = {
+    "instanceId": _INSTANCE_ID,
+    "instanceName": "my-instance",
+    "planned": {"purge_cache": {"keys": 12}, "delete_records": {"Message": 20000, "Instance": 1}},
+    "warning": WARNING,
+    "confirmationToken": "eyJpbnN0YW5jZSI6Ii4uLiJ9.aSWtJg.k3v0X2Jm",
+}
+_STEP: dict[str, Any] = {
+    "name": "delete_records",
+    "status": "running",
+    "attempts": 1,
+    "planned": {"Message": 20000, "Instance": 1},
+    "removed": {"Message": 5000},
+    "done": 5000,
+    "total": 20001,
+    "perSecond": 2500.0,
+    "etaSeconds": 6.0,
+    "failures": 0,
+    "atLeast": False,
+    "notes": {},
+    "startedAt": "2026-11-25T08:00:01Z",
+    "finishedAt": None,
+    "error": None,
+}
+DELETION: dict[str, Any] = {
+    "id": DELETION_ID,
+    "instanceId": _INSTANCE_ID,
+    "instanceName": "my-instance",
+    "status": "running",
+    "attempt": 1,
+    "acceptedAt": "2026-11-25T08:00:00Z",
+    "startedAt": "2026-11-25T08:00:00Z",
+    "irrevocableAt": "2026-11-25T08:00:01Z",
+    "finishedAt": None,
+    "nextAttemptAt": None,
+    "failedStep": None,
+    "reason": None,
+    "withoutGateways": [],
+    "steps": [_STEP],
+}
+CANCELLED = {**DELETION, "status": "cancelled", "startedAt": None, "irrevocableAt": None, "steps": []}
+DELETIONS = {"deletions": [DELETION], "next": None}
+RECEIPT = {
+    "receipt": {"kind": "lethe-receipt", "deletionId": DELETION_ID, "instanceName": "my-instance"},
+    "algorithm": "Ed25519",
+    "keyId": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+    "signature": "3q2-7w",
+}
+KEYS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}
+AUDIT = {
+    "lines": [
+        {
+            "seq": 17,
+            "at": "2026-11-25T08:00:00Z",
+            "action": "delete",
+            "decision": "accepted",
+            "role": "admin",
+            "keyId": "bootstrap",
+            "address": "10.0.0.7",
+            "userAgent": "curl/8.5.0",
+            "requestId": "9f2c1b7e4d6a4c0f8f1f4f0b2d3c5a6e",
+            "instanceId": _INSTANCE_ID,
+            "deletionId": DELETION_ID,
+            "reason": None,
+            "times": 1,
+            "previous": _HASH,
+            "hash": _HASH[::-1],
+        }
+    ],
+    "next": None,
+}
+LIVE = {"status": "ok", "checks": {"process": "ok"}}
+READY = {"status": "ok", "checks": {"own_database": "ok", "tenant_database": "ok", "redis": "ok", "broker": "ok"}}
+NOT_READY = {
+    "status": "unavailable",
+    "checks": {**READY["checks"], "redis": "cannot be reached: ConnectionError"},  # type: ignore[dict-item]
+}

@@ -1,0 +1,57 @@
+"""gunicorn's worker: refuses what cannot be read in the documented shape, and repeats nothing of it."""
+
+import json
+import socket
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from gunicorn import util
+from gunicorn.http import errors as http
+from gunicorn.workers.gthread import ThreadWorker
+
+from shared import logs
+
+log = logs.get(__name__)
+_STATUSES: dict[type[Exception], HTTPStatus] = {
+    http.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    http.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    http.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+}
+
+
+class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type information
+    """As gunicorn has it, only that its own words quote the request line or header: a name, or a key."""
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer a request that could not be read, or that the application did not answer."""
+        status, request_id = status_of(exc), uuid4().hex
+        if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request failed", request_id=request_id, exc_info=exc)
+        else:
+            log.warning("request refused", request_id=request_id, reason=type(exc).__name__)
+        with suppress(OSError):  # the client is gone
+            util.write_nonblock(client, refusal(status, request_id))
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """What an error of the parser means; any other error is ours."""
+    usual = HTTPStatus.BAD_REQUEST if isinstance(error, http.ParseException) else HTTPStatus.INTERNAL_SERVER_ERROR
+    return _STATUSES.get(type(error), usual)
+
+
+def refusal(status: HTTPStatus, request_id: str) -> bytes:
+    """A whole HTTP answer, after which the connection is closed."""
+    # As the application says it.
+    message = "Internal server error" if status is HTTPStatus.INTERNAL_SERVER_ERROR else status.phrase
+    body = json.dumps({"error": True, "message": message}, separators=(",", ":"))
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "Connection: close",
+        "Content-Type: application/json; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "X-Content-Type-Options: nosniff",
+        f"X-Request-Id: {request_id}",
+    )
+    return "\r\n".join((*head, "", body)).encode()
