@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 import tenacity
 
 from shared.settings import Settings
@@ -59,3 +60,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(tenacity, "time", SimpleNamespace(monotonic=fake.monotonic))
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=fake.sleep))
     return fake
+
+
+@pytest.fixture(autouse=True)
+def no_trail() -> Iterator[None]:
+    """A request that a test has made leaves its id in this thread, as in a server's until the next one comes."""
+    yield
+    structlog.contextvars.clear_contextvars()
