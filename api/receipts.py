@@ -1,6 +1,7 @@
 """The receipt of a deletion, for whoever may prove it."""
 
 from typing import Literal
+from uuid import UUID
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
@@ -11,13 +12,6 @@ from api.errors import Conflict, NotFound
 from api.schemas import ById, Error, SignedReceipt
 from shared import receipt, receipt_page
 from shared.models import Deletion, DeletionStatus
-
-# The page needs its own style and nothing else; who frames it or sniffs it gets nothing.
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
 
 blueprint = APIBlueprint(
     "receipts",
@@ -38,10 +32,26 @@ class Form(BaseModel):
 @blueprint.get("/deletions/<uuid:deletion_id>/receipt", summary="Prove a deletion", responses={200: SignedReceipt})
 def show_receipt(path: ById, query: Form) -> Response:
     """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""
-    document = _document(deletions.permitted(path.deletion_id))
-    if query.format == "html":
-        return Response(receipt_page.render(document), headers=_PAGE_HEADERS, content_type="text/html; charset=utf-8")
+    return show(path.deletion_id, query.format)
+
+
+def show(deletion_id: UUID, form: Literal["json", "html"]) -> Response:
+    """The receipt of a deletion that the caller may see."""
+    document = _document(deletions.permitted(deletion_id))
+    if form == "html":
+        page = receipt_page.render(document)
+        return Response(page, headers=_page_headers(page), content_type="text/html; charset=utf-8")
     return Response(document, content_type="application/json; charset=utf-8")
+
+
+def _page_headers(page: str) -> dict[str, str]:
+    """The page needs its own style, word for word, and nothing else; who frames it or sniffs it gets nothing."""
+    style = receipt_page.style_hash(page)
+    return {
+        "Content-Security-Policy": f"default-src 'none'; style-src '{style}'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
 
 
 def _document(deletion: Deletion) -> str:
