@@ -31,6 +31,7 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",  # forms over HTTPS are checked by it
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",  # files have their own
 }
 
 
@@ -58,8 +59,6 @@ def add_headers(response: Response) -> Response:
     """Nothing from elsewhere, nothing inline, in nobody's frame; pages are kept nowhere."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.endpoint != "console.static":
-        response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
