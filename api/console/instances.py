@@ -1,6 +1,7 @@
 """Instances: find one, see what would go with it, and order its deletion by typing its name."""
 
 from collections.abc import Collection
+from uuid import UUID
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from sqlalchemy import select
@@ -47,8 +48,11 @@ def show_instance(instance_id: str) -> str:
 
 
 @blueprint.get("/instances/<string:instance_id>/delete")
-def preview_deletion(instance_id: str) -> str:
-    """What would go, and the form that orders it."""
+def preview_deletion(instance_id: str) -> str | AnyResponse:
+    """What would go, and the form that orders it; an instance that is being deleted has its deletion's page."""
+    _permitted(instance_id)
+    if deletion := _unfinished([instance_id]).get(instance_id):
+        return _to(deletion.id)
     instance = submission.find(Action.PREVIEW, instance_id=instance_id)
     planned = pipeline.preview(Target(current.services(), instance.id, instance.name))
     return render_template("preview.html", instance=instance, planned=planned, expected=to_type(instance))
@@ -60,14 +64,17 @@ def order_deletion(instance_id: str) -> AnyResponse:
     instance = _permitted(instance_id)
     if request.form.get("typed") != to_type(instance):
         raise BadRequest("What was typed is not exactly the instance's name. Nothing was deleted.")
-    deletion_id = submission.submit_by_id(instance_id)
-    return redirect(url_for("console.deletions.show_deletion", deletion_id=deletion_id), 303)
+    return _to(submission.submit_by_id(instance_id))
 
 
 def to_type(instance: Instance) -> str:
     """What has to be typed: the name, or the id where nobody could type the name."""
     name = instance.name
     return name if name and name.isprintable() and name == name.strip() else instance.id
+
+
+def _to(deletion_id: UUID) -> AnyResponse:
+    return redirect(url_for("console.deletions.show_deletion", deletion_id=deletion_id), 303)
 
 
 def _page(listed: Listed) -> str:

@@ -137,10 +137,12 @@ def test_what_has_not_begun_is_cancelled_and_ordered_anew(system: System, servic
     path = where.removeprefix("/console")
 
     again = visitor.post(f"/instances/{instance.id}/delete", typed=instance.name)
+    previewed = visitor.get(f"/instances/{instance.id}/delete")
     offered = visitor.get(path).text
     cancelled = visitor.post(f"{path}/cancel")
     twice = visitor.post(f"{path}/cancel")
 
+    assert previewed.url.endswith(where)  # there is nothing more to preview
     assert "Cancel the deletion" in offered
     assert 'http-equiv="refresh"' in offered  # without a script it loads itself anew
     assert (again.status_code, where in again.text) == (409, True)
