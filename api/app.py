@@ -9,6 +9,7 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import audit, auditing, contract, current, deletions, docs, errors, instances, operations, receipts
+from api.console import console, session
 from api.raw_target import RawTarget
 from api.schemas import Error
 from shared import logs, services, settings, tracing
@@ -48,11 +49,13 @@ def create(given: Services | None = None) -> OpenAPI:
     ):
         app.register_api(blueprint)
     app.before_request(_name_request)
+    session.register(app, made.settings)
+    app.register_blueprint(console.blueprint)
     app.after_request(_add_headers)
     app.teardown_request(_end_span)
     app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
-    if made.settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=made.settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
+    if proxies := made.settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
     contract.tidy(app.api_doc)
     return app
 

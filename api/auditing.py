@@ -22,6 +22,12 @@ _ACTIONS = {
     "deletions.retry_deletion": Action.RETRY,
     "deletions.cancel_deletion": Action.CANCEL,
     "receipts.show_receipt": Action.RECEIPT,
+    "console.sign_in.sign_in": Action.SIGN_IN,
+    "console.instances.preview_deletion": Action.PREVIEW,
+    "console.instances.order_deletion": Action.DELETE,
+    "console.deletions.retry_deletion": Action.RETRY,
+    "console.deletions.cancel_deletion": Action.CANCEL,
+    "console.deletions.show_receipt": Action.RECEIPT,
 }
 
 
@@ -42,7 +48,11 @@ def register(app: Flask) -> None:
 
 def actor() -> Actor:
     """Who calls, and from where; nobody when no key was known."""
-    caller = auth.known_principal()
+    return actor_of(auth.known_principal())
+
+
+def actor_of(caller: auth.Principal | None) -> Actor:
+    """Somebody, as this request's caller."""
     return Actor(
         role=caller.role if caller else refusals.NOBODY,
         key_id=caller.key_id if caller else None,

@@ -27,6 +27,17 @@ NEEDED = {
     "deletions.cancel_deletion": Permission.CANCEL,
     "receipts.show_receipt": Permission.RECEIPTS,
     "audit.list_lines": Permission.AUDIT,
+    "console.instances.list_instances": Permission.READ,
+    "console.instances.show_instance": Permission.READ,
+    "console.instances.preview_deletion": Permission.DELETE,
+    "console.instances.order_deletion": Permission.DELETE,
+    "console.deletions.list_deletions": Permission.READ,
+    "console.deletions.show_deletion": Permission.READ,
+    "console.deletions.show_progress": Permission.READ,
+    "console.deletions.retry_deletion": Permission.RETRY,
+    "console.deletions.cancel_deletion": Permission.CANCEL,
+    "console.deletions.show_receipt": Permission.RECEIPTS,
+    "console.audit.list_lines": Permission.AUDIT,
 }
 
 
@@ -53,34 +64,51 @@ class Principal:
 def authenticate() -> None:
     """Before each request: know the caller by its `apikey` header, and that its role may do this, or refuse."""
     key = request.headers.get("apikey", "")
-    found = _look_up(key) if key else None
+    admit(_look_up(key) if key else None)
+
+
+def admit(found: Principal | None) -> None:
+    """Let this caller in if its role may do what the request is for, or refuse."""
     if found is None:
         raise Unauthorized
     g.principal = found
-    settings = current.services().settings
-    allowed = permissions_of(found.role, instances_may_delete=settings.instance_tokens_may_delete)
-    if NEEDED.get(request.endpoint or "") not in allowed:
+    if not may(NEEDED.get(request.endpoint or "")):
         raise Unauthorized
 
 
+def may(permission: Permission | None) -> bool:
+    """Whether the caller's role has the permission in this deployment."""
+    settings = current.services().settings
+    return permission in permissions_of(principal().role, instances_may_delete=settings.instance_tokens_may_delete)
+
+
 def _look_up(key: str) -> Principal | None:
-    """Whose key it is, as it is now: nothing is remembered, so a revoked key is dead at its next request."""
+    """Whose key it is: an API key, or an instance's token."""
     services = current.services()
     key_hash = hash_key(services.settings, key)
-    admin_hash = hash_key(services.settings, services.settings.admin_key.get_secret_value())
-    if compare_digest(key_hash, admin_hash):
-        return Principal(Role.ADMIN, key_hash, api_keys.BOOTSTRAP)
+    if holder := holder_of(key_hash):
+        return holder
     # A token outlives its row here: it may follow the deletion it asked for.
     has_ordered = exists().where(Deletion.requester_key_hash == key_hash)
     with reaching("the own database"), Session(services.own) as session:
-        # Looked up by its HMAC: how long that takes tells nothing about any key.
-        row = session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash, api_keys.is_alive()))
-        is_token = row is None and bool(session.scalar(select(has_ordered)))
-    if row is not None:
-        return Principal(row.role, key_hash, row.id, None if row.instances is None else frozenset(row.instances))
+        is_token = bool(session.scalar(select(has_ordered)))
     if services.tenant.knows_token(key) or is_token:
         return Principal(Role.INSTANCE, key_hash, key_hash[:12])
     return None
+
+
+def holder_of(key_hash: str) -> Principal | None:
+    """Whose API key has this hash, as it is now: nothing is remembered, so a revoked key is dead at once."""
+    services = current.services()
+    admin_hash = hash_key(services.settings, services.settings.admin_key.get_secret_value())
+    if compare_digest(key_hash, admin_hash):
+        return Principal(Role.ADMIN, key_hash, api_keys.BOOTSTRAP)
+    with reaching("the own database"), Session(services.own) as session:
+        # Looked up by its HMAC: how long that takes tells nothing about any key.
+        row = session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash, api_keys.is_alive()))
+    if row is None:
+        return None
+    return Principal(row.role, key_hash, row.id, None if row.instances is None else frozenset(row.instances))
 
 
 def principal() -> Principal:

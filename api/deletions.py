@@ -70,6 +70,12 @@ def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001
 )
 def list_deletions(query: Filter) -> Response:
     """Newest first, a page at a time: those that the key may see."""
+    page, following = find_page(query)
+    return answer({"deletions": [shown(deletion) for deletion in page], "next": following})
+
+
+def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
+    """Some deletions that the caller may see, newest first, and the cursor for those that follow."""
     visible = auth.visible()
     wanted = select(Deletion).where(visible).options(selectinload(Deletion.steps))
     if query.status:
@@ -81,8 +87,7 @@ def list_deletions(query: Filter) -> Response:
     with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         found = list(session.scalars(wanted))
     page = found[: query.limit]
-    following = str(page[-1].id) if len(found) > query.limit else None
-    return answer({"deletions": [_shown(deletion) for deletion in page], "next": following})
+    return page, str(page[-1].id) if len(found) > query.limit else None
 
 
 @blueprint.get(
@@ -92,7 +97,7 @@ def list_deletions(query: Filter) -> Response:
 )
 def show_deletion(path: ById) -> Response:
     """Each step with its status, counts, attempts, times and error."""
-    return answer(_shown(permitted(path.deletion_id)))
+    return answer(shown(permitted(path.deletion_id)))
 
 
 @blueprint.post(
@@ -102,7 +107,13 @@ def show_deletion(path: ById) -> Response:
 )
 def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # noqa: ARG001 - read where it is demanded
     """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""
-    deletion, services = own(path.deletion_id), current.services()
+    retry(path.deletion_id, body)
+    return _accepted(path.deletion_id)
+
+
+def retry(deletion_id: UUID, body: Retry) -> None:
+    """Let the caller's stopped deletion go on; raises Conflict when there is nothing to resume."""
+    deletion, services = own(deletion_id), current.services()
     if body.without_gateway and auth.principal().role is not Role.ADMIN:
         raise Unauthorized
     if unknown := set(body.without_gateway) - set(services.settings.gateways):
@@ -112,7 +123,6 @@ def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # 
         raise Conflict(
             f"The deletion is {deletion.status.value}: there is nothing to resume", deletionId=str(deletion.id)
         )
-    return _accepted(deletion.id)
 
 
 @blueprint.post(
@@ -122,12 +132,17 @@ def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # 
 )
 def cancel_deletion(path: ById) -> Response:
     """Stop a deletion of which nothing has been done yet: the instance stays as it was."""
-    deletion = own(path.deletion_id)
+    cancel(path.deletion_id)
+    return answer(shown(_load(path.deletion_id)))
+
+
+def cancel(deletion_id: UUID) -> None:
+    """Stop the caller's deletion; raises Conflict when something has been done already."""
+    deletion = own(deletion_id)
     if not pipeline.cancel(current.services(), deletion.id, auditing.actor()):
         done = [step.name for step in _load(deletion.id).steps if step.status is not StepStatus.PENDING]
         what = f"Too late to cancel, begun or done: {', '.join(done) or deletion.status.value}"
         raise Conflict(what, deletionId=str(deletion.id))
-    return answer(_shown(_load(deletion.id)))
 
 
 def own(deletion_id: UUID) -> Deletion:
@@ -179,19 +194,20 @@ def _preview(order: Order) -> Response:
 def _accepted(deletion_id: UUID) -> Response:
     headers = {"Location": f"/deletions/{deletion_id}"}
     try:
-        return answer(_shown(_load(deletion_id)), 202, headers)
+        return answer(shown(_load(deletion_id)), 202, headers)
     except LetheError:  # accepted is accepted, also when it cannot be shown now
         return answer({"id": str(deletion_id)}, 202, headers)
 
 
-def _shown(deletion: Deletion) -> dict[str, object]:
-    shown = _json(DeletionView.of(deletion, deletion.steps))
-    return shown if auth.principal().sees_all else _without_addresses(shown)
+def shown(deletion: Deletion) -> dict[str, object]:
+    """The deletion as the caller may see it."""
+    view = _json(DeletionView.of(deletion, deletion.steps))
+    return view if auth.principal().sees_all else _without_addresses(view)
 
 
-def _without_addresses(shown: dict[str, object]) -> dict[str, object]:
+def _without_addresses(view: dict[str, object]) -> dict[str, object]:
     """Where the gateways stand is not a customer's business."""
-    text = json.dumps(shown)
+    text = json.dumps(view)
     for number, url in enumerate(current.services().settings.gateways, 1):
         text = text.replace(json.dumps(url)[1:-1], f"gateway {number}")
     told: dict[str, object] = json.loads(text)

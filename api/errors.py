@@ -107,14 +107,19 @@ def error_body(message: str, **extra: Any) -> dict[str, Any]:
 
 
 def on_invalid(error: ValidationError) -> Response:
-    """A parameter or body that does not fit: 400, naming the field and never repeating its value."""
+    """A parameter or body that does not fit: 400."""
+    return answer(error_body(explain_invalid(error)), 400)
+
+
+def explain_invalid(error: ValidationError) -> str:
+    """Names the field that does not fit, and never repeats its value."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     if first["type"] in ("model_type", "model_attributes_type"):
-        return answer(error_body("A JSON object is needed, with Content-Type: application/json"), 400)
+        return "A JSON object is needed, with Content-Type: application/json"
     # pydantic names its own validators among the places; a caller knows fields only.
     where = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
     what = first["msg"].removeprefix("Value error, ")
-    return answer(error_body(f"{where}: {what}" if where else what), 400)
+    return f"{where}: {what}" if where else what
 
 
 def register(app: Flask) -> None:

@@ -1,6 +1,7 @@
 """The receipt of a deletion, for whoever may prove it."""
 
 from typing import Literal
+from uuid import UUID
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
@@ -39,9 +40,15 @@ class Form(BaseModel):
 )
 def show_receipt(path: ById, query: Form) -> Response:
     """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""
-    document = _document(deletions.permitted(path.deletion_id))
-    if query.format == "html":
-        return page(receipt_page.render(document), "style-src 'unsafe-inline'")
+    return show(path.deletion_id, query.format)
+
+
+def show(deletion_id: UUID, form: Literal["json", "html"]) -> Response:
+    """The receipt of a deletion that the caller may see."""
+    document = _document(deletions.permitted(deletion_id))
+    if form == "html":
+        html = receipt_page.render(document)
+        return page(html, f"style-src '{receipt_page.style_hash(html)}'")
     return Response(document, content_type="application/json; charset=utf-8")
 
 

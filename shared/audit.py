@@ -34,6 +34,7 @@ class Action(StrEnum):
     RETRY = "retry"
     CANCEL = "cancel"
     READ = "read"
+    SIGN_IN = "sign_in"
     RECEIPT = "receipt"
     KEYS = "keys"
     SWEEP = "sweep"

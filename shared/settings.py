@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     limit_per_hour: int = Field(100, ge=1, description="Deletions that one key may order in an hour")
     confirmation: Demand = Field(Demand.OFF, description="What a deletion is confirmed with: off, token or totp")
     code_lock_seconds: float = Field(900, gt=0, description="How long a key confirms nothing after five wrong codes")
+    console_idle_seconds: int = Field(1800, ge=60, description="How long the console stays signed in without a click")
     secret_key: SecretStr = Field(
         min_length=32, description="For hashes, seals and signatures, of 32 characters or more"
     )
@@ -108,7 +109,9 @@ class Settings(BaseSettings):
 
     bind: str = Field("127.0.0.1:8080", description="Address and port of the API")
     api_processes: int = Field(2, ge=1, description="Processes of the API")
-    trusted_proxies: int = Field(0, ge=0, description="Proxies before the API whose X-Forwarded-For the audit believes")
+    trusted_proxies: int = Field(
+        0, ge=0, description="Proxies before the API whose X-Forwarded-For and -Proto are believed"
+    )
     worker_concurrency: int = Field(4, ge=1, description="Steps that one worker runs at a time")
 
     wait_seconds: float = Field(25, ge=0, le=60, description="How long a DELETE waits before it answers 202")

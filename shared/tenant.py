@@ -17,7 +17,7 @@ from shared.errors import TransientError
 from shared.tenant_schema import ROOT, quote
 
 WHAT = "the tenant database"
-_NOT_RESERVED = "NOT starts_with(id, 'lethe:')"  # a reserved name's row is nobody's instance
+NOT_RESERVED = "NOT starts_with(id, 'lethe:')"  # a reserved name's row is nobody's instance
 CHANNELS = ("Webhook", "Rabbitmq", "Nats", "Sqs", "Kafka", "Websocket", "Pusher")
 
 
@@ -114,7 +114,7 @@ class Tenant:
         column, value = ("name", name) if name is not None else ("id", instance_id)
         if value is None or "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
             return None
-        query = text(f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {_NOT_RESERVED}")
+        query = text(f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {NOT_RESERVED}")
         with self.transaction() as connection:
             row = connection.execute(query, {"value": value}).one_or_none()
         return Instance(*row) if row else None
@@ -132,7 +132,7 @@ class Tenant:
         wanted = [value for value in values if "\x00" not in value]
         query = text(
             f"SELECT {quote(column)} FROM {self.table(ROOT)} WHERE {quote(column)} = ANY(:values)"
-            f" AND id <> :besides AND {_NOT_RESERVED}"
+            f" AND id <> :besides AND {NOT_RESERVED}"
         )
         if not wanted:
             return set()
@@ -141,7 +141,7 @@ class Tenant:
 
     def neighbours(self, *, besides: str) -> list[str]:
         """The names of all other instances."""
-        query = text(f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides AND {_NOT_RESERVED}")
+        query = text(f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides AND {NOT_RESERVED}")
         with self.transaction() as connection:
             return list(connection.execute(query, {"besides": besides}).scalars())
 

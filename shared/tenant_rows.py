@@ -1,6 +1,6 @@
 """Counts an instance's rows, and checks that they can be erased safely."""
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.tenant import CHANNELS, Tenant
@@ -39,13 +39,15 @@ def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
 
 def _estimate(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
     """What the planner expects, for an instance too large to be counted in time."""
-    estimates = {}
     with tenant.transaction() as connection:
-        for owned in plan.tables:
-            query = text(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)}")
-            (explained,) = connection.execute(query, {"id": instance_id}).scalar_one()
-            estimates[owned.table] = int(explained["Plan"]["Plan Rows"])
-    return estimates
+        return {owned.table: estimate(tenant, connection, owned, instance_id) for owned in plan.tables}
+
+
+def estimate(tenant: Tenant, connection: Connection, owned: Owned, instance_id: str) -> int:
+    """How many rows of a table the planner expects: it reads statistics, never the table."""
+    query = text(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)}")
+    (explained,) = connection.execute(query, {"id": instance_id}).scalar_one()
+    return int(explained["Plan"]["Plan Rows"])
 
 
 def remaining(tenant: Tenant, plan: Plan, instance_id: str) -> list[str]:

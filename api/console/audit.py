@@ -1,0 +1,22 @@
+"""The audit, for those who may read it."""
+
+from flask import Blueprint, render_template
+
+from api import audit
+from api.audit_schemas import AuditFilter
+from api.console import filters
+from shared.audit import Action, Decision
+
+_TIMES = ("since", "until")
+
+blueprint = Blueprint("audit", __name__, url_prefix="/audit")
+
+
+@blueprint.get("")
+def list_lines() -> str:
+    """Newest first, a page at a time."""
+    given = filters.given(AuditFilter)
+    # A browser's field for a time has no zone: the page says that it is UTC.
+    zoned = {name: f"{text}Z" if name in _TIMES and text[-1:].isdigit() else text for name, text in given.items()}
+    page = audit.find_page(AuditFilter.model_validate(zoned))
+    return render_template("audit.html", page=page, given=given, actions=list(Action), decisions=list(Decision))

@@ -1,0 +1,46 @@
+"""Signing in with an API key, and out."""
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from limits import RateLimitItemPerMinute
+from werkzeug.wrappers import Response as AnyResponse
+
+from api import auditing, current
+from api.console import session
+from api.errors import LimitReached
+from shared import audit
+from shared.audit import Action, Decision, Entry
+from shared.database import own_transaction
+
+_ATTEMPTS = RateLimitItemPerMinute(10)
+
+blueprint = Blueprint("sign_in", __name__)
+
+
+@blueprint.get("/sign-in")
+def ask() -> Response:
+    """The form."""
+    return _form()
+
+
+@blueprint.post("/sign-in")
+def sign_in() -> AnyResponse:
+    """Begin a session, if the key is one; each address has a few attempts a minute."""
+    if not current.limiter().hit(_ATTEMPTS, "sign-in", request.remote_addr or ""):
+        raise LimitReached("Too many attempts: try again in a minute", headers={"Retry-After": "60"})
+    holder = session.begin(request.form.get("key", ""))
+    if holder is None:
+        return _form(wrong=True)
+    with own_transaction(current.services().own) as connection:
+        audit.append(connection, Entry(Action.SIGN_IN, Decision.ACCEPTED, auditing.actor_of(holder)))
+    return redirect(url_for("console.instances.list_instances"), 303)
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> AnyResponse:
+    """End the session."""
+    session.end()
+    return redirect(url_for("console.sign_in.ask"), 303)
+
+
+def _form(*, wrong: bool = False) -> Response:
+    return make_response(render_template("sign_in.html", wrong=wrong), 401 if wrong else 200)

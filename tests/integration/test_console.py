@@ -1,0 +1,198 @@
+"""The console in a real browser: sign in, find, preview, type the name, delete, watch, open the receipt."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from demo.evolution.deployment import SeededInstance
+from demo.evolution.seed import seed_instance
+from shared.permissions import Role
+from tests.integration.keyring import make_key, revoke
+from tests.system import ADMIN_KEY, System
+
+CHROMIUM = Path("/usr/bin/chromium")
+SECONDS = 1000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    if not CHROMIUM.exists():
+        missing = "no Chromium here: apt-get install chromium"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System]) -> Iterator[System]:
+    """A running system of its own: each address may sign in a few times a minute only."""
+    made = make_system()
+    made.start("web", "worker", "beat")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def page(browser: Browser, system: System) -> Iterator[Page]:
+    """A fresh browser at the console's door, in which no script fails and no policy is broken."""
+    context = browser.new_context(base_url=system.url)
+    # Every test signs in from the same address: what they have used up is of another test.
+    with system.make_services().redis as redis:
+        for key in redis.scan_iter("lethe:limit*sign-in*"):
+            redis.delete(key)
+    opened, faults = context.new_page(), list[str]()
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("console", lambda message: faults.append(message.text) if "Security Policy" in message.text else None)
+    opened.set_default_timeout(30 * SECONDS)
+    opened.goto("/console/")
+    yield opened
+    context.close()
+    assert faults == []
+
+
+def sign_in(page: Page, key: str = ADMIN_KEY) -> None:
+    """By the form."""
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Instances").wait_for()
+
+
+def open_preview(page: Page, instance: SeededInstance) -> None:
+    """From the list, by its name."""
+    page.get_by_label(re.compile("Name")).fill(instance.name)
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name=instance.name, exact=True).click()
+    page.get_by_role("link", name="Preview its deletion").click()
+
+
+def test_an_instance_is_found_previewed_deleted_and_followed_to_its_receipt(page: Page, system: System) -> None:
+    """A wrong name keeps the button off; the page follows by itself, and says when everything is gone."""
+    instance = seed_instance(system.deployment, "hotel lakeside", messages=300)
+    sign_in(page)
+    open_preview(page, instance)
+
+    button = page.get_by_role("button", name="Delete for good")
+    expect(page.get_by_role("row", name=re.compile("^delete_records"))).to_contain_text("Message 300")
+    expect(page.get_by_text("Nothing of this can be recovered.")).to_be_visible()
+    expect(button).to_be_disabled()
+    for wrong in ("hotel", "Hotel lakeside", "hotel lakeside "):
+        page.get_by_label(re.compile("^Type")).fill(wrong)
+        expect(button).to_be_disabled()
+    page.get_by_label(re.compile("^Type")).fill(instance.name)
+    expect(button).to_be_enabled()
+    button.click()
+    expect(page.get_by_role("status")).to_have_text("Everything is gone, and that was checked.")
+    deletion_id = page.url.rpartition("/")[2]
+    page.get_by_role("link", name="Open the receipt").click()
+    expect(page.get_by_role("heading", name="Receipt of deletion")).to_be_visible()
+    expect(page.locator(".seal")).to_have_css("font-weight", "700")  # its style passes the policy, by its hash
+    expect(page.locator("body")).to_contain_text(deletion_id)
+    assert system.show(deletion_id)["status"] == "succeeded"
+    assert instance.name not in page.url
+
+
+def test_the_main_path_needs_no_mouse(page: Page, system: System) -> None:
+    """Everything is reached with the keyboard, in the order of the page, and where one is can be seen."""
+    instance = seed_instance(system.deployment, "keyboard only")
+    page.keyboard.type(ADMIN_KEY)  # the only field has the focus
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Instances").wait_for()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type(instance.name)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name=instance.name, exact=True).wait_for()
+
+    tab_to(page, instance.name)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Preview its deletion").wait_for()
+    tab_to(page, "Preview its deletion")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Delete for good").wait_for()
+    tab_to(page, "typed")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    page.keyboard.type(instance.name)
+    tab_to(page, "Delete for good")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Open the receipt").wait_for()
+    tab_to(page, "Open the receipt")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="Receipt of deletion")).to_be_visible()
+    assert outline == "solid"
+
+
+def tab_to(page: Page, what: str) -> None:
+    """Press Tab until the element with this text or id has the focus."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        text = page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
+        if text == what or (what == "Open the receipt" and text == "receipt"):
+            return
+    pytest.fail(f"Tab never reaches {what}")
+
+
+def test_a_viewer_sees_no_button_that_deletes(page: Page, system: System) -> None:
+    """Nor the audit, nor the preview by its address."""
+    services = system.make_services()
+    instance = seed_instance(system.deployment, "only to look at")
+    sign_in(page, make_key(services, Role.VIEWER).key)
+
+    page.get_by_role("link", name=instance.name, exact=True).click()
+    expect(page.get_by_text(instance.id)).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("Preview"))).to_have_count(0)
+    expect(page.get_by_role("link", name="Audit")).to_have_count(0)
+    page.goto(f"/console/instances/{instance.id}/delete")
+    expect(page.get_by_role("alert")).to_have_text("Unauthorized")
+    services.close()
+
+
+def test_a_revoked_key_is_out_at_once(page: Page, system: System) -> None:
+    """At its next click; its cookie opens nothing any more."""
+    services = system.make_services()
+    key = make_key(services, Role.ADMIN)
+    sign_in(page, key.key)
+    revoke(services, key)
+
+    page.get_by_role("link", name="Deletions").click()
+
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    services.close()
+
+
+def test_markup_in_a_name_stays_text(page: Page, system: System) -> None:
+    """On every page that shows it, also where it has to be typed."""
+    name = "<img src=x onerror=document.title='owned'>&\"'{{7*7}}"
+    instance = seed_instance(system.deployment, name)
+    sign_in(page)
+    open_preview(page, instance)
+    page.get_by_label(re.compile("^Type")).fill(name)
+    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("link", name="Open the receipt").wait_for()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Deletion of {name}")
+    page.goto("/console/deletions")
+    expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+    assert page.locator("img").count() == 0
+    assert page.title() == "Deletions · Lethe"
+
+
+@pytest.mark.parametrize("width", [375, 1440])
+def test_no_page_is_wider_than_the_screen(page: Page, system: System, width: int) -> None:
+    """Nobody scrolls sideways, not even for a long name."""
+    instance = seed_instance(system.deployment, f"{width}-{'long' * 50}")
+    page.set_viewport_size({"width": width, "height": 800})
+    sign_in(page)
+
+    for path in ("", f"instances/{instance.id}", f"instances/{instance.id}/delete", "deletions", "audit"):
+        page.goto(f"/console/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
