@@ -1,0 +1,71 @@
+"""Every command that the README shows works as it stands there."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.evolution.seed import seed_instance
+from demo.lethe import environment
+from tests.system import ROOT, System
+
+BLOCKS = re.findall(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+COMMANDS = [line[2:].split("   #")[0] for block in BLOCKS for line in block.splitlines() if line.startswith("$ ")]
+MADE = [command for command in COMMANDS if command.startswith("make ")]
+TYPED = [command for command in COMMANDS if not command.startswith("make ")]
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System]) -> Iterator[System]:
+    """A running system with one succeeded deletion, whose receipt lies where the README has it."""
+    made = make_system()
+    made.start("web", "worker")
+    instance = seed_instance(made.deployment, "of the readme")
+    deletion_id = made.delete(instance.name, Prefer="respond-async").body["response"]["deletionId"]
+    made.wait_for(deletion_id)
+    (made.folder / "receipt.json").write_bytes(made.call("GET", f"/deletions/{deletion_id}/receipt").content)
+    yield made
+    made.stop()
+
+
+def test_the_readme_shows_commands() -> None:
+    """A rule about none would always hold."""
+    assert "make demo" in MADE
+    assert [command for command in TYPED if command.startswith("lethe ")]
+
+
+@pytest.mark.parametrize("command", [command for command in MADE if command != "make demo"])
+def test_what_is_made_can_be_made(command: str) -> None:
+    """The target is there; to run the tests from here would never end."""
+    shown = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_the_demo_runs() -> None:
+    """To its end, and says that the neighbours are unchanged."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "Neighbours unchanged" in ran.stdout
+
+
+@pytest.mark.parametrize("command", TYPED)
+def test_a_command_works_as_it_stands_there(system: System, command: str) -> None:
+    """In a shell on the server, one after the other; only the address is this system's."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
+
+    ran = subprocess.run(
+        ["/bin/sh", "-c", command.replace("https://lethe.example", system.url)],
+        cwd=system.folder, env={"PATH": path, **environment(system.settings)}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stderr
