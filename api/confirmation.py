@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 import rfc8785
-from flask import request
+from flask import g, request
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from api import auth, current
@@ -27,8 +27,14 @@ _HOW_TO_GET_CODES = (
 
 
 def of_call(instance: Instance) -> Confirmation | None:
-    """The confirmation in the headers of this request; raises when one is demanded and this is none."""
-    return demand(instance, request.headers.get("X-Confirmation-Token"), request.headers.get("X-Confirmation-Code"))
+    """The confirmation of this request; raises when one is demanded and this is none."""
+    headers = request.headers.get("X-Confirmation-Token"), request.headers.get("X-Confirmation-Code")
+    return demand(instance, *g.get("confirmation", headers))
+
+
+def came_with(token: str | None, code: str | None) -> None:
+    """This request is a form of the console: its confirmation is in these fields, and not in headers."""
+    g.confirmation = token, code
 
 
 def demand(instance: Instance, token: str | None, code: str | None) -> Confirmation | None:

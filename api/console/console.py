@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import auth
+from api import auth, current
 from api.console import audit, deletions, instances, session, sign_in
-from api.errors import ApiError, explain_invalid
+from api.errors import ApiError, ConfirmationNeeded, WrongConfirmation, explain_invalid
 from shared import logs
+from shared.confirmation import Demand
 from shared.errors import Refused
 from shared.permissions import Permission
 
@@ -94,6 +95,15 @@ def show_duration(seconds: float) -> str:
 def on_api_error(error: ApiError) -> Response:
     """What the API would have said."""
     return _page(error, error.message, error.status, error.headers, error.extra.get("deletionId"))
+
+
+@blueprint.errorhandler(ConfirmationNeeded)
+@blueprint.errorhandler(WrongConfirmation)
+def on_unconfirmed(error: ApiError) -> Response:
+    """What the API says of tokens is for programs: here the preview has one."""
+    if current.services().settings.confirmation is not Demand.TOKEN:
+        return on_api_error(error)
+    return _page(error, f"{error.message.partition(':')[0]}. Load the preview again, and confirm that.", error.status)
 
 
 @blueprint.errorhandler(HTTPException)

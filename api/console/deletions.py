@@ -5,10 +5,11 @@ from uuid import UUID
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import auth, deletions, receipts
+from api import auth, current, deletions, receipts
 from api.console import filters
 from api.schemas import Filter, Retry
-from shared.models import UNDER_WAY, DeletionStatus
+from shared.confirmation import Demand
+from shared.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.permissions import Permission
 
 _STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)
@@ -59,6 +60,18 @@ def show_receipt(deletion_id: UUID) -> Response:
     return receipts.show(deletion_id, "json" if request.args.get("format") == "json" else "html")
 
 
+def is_whole(deletion: Deletion) -> bool:
+    """Whether it has failed and left its instance as it was: going on is confirmed as a new one is."""
+    return deletion.status is DeletionStatus.FAILED and deletion.irrevocable_at is None
+
+
+def _must_be_confirmed(deletion: Deletion) -> bool:
+    services = current.services()
+    if services.settings.confirmation is Demand.OFF or not is_whole(deletion):
+        return False
+    return services.tenant.find(instance_id=deletion.instance_id) is not None
+
+
 def _seen(deletion_id: UUID) -> dict[str, object]:
     deletion = deletions.permitted(deletion_id)
     undo = auth.may_undo(deletion)
@@ -67,6 +80,7 @@ def _seen(deletion_id: UUID) -> dict[str, object]:
         "deletion": deletions.shown(deletion),
         "under_way": deletion.status in UNDER_WAY,
         "can_retry": undo and auth.may(Permission.RETRY) and deletion.status in _STOPPED,
+        "must_confirm": _must_be_confirmed(deletion),
         "can_cancel": undo and auth.may(Permission.CANCEL) and deletion.status in UNDER_WAY and untouched,
     }
 

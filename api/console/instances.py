@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import auditing, auth, current, submission
+from api import auditing, auth, confirmation, current, submission
+from api.console import deletions
 from api.errors import BadRequest, NotFound, Unauthorized
 from shared import instance_list
 from shared.audit import Action
@@ -51,11 +52,19 @@ def show_instance(instance_id: str) -> str:
 def preview_deletion(instance_id: str) -> str | AnyResponse:
     """What would go, and the form that orders it; an instance that is being deleted has its deletion's page."""
     _permitted(instance_id)
-    if deletion := _unfinished([instance_id]).get(instance_id):
+    deletion = _unfinished([instance_id]).get(instance_id)
+    if deletion and not deletions.is_whole(deletion):
         return _to(deletion.id)
     instance = submission.find(Action.PREVIEW, instance_id=instance_id)
     planned = pipeline.preview(Target(current.services(), instance.id, instance.name))
-    return render_template("preview.html", instance=instance, planned=planned, expected=to_type(instance))
+    return render_template(
+        "preview.html",
+        instance=instance,
+        planned=planned,
+        expected=to_type(instance),
+        token=confirmation.token_for(instance, planned),
+        demanded=current.services().settings.confirmation,
+    )
 
 
 @blueprint.post("/instances/<string:instance_id>/delete")
@@ -64,6 +73,7 @@ def order_deletion(instance_id: str) -> AnyResponse:
     instance = _permitted(instance_id)
     if request.form.get("typed") != to_type(instance):
         raise BadRequest("What was typed is not exactly the instance's name. Nothing was deleted.")
+    confirmation.came_with(request.form.get("confirmation_token"), request.form.get("confirmation_code"))
     return _to(submission.submit_by_id(instance_id))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from shared.permissions import Role
 from shared.services import Services
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import make_key, rotate
+from tests.integration.test_one_time_codes import enroll, wrong_for
 from tests.integration.visitor import Visitor, signed_in
 from tests.system import ADMIN_KEY, System
 
@@ -171,6 +173,67 @@ def test_a_failed_one_says_why_and_goes_on(system: System, services: Services) -
     assert (instance.name in listed, "no &lt;luck&gt;" in listed) == (True, True)
     assert (refused.status_code, accepted.status_code) == (401, 303)
     assert deletions_of(services, instance.id) == ["queued"]
+
+
+def token_on(page: str) -> str:
+    """The confirmation token that a preview carries."""
+    (found,) = re.findall(r'name="confirmation_token" value="([^"]+)"', page)
+    return str(found)
+
+
+def test_a_demanded_token_comes_with_the_preview(make_system: Callable[..., System]) -> None:
+    """Of this key and instance; a failed deletion that left the instance whole is confirmed again, by its preview."""
+    system = make_system(confirmation="token")
+    system.start("web")
+    services = system.make_services()
+    first, second = (seed_instance(system.deployment, name) for name in ("first", "second"))
+    visitor, path = signed_in(system), f"/instances/{first.id}/delete"
+    foreign = token_on(visitor.get(f"/instances/{second.id}/delete").text)
+    token = token_on(visitor.get(path).text)
+
+    refused = [visitor.post(path, typed="first", **fields) for fields in ({}, {"confirmation_token": foreign})]
+    in_a_header = visitor.session.post(
+        f"{system.url}/console{path}",
+        data={"csrf_token": visitor.token("/deletions"), "typed": "first"},
+        headers={"X-Confirmation-Token": token},
+        timeout=30,
+    )
+    accepted = visitor.post(path, typed="first", confirmation_token=token)
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE deletions SET status = 'failed', failed_step = 'logout', reason = 'x'")
+    where = accepted.headers["Location"].removeprefix("/console")
+    failed, unconfirmed = visitor.get(where).text, visitor.post(f"{where}/retry")
+    resumed = visitor.post(path, typed="first", confirmation_token=token_on(visitor.get(path).text))
+
+    assert [answer.status_code for answer in (*refused, in_a_header)] == [428] * 3
+    assert "Load the preview again" in refused[1].text
+    assert accepted.status_code == 303
+    assert f'href="/console{path}"' in failed
+    assert unconfirmed.status_code == 428
+    assert resumed.headers["Location"] == accepted.headers["Location"]
+    assert deletions_of(services, first.id) == ["queued"]
+    services.close()
+    system.stop()
+
+
+def test_a_demanded_code_is_asked_for(make_system: Callable[..., System]) -> None:
+    """Of a key that has codes; a wrong one deletes nothing."""
+    system = make_system(confirmation="totp")
+    system.start("web")
+    services = system.make_services()
+    instance, key = seed_instance(system.deployment, "coded"), make_key(services, Role.ADMIN)
+    codes = enroll(services, key)
+    visitor, path = signed_in(system, key.key), f"/instances/{instance.id}/delete"
+
+    asked = visitor.get(path).text
+    wrong = visitor.post(path, typed="coded", confirmation_code=wrong_for(codes, time.time()))
+    right = visitor.post(path, typed="coded", confirmation_code=codes.now())
+
+    assert "One-time code of this key" in asked
+    assert (wrong.status_code, right.status_code) == (428, 303)
+    assert deletions_of(services, instance.id) == ["queued"]
+    services.close()
+    system.stop()
 
 
 def test_the_receipt_is_shown_to_whoever_may_prove_it(system: System, services: Services) -> None:
