@@ -134,7 +134,7 @@ def on_refusal(error: Refused) -> Response:
 def on_any_error(error: Exception) -> Response:
     """A database or Redis is away, or a fault of ours."""
     log.error("request failed", exc_info=error)
-    return _page(error, "Something that Lethe needs does not answer. Nothing was changed by this page.", 500)
+    return _page(error, "Something that Lethe needs does not answer. Look again in a moment.", 500)
 
 
 def _page(
