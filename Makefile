@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rabbitmq bench faults sure format lock
+.PHONY: help install demo test test-rabbitmq bench faults fuzz sure format lock
 
 help: ## Show what can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ faults: $(READY) ## Kill everything in turn, ROUNDS times, and print the figures
 
 bench: $(READY) ## Measure against the plain way (SCALE=small, medium or large; ONLY=rows)
 	$(BIN)/python -m bench --scale $(or $(SCALE),small) $(if $(ONLY),--only $(ONLY))
+
+fuzz: $(READY) ## Send REQUESTS made-up requests from SEED, and print what came of them
+	$(BIN)/python -m pytest tests/fuzz --requests $(or $(REQUESTS),20000) --seed $(or $(SEED),1) --timeout 900 -s
 
 sure: $(READY) ## Everything CI does: format, lint, types, tests
 	$(BIN)/ruff format --check .

@@ -23,8 +23,10 @@ _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How often tests/faults is run, and on which broker all tests: `pytest --broker rabbitmq`."""
+    """How much of tests/faults and tests/fuzz is run, and on which broker all tests: `pytest --broker rabbitmq`."""
     parser.addoption("--rounds", type=int, default=1, help="how often each fault is tried")
+    parser.addoption("--requests", type=int, default=400, help="how many requests tests/fuzz makes up")
+    parser.addoption("--seed", default="1", help="what tests/fuzz makes them up from")
     parser.addoption("--broker", choices=("redis", "rabbitmq"), default="redis", help="what carries the messages")
 
 

@@ -373,11 +373,12 @@ def test_a_body_that_is_nested_too_deeply_is_a_400(shared_system: System) -> Non
 def test_the_contract_is_where_it_is_looked_for(shared_system: System) -> None:
     """For machines and for people, without a key."""
     contract = shared_system.send("GET", "/openapi.json", key=None)
-    page = shared_system.send("GET", "/docs/swagger", key=None)
+    page = shared_system.send("GET", "/docs", key=None)
 
     assert contract.body["openapi"].startswith("3.1")
     assert "/instance/delete/{instanceName}" in contract.body["paths"]
     assert page.status == 200
+    assert "swagger-ui" in page.text
 
 
 def test_a_customer_sees_no_gateways_address(shared_system: System) -> None:
