@@ -1,6 +1,7 @@
 """Log lines as JSON or pretty text, our own and the libraries', through one formatter."""
 
 import logging
+import re
 import sys
 import traceback
 
@@ -10,6 +11,8 @@ from shared.errors import LetheError
 from shared.settings import Settings
 
 _LONGEST_CHAIN = 10
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_OF_MANY_LINES = ("exception", "stack")  # made of our own frames, and meant to be read
 
 
 def _without_messages(exc_info: structlog.typing.ExcInfo) -> str:
@@ -24,6 +27,18 @@ def _without_messages(exc_info: structlog.typing.ExcInfo) -> str:
     return "\n\ncaused by:\n".join(told)
 
 
+def _without_controls(
+    _: structlog.typing.WrappedLogger, __: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """One line stays one line, and tells a terminal nothing: JSON escapes by itself, pretty text does not."""
+    return {
+        key: _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], value)
+        if isinstance(value, str) and key not in _OF_MANY_LINES
+        else value
+        for key, value in line.items()
+    }
+
+
 _BEFORE: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -35,13 +50,13 @@ _BEFORE: list[structlog.typing.Processor] = [
 
 def configure(settings: Settings) -> None:
     """Send every log line of this process to standard error in the chosen format."""
-    last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    last: list[structlog.typing.Processor] = (
+        [structlog.processors.JSONRenderer()]
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else [_without_controls, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_BEFORE, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last]
+        foreign_pre_chain=_BEFORE, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

@@ -52,3 +52,36 @@ def test_a_traceback_repeats_no_value(
     assert "caused by" in line["exception"]
     assert "builtins.KeyError" in line["exception"]
     assert NUMBER not in json.dumps(line)
+
+
+@pytest.mark.parametrize("library", [False, True], ids=["ours", "a library's"])
+@pytest.mark.parametrize("form", ["json", "pretty"])
+@pytest.mark.parametrize("control", ["\n", "\r", "\x1b[2J", "\x00", "\x7f", "\x9b2J", "\u2028", "\x85"], ids=ascii)
+def test_what_is_logged_stays_one_line(
+    make_settings: Callable[..., Settings], capsys: pytest.CaptureFixture[str], control: str, form: str, library: bool
+) -> None:
+    """Nobody forges a second one, or speaks to the terminal of whoever reads it."""
+    logs.configure(make_settings(log_format=form))
+    if library:
+        logging.getLogger("library").warning("got %s", f"a{control}forged")
+    else:
+        logs.get("ours").warning("got", what=f"a{control}forged")
+
+    written = capsys.readouterr().err
+
+    assert "forged" in written
+    assert len(written.splitlines()) == 1
+    assert control[0] not in written.removesuffix("\n")
+
+
+def test_a_traceback_is_still_one_to_read(
+    make_settings: Callable[..., Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Line by line, in pretty text."""
+    logs.configure(make_settings(log_format="pretty"))
+    try:
+        fail(NUMBER)
+    except Unreachable as error:
+        logs.get("ours").error("it failed", exc_info=error)
+
+    assert "\ncaused by:\n" in capsys.readouterr().err
