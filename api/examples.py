@@ -21,6 +21,12 @@ PENDING = {
     "error": False,
     "response": {"message": "Instance deletion in progress", "deletionId": DELETION_ID},
 }
+UNKNOWN = {"error": True, "message": 'The "my-instance" instance does not exist'}
+FAILED = {
+    "error": True,
+    "message": "gateway http://evolution:8080 does not accept the global key",
+    "deletionId": DELETION_ID,
+}
 PREVIEW = {
     "instanceId": _INSTANCE_ID,
     "instanceName": "my-instance",

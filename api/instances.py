@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from api import auth, contract, current, examples, prefer, raw_target, submission
 from api.errors import BadRequest, DeletionFailed, answer
 from api.prefer import Wish
-from api.schemas import ByName, Pending, Preference, Success
+from api.schemas import ByName, Error, Pending, Preference, Success
 from shared import wake
 from shared.audit import Action
 from shared.database import reaching
@@ -44,6 +44,13 @@ blueprint.before_request(auth.authenticate)
             pending=examples.PENDING,
         ),
         **contract.errors(409, 428, 429),
+        400: contract.told(
+            Error,
+            "The request cannot be carried out, or the deletion has failed: then `Location` and `deletionId` name it",
+            headers=("Location",),
+            unknown=examples.UNKNOWN,
+            failed=examples.FAILED,
+        ),
     },
 )
 def delete_instance(path: ByName, header: Preference) -> Response:  # noqa: ARG001 - the name is read as it was sent
