@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from tests.integration.inline import run_all
 from tests.integration.keyring import make_key, revoke
 from tests.integration.shell import lethe
 from tests.system import ADMIN_KEY, Answer, System
+
+AT_ONCE = 10  # as many as there are connections
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,19 @@ def delete(system: System, name: str, key: str, code: str | None = None) -> Answ
     return system.delete(name, key=key, Prefer="respond-async", **headers)
 
 
+def use_at_once(services: Services, key: NewKey, code: str) -> list[Verdict]:
+    """What many calls hear that come together, each on a connection that is open already."""
+    together = Barrier(AT_ONCE, timeout=20)
+
+    def use(_: int) -> Verdict:
+        with services.own.connect():
+            together.wait()
+        return one_time_codes.use(services.own, services.settings, key.id, code)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(use, range(AT_ONCE)))
+
+
 def exists_deletion(services: Services, instance_id: str) -> bool:
     """Whether a deletion of it was accepted."""
     with services.own.connect() as connection:
@@ -105,12 +121,9 @@ def test_a_code_works_once(system: System, services: Services, key: NewKey) -> N
 def test_one_code_of_many_calls_at_once_confirms_one(services: Services, key: NewKey) -> None:
     """Whoever looks over a shoulder is too late, however fast."""
     code = enroll(services, key).now()
-    with ThreadPoolExecutor(8) as pool:
-        verdicts = list(
-            pool.map(lambda _: one_time_codes.use(services.own, services.settings, key.id, code), range(16))
-        )
+    verdicts = use_at_once(services, key, code)
 
-    assert sorted(verdicts) == sorted([Verdict.GOOD] + [Verdict.USED] * 15)
+    assert sorted(verdicts) == sorted([Verdict.GOOD] + [Verdict.USED] * (AT_ONCE - 1))
 
 
 def test_an_earlier_code_is_not_good_after_a_later_one(
@@ -174,12 +187,9 @@ def test_five_wrong_codes_lock_the_key(system: System, services: Services, key: 
 def test_of_many_guesses_at_once_five_are_looked_at(services: Services, key: NewKey) -> None:
     """The sixth comes to a locked door, however many knock together."""
     wrong = wrong_for(enroll(services, key), time.time())
-    with ThreadPoolExecutor(8) as pool:
-        verdicts = list(
-            pool.map(lambda _: one_time_codes.use(services.own, services.settings, key.id, wrong), range(24))
-        )
+    verdicts = use_at_once(services, key, wrong)
 
-    assert sorted(verdicts) == sorted([Verdict.WRONG] * 4 + [Verdict.LOCKED] * 20)
+    assert sorted(verdicts) == sorted([Verdict.WRONG] * 4 + [Verdict.LOCKED] * (AT_ONCE - 4))
 
 
 def test_a_good_code_forgives_the_wrong_ones_before(services: Services, key: NewKey) -> None:
