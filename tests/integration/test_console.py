@@ -5,12 +5,15 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
+from shared import one_time_codes
 from shared.permissions import Role
+from tests.integration.inline import accept
 from tests.integration.keyring import make_key, revoke
 from tests.system import ADMIN_KEY, System
 
@@ -196,3 +199,75 @@ def test_no_page_is_wider_than_the_screen(page: Page, system: System, width: int
     for path in ("", f"instances/{instance.id}", f"instances/{instance.id}/delete", "deletions", "audit"):
         page.goto(f"/console/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+@pytest.fixture(scope="module")
+def make_strict(make_system: Callable[..., System]) -> Callable[[str], System]:
+    """Make systems without a worker that want deletions confirmed."""
+
+    def make(demanded: str) -> System:
+        made = make_system(confirmation=demanded)
+        made.start("web")
+        return made
+
+    return make
+
+
+def order_as_shown(page: Page, instance: SeededInstance) -> None:
+    """Type the name and press the button."""
+    page.get_by_label(re.compile("^Type")).fill(instance.name)
+    page.get_by_role("button", name="Delete for good").click()
+
+
+def test_the_preview_confirms_by_itself(browser: Browser, make_strict: Callable[[str], System]) -> None:
+    """Where a token is demanded, the page that was looked at carries it; a form of one's own does not."""
+    strict = make_strict("token")
+    first, second = (seed_instance(strict.deployment, name) for name in ("shown first", "shown second"))
+    page = browser.new_page(base_url=strict.url)
+    page.goto("/console/")
+    sign_in(page)
+    open_preview(page, first)
+    page.locator("input[name=confirmation_token]").evaluate("field => field.remove()")
+    order_as_shown(page, first)
+    expect(page.locator("main")).to_contain_text("confirmed")
+    refused = strict.call("GET", "/deletions").json()["deletions"]
+    page.goto("/console/")
+    open_preview(page, second)
+    order_as_shown(page, second)
+    expect(page).to_have_url(re.compile("/console/deletions/"))
+    (accepted,) = strict.call("GET", "/deletions").json()["deletions"]
+    page.close()
+
+    assert refused == []
+    assert accepted["instanceId"] == second.id
+
+
+def test_a_deletion_that_left_the_instance_whole_is_previewed_again(
+    browser: Browser, make_strict: Callable[[str], System]
+) -> None:
+    """And goes on with a one-time code, which the form asks for; a wrong one is refused."""
+    strict = make_strict("totp")
+    services = strict.make_services()
+    instance, key = seed_instance(strict.deployment, "half failed"), make_key(services, Role.ADMIN)
+    deletion_id = accept(services, instance.id, instance.name)
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE deletions SET status = 'failed', next_attempt_at = NULL")
+        uri = one_time_codes.enroll(connection, strict.settings, key.id)
+    services.close()
+    totp = pyotp.parse_uri(str(uri))
+    assert isinstance(totp, pyotp.TOTP)
+    statuses, page = [], browser.new_page(base_url=strict.url)
+    page.goto("/console/")
+    sign_in(page, key.key)
+    for code in ("abcdef", totp.now()):
+        page.goto(f"/console/deletions/{deletion_id}")
+        expect(page.get_by_role("button", name="Go on now")).to_have_count(0)
+        page.get_by_role("link", name="Preview, and go on").click()
+        page.locator("#code").evaluate("field => field.removeAttribute('pattern')")
+        page.get_by_label(re.compile("code", re.IGNORECASE)).fill(code)
+        with page.expect_navigation():
+            order_as_shown(page, instance)
+        statuses.append(strict.show(str(deletion_id))["status"])
+    page.close()
+
+    assert statuses == ["failed", "queued"]
