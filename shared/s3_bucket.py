@@ -1,5 +1,6 @@
 """Media in an S3 bucket: every object under the instance's id, in all its versions."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _ROOT = "evolution-api"
 _PAYLOADS = f"{_ROOT}/messages/"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PAGE = 1_000  # the most that one call removes
 _DENIED = ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
@@ -96,7 +98,8 @@ class S3Bucket:
 
     def _named(self, name: str, neighbours: Neighbours) -> tuple[list["ObjectIdentifierTypeDef"], list[str]]:
         """Payloads that are this name's alone, and those that another living name explains as well."""
-        found = [version for page in self._pages(f"{_PAYLOADS}{name}_") for version in page]
+        # A prefix only proposes; not every server can be asked for one with control characters in it.
+        found = [version for page in self._pages(_PAYLOADS + _CONTROL.split(f"{name}_")[0]) for version in page]
         owners = {version["Key"]: names_of_payload(version["Key"].removeprefix(_PAYLOADS)) for version in found}
         found = [version for version in found if name in owners[version["Key"]]]
         others = set(neighbours()) if found else set()

@@ -1,9 +1,7 @@
 """After success nothing personal of an instance is left with Lethe: planted, erased with trouble, looked for."""
 
 import base64
-import binascii
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared import seal
+from tests.integration.places import decoded, files, redis_values
 from tests.system import GATEWAY_KEY, System, running
 
 NAME = "5511987650001"  # kept in the deletion and in its receipt, and nowhere else
@@ -32,8 +31,6 @@ MARKERS = {
     "jwt_key": "jwt-marker-Q7-of-thirty-two-bytes-or-more",
     "token": "token-marker-Q7",
 }
-BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
-HEX = re.compile(rb"[0-9a-f]{16,}")
 
 
 @pytest.fixture
@@ -88,18 +85,6 @@ def log_out_while_the_gateway_is_away(system: System, instance: SeededInstance) 
     assert answer.status == 500
 
 
-def decoded(found: bytes) -> bytes:
-    """What is found, and what it would be decoded: Celery's bodies, binary columns and sealed values are encoded."""
-    parts = [found]
-    for pattern, decode in ((HEX, binascii.unhexlify), (BASE64, base64.urlsafe_b64decode), (BASE64, base64.b64decode)):
-        for match in pattern.findall(found):
-            try:
-                parts.append(decode(match))
-            except binascii.Error:  # looked like it, and was something else
-                continue
-    return b"\n".join(parts)
-
-
 def own_rows(engine: Engine) -> Iterator[tuple[str, bytes]]:
     """Every row of every table of the own database, without the two places where the name may stay."""
     with engine.connect() as connection:
@@ -120,27 +105,6 @@ def without_the_name(table: str, row: dict[str, Any]) -> dict[str, Any]:
         assert document["receipt"].pop("instanceName") == NAME
         row["document"] = document
     return row
-
-
-def redis_values(redis: Redis) -> Iterator[tuple[str, bytes]]:
-    """Every key of Lethe's Redis with its value, Celery's queues among them."""
-    read: dict[bytes, Callable[[bytes], Any]] = {
-        b"string": redis.get,
-        b"hash": redis.hgetall,
-        b"set": redis.smembers,
-        b"list": lambda key: redis.lrange(key, 0, -1),
-        b"zset": lambda key: redis.zrange(key, 0, -1),
-    }
-    for key in redis.scan_iter(count=1000):
-        kind = redis.type(key)
-        yield f"Redis {key!r}", key + repr(read[kind](key) if kind in read else None).encode()
-
-
-def files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below, by its path and with what is in it."""
-    for path in folder.rglob("*"):
-        where = str(path.relative_to(folder))
-        yield where, where.encode() + (path.read_bytes() if path.is_file() else b"")
 
 
 def everything(system: System, engine: Engine, redis: Redis) -> list[tuple[str, bytes]]:
