@@ -14,7 +14,7 @@ from shared.services import Services
 
 @click.command("throttle")
 @click.option("--batch-seconds", type=click.FloatRange(0.01, 5), help="How long one DELETE should take.")
-@click.option("--connections", type=click.IntRange(1, 16), help="On how many connections one deletion erases at once.")
+@click.option("--connections", type=click.IntRange(1, 8), help="On how many connections one deletion erases at once.")
 @click.option("--pause-seconds", type=click.FloatRange(0, 10), help="The pause before each batch.")
 @click.option("--reset", is_flag=True, help="Back to the settings.")
 @json_option

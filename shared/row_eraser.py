@@ -76,9 +76,8 @@ class RowEraser:
         for few, group in groupby(left, key=lambda table: sizes[table.table].fits(seconds)):
             if self._is_over():
                 return False
-            if few:
-                self._together(list(group))
-            elif not all(self._many(table, sizes[table.table]) for table in group):
+            erase = self._together if few else self._one_by_one
+            if not erase([(table, sizes[table.table]) for table in group]):
                 return False
         return True
 
@@ -87,14 +86,23 @@ class RowEraser:
         self.brake.wait(self.stop)
         return self.stop()
 
-    def _together(self, tables: Sequence[Owned]) -> None:
-        """Few rows of several tables, in one transaction."""
+    def _together(self, sized: Sequence[tuple[Owned, Size]]) -> bool:
+        """Few rows of several tables, in one transaction; in batches after all where there are too many."""
+        tables = [owned for owned, _ in sized]
         deletes = [f"DELETE FROM {self.tenant.table(owned.table)} WHERE {guarded(owned)}" for owned in tables]
-        rows = self.tenant.run_together(deletes, {"id": self.instance_id}, statement_seconds=_STATEMENT_SECONDS)
+        try:
+            rows = self.tenant.run_together(deletes, {"id": self.instance_id}, statement_seconds=_STATEMENT_SECONDS)
+        except Unreachable:
+            raise
+        except TransientError:  # what was planned can be an estimate, or old
+            return self._one_by_one(sized)
         self.report({owned.table: number for owned, number in zip(tables, rows, strict=True) if number})
+        return True
 
-    def _many(self, owned: Owned, size: Size) -> bool:
-        return self._by_page(owned, size) if size.rows is None else self._by_search(owned, size)
+    def _one_by_one(self, sized: Sequence[tuple[Owned, Size]]) -> bool:
+        return all(
+            self._by_page(owned, size) if size.rows is None else self._by_search(owned, size) for owned, size in sized
+        )
 
     def _by_search(self, owned: Owned, size: Size) -> bool:
         """Each connection takes the rows whose place hashes to its number, so that none waits for another's."""
@@ -102,7 +110,7 @@ class RowEraser:
         pace = self._pace(size, _FIRST_BATCH)
         while not self._is_over():
             parts = self._connections()
-            mine = " AND abs(hashtid(ctid)) % :parts = :part" if parts > 1 else ""
+            mine = " AND (hashtid(ctid) & 2147483647) % :parts = :part" if parts > 1 else ""
             delete = (
                 f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("
                 f"SELECT ctid FROM {table} WHERE {predicate}{mine} LIMIT :size)) AND {predicate}"
@@ -133,7 +141,13 @@ class RowEraser:
             windows: list[dict[str, object]] = [
                 {"first": f"({first},0)", "after": f"({after},0)"} for first, after in pairwise(bounds)
             ]
-            if self._round(owned, delete, windows, pace) is not None:
+            try:
+                rows = self._round(owned, delete, windows, pace)
+            except Unreachable:
+                raise
+            except TransientError:  # even one page takes too long: row by row, if need be
+                return self._by_search(owned, size)
+            if rows is not None:
                 page = bounds[-1]
         if self.pages.page_of(owned.table):
             self.pages.keep_page(owned.table, 0)  # should it have to be walked again
@@ -163,8 +177,9 @@ class RowEraser:
             pace.learn(time.monotonic() - began)
             return rows
         # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
-        if any(isinstance(failure, Unreachable) for failure in failures) or not pace.shrink():
-            raise failures[0]
+        away = [failure for failure in failures if isinstance(failure, Unreachable)]
+        if away or not pace.shrink():
+            raise (away or failures)[0]
         return None
 
     def _at_once(self, batches: Sequence[Callable[[], int | TransientError]]) -> Iterator[int | TransientError]:

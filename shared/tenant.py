@@ -224,7 +224,8 @@ class Tenant:
         """What the schema makes of a deletion, as it is now; raises Refused when it could not be carried out safely."""
         with self.transaction() as connection:
             now = tenant_schema.fingerprint(connection, self.schema)
-            if now not in self._plans:  # of one schema at a time: who migrates it migrates it once
-                self._plans.clear()
-                self._plans[now] = tenant_schema.read_plan(connection, self.schema)
-            return self._plans[now]
+            plan = self._plans.get(now)
+            if plan is None:
+                plan = tenant_schema.read_plan(connection, self.schema)
+                self._plans = {now: plan}  # of one schema at a time: who migrates it migrates it once
+            return plan

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 
 from shared import company, tenant_rows
+from shared.cache import Cache, Proposals
 from shared.errors import TransientError
 from shared.tenant_schema import Plan
 from tasks.context import Context, Counts, Progress, Target
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
+_FRESH_SECONDS = 30
 
 
 class StillThere(TransientError):
@@ -33,20 +35,38 @@ def run(ctx: Context) -> Progress:
 
 
 def _sweep_keys(ctx: Context) -> bool:
-    """Whether a pass over all keys found none; one pass serves all deletions that wait here."""
+    """Whether none was found, by a pass over all keys; one pass serves all deletions that wait here."""
     cache = ctx.services.cache
-    if cache is None or _PASSED in ctx.notes:
+    if cache is None:
         return True
+    if _was_served(ctx):  # a moment ago; the one key whose name is known is looked at all the same
+        return _sweep_own(ctx, cache, Proposals({ctx.instance_id}, set()))
     passed_at = datetime.now(UTC).isoformat()
     companions = company.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
     proposals = cache.propose([ctx.instance_id, *(each.instance_id for each in companions)])
-    removed = sum(cache.unlink(cache.by_id(ctx.instance_id, ctx.living, proposals)[0]))
-    ctx.removed({"keys": removed})
+    is_empty = _sweep_own(ctx, cache, proposals)
     for each in companions:
-        target = Target(ctx.services, each.instance_id, each.instance_name)
-        found = sum(cache.unlink(cache.by_id(each.instance_id, target.living, proposals)[0]))
+        found = _unlink(ctx, Target(ctx.services, each.instance_id, each.instance_name), cache, proposals)
         company.credit(ctx.services.own, each, ctx.claim, {"keys": found}, {} if found else {_PASSED: passed_at})
+    return is_empty
+
+
+def _sweep_own(ctx: Context, cache: Cache, proposals: Proposals) -> bool:
+    removed = _unlink(ctx, ctx, cache, proposals)
+    ctx.removed({"keys": removed})
     return removed == 0
+
+
+def _was_served(ctx: Context) -> bool:
+    """Whether another deletion's pass has just found nothing of ours: an older one proves nothing any more."""
+    passed_at = ctx.notes.get(_PASSED)
+    age = datetime.now(UTC) - datetime.fromisoformat(passed_at) if passed_at else None
+    return age is not None and age.total_seconds() < _FRESH_SECONDS
+
+
+def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Proposals) -> int:
+    ctx.still_ours()
+    return sum(cache.unlink(cache.by_id(target.instance_id, target.living, proposals)[0]))
 
 
 def _sweep(ctx: Context, plan: Plan) -> bool:

@@ -16,4 +16,6 @@ def preview(target: Target) -> Counts:
 
 def run(ctx: Context) -> Progress:
     """Erase in batches until nothing is left or the slice is over."""
-    return Progress.DONE if ctx.erase_rows(ctx.services.tenant.plan().tables, ctx.claim.planned) else Progress.MORE
+    # Only the first slice goes by what was planned: that can be an estimate, and was counted some time ago.
+    planned = None if ctx.totals else ctx.claim.planned
+    return Progress.DONE if ctx.erase_rows(ctx.services.tenant.plan().tables, planned) else Progress.MORE

@@ -53,4 +53,5 @@ def _erased_ids(services: Services) -> Iterator[Sequence[str]]:
     under_way = exists().where(other.instance_id == Deletion.instance_id, other.status.not_in(ENDED))
     query = select(Deletion.instance_id).where(Deletion.status == DeletionStatus.SUCCEEDED, ~under_way).distinct()
     with own_transaction(services.own) as connection:
-        yield from connection.scalars(query).partitions(_AT_ONCE)
+        ids = connection.scalars(query).all()  # all at once: an idle transaction is ended by the server
+    yield from (ids[at : at + _AT_ONCE] for at in range(0, len(ids), _AT_ONCE))

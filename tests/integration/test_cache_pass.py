@@ -1,12 +1,14 @@
 """The pass over Evolution's cache, on a real Redis: what it proposes, and that many deletions share one."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from demo.evolution.census import fingerprint_of
 from demo.evolution.seed import seed_instance
 from shared.cache import Cache
+from tasks import pipeline
 from tests.integration.inline import accept, run_steps
 from tests.system import System
 from tests.unit.shared.names import NAMES, shown
@@ -106,6 +108,36 @@ def test_deletions_share_a_pass_after_their_drops_too(system: System, monkeypatc
     assert _reserved(system) == set()
     assert not system.deployment.cache().exists(late)
     assert _count_passes(system) - passes == 1
+    services.close()
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "late"), [(0, "instance:{}"), (3600, "instance:{}"), (3600, "baileys:{}_3EB0_READ")]
+)
+def test_another_ones_pass_proves_nothing_for_long(system: System, age_seconds: int, late: str) -> None:
+    """What a server wrote after it is found before the deletion says that nothing is left."""
+    services = system.make_services()
+    name = f"served {age_seconds} {late[:4]}"
+    instance = seed_instance(system.deployment, name)
+    deletion_id = accept(services, instance.id, name)
+    run_steps(services, deletion_id, *pipeline.NAMES[:-1])
+    passed_at = (datetime.now(UTC) - timedelta(seconds=age_seconds)).isoformat()
+    with services.own.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE steps SET notes = jsonb_build_object('passed_at', %s::text)"
+            " WHERE deletion_id = %s AND name = 'confirm'",
+            (passed_at, deletion_id),
+        )
+    key = f"{P}:{late.format(instance.id)}"
+    system.deployment.cache().set(key, 1)
+
+    outcomes = run_steps(services, deletion_id, "confirm")
+
+    assert outcomes == [Outcome.STOP]
+    assert not system.deployment.cache().exists(key)
+    with services.own.connect() as connection:
+        status = connection.exec_driver_sql("SELECT status FROM deletions WHERE id = %s", (deletion_id,)).scalar_one()
+    assert status == "succeeded"
     services.close()
 
 

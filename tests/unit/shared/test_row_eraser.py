@@ -107,6 +107,31 @@ def test_few_rows_of_several_tables_go_in_one_transaction() -> None:
     ]
 
 
+def test_more_rows_than_were_planned_go_in_batches_after_all() -> None:
+    """A plan can be an estimate, or old: a statement that takes too long is not tried for ever."""
+    tenant = FakeTenant([TransientError("too long"), 500, 2, 0])
+    tables = (BOUND, Owned("Label", '"instanceId" = :id', True))
+
+    done, reported = erase(tenant, *tables, planned={"Chat": 20})
+
+    assert (done, reported) == (True, [{"Chat": 500}, {"Chat": 2}])
+    with pytest.raises(Unreachable):
+        erase(FakeTenant([Unreachable("the tenant database")]), *tables, planned={"Chat": 20})
+
+
+def test_a_page_that_takes_too_long_is_left_for_a_search() -> None:
+    """Each of its rows makes PostgreSQL search a large table: they go a few at a time."""
+    tenant = FakeTenant([TransientError("too long"), 1, 0], table_pages={"Session": 5_000, "Message": 10_000_000})
+    table = Owned("Session", '"instanceId" = :id', False, ("Message",))
+
+    done, reported = erase(tenant, table)
+
+    windows, searches = deletes(tenant)[:1], deletes(tenant)[1:]
+    assert (done, reported) == (True, [{"Session": 1}])
+    assert windows[0][1]["after"] == "(1,0)"
+    assert [values["size"] for _, values in searches] == [1, 2]
+
+
 def test_what_was_not_planned_is_looked_at() -> None:
     """In one statement; a table without rows is not touched."""
     tenant = FakeTenant([[("Chat", 2), ("Label", 0)], 2])
