@@ -10,8 +10,10 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from api import auth, current
 from api.errors import ConfirmationLocked, ConfirmationNeeded, WrongConfirmation
 from shared import one_time_codes
+from shared.api_keys import BOOTSTRAP
 from shared.confirmation import Confirmation, Demand, Means
 from shared.one_time_codes import Verdict
+from shared.permissions import Role
 from shared.settings import Settings
 from shared.tenant import Instance
 
@@ -92,7 +94,10 @@ def _by_token(instance: Instance, token: str | None) -> Confirmation:
 
 
 def _by_code(code: str | None) -> Confirmation:
-    services, key_id = current.services(), auth.principal().key_id
+    services, caller = current.services(), auth.principal()
+    key_id = caller.key_id
+    if key_id == BOOTSTRAP or caller.role is Role.INSTANCE:
+        raise ConfirmationNeeded(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
     if not code:
         raise ConfirmationNeeded(
             "This has to be confirmed: send the one-time code of this key as X-Confirmation-Code; a key without codes"

@@ -7,6 +7,7 @@ from cli.common import Commands
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lethe", prog_name="lethe")
 def main() -> None:
     """Lethe erases WhatsApp instances, completely, exactly once, and provably."""
 

@@ -52,6 +52,14 @@ class Lethe:
             log = self.folder / f"{name}.log"
             self.processes[name] = Process.start(name, argv, log=log, env=env, cwd=ROOT)
 
+    def write_environment(self) -> Path:
+        """A file that a shell reads to run `lethe` on these settings; gone with the folder."""
+        path = self.folder / "lethe.env"
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment(self.settings).items()]
+        path.write_text("".join(lines))
+        path.chmod(0o600)
+        return path
+
     def wait_until_ready(self) -> None:
         """Wait until the API's dependencies, a worker and Flower answer; NotReady shows the log of who does not."""
         for name, ready in (

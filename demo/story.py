@@ -165,9 +165,11 @@ class Story:
         for what, where in (
             ("API", lethe.url),
             ("Documentation", f"{lethe.url}/docs"),
+            ("Console", f"{lethe.url}/console"),
             ("Flower", lethe.flower_url),
             ("Webhooks", f"{outside.receiver.url}/received"),
             ("Admin key", lethe.admin_key),
+            ("Settings", f". {lethe.write_environment()}   (for `lethe` in another shell)"),
         ):
             self._say(f"{what:14}", where)
         self._say("Delete a neighbour:")

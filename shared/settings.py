@@ -17,6 +17,7 @@ from shared import signing
 from shared.confirmation import Demand
 
 PREFIX = "LETHE_"
+_OF_THE_COMPOSE_FILE = {"LETHE_PORT", "LETHE_DATABASE_PASSWORD"}  # it hands its whole .env over
 _POSTGRES = ("postgresql", "postgres")
 _SCHEMES = {
     "database_url": _POSTGRES,
@@ -215,6 +216,14 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _check_spelling(self) -> Self:
+        known = {f"{PREFIX}{name.upper()}{suffix}" for name in type(self).model_fields for suffix in ("", "_FILE")}
+        unknown = {name for name in os.environ if name.startswith(PREFIX)} - known - _OF_THE_COMPOSE_FILE
+        if unknown:  # a confirmation that is misspelt is none
+            raise ValueError(f"there is no setting called {', '.join(sorted(unknown))}")
+        return self
 
     @model_validator(mode="after")
     def _check_clocks(self) -> Self:

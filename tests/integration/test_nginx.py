@@ -116,7 +116,20 @@ def test_no_other_spelling_leads_round_lethe(proxy: Proxy, target: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "/", "/instance/create", "/instance/connectionState/a", "/instance/deleted/a", "/message/sendText/a%2Fb?x=1",
+        "/deletions", "/deletions/6f1c2a34-0b5d-4e7f-8a9b-1c2d3e4f5a6b/receipt?format=html", "/audit?limit=5",
+        "/console", "/console/instances", "/.well-known/lethe-keys.json",
+    ],
+)  # fmt: skip
+def test_what_is_lethes_alone_reaches_it(proxy: Proxy, target: str) -> None:
+    """Its answers lead there: Location, the console's links, the keys of a receipt."""
+    assert proxy.send("GET", target) == (200, f'"lethe {target}"')
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/", "/deletionsx", "/consoles", "/instance/create", "/instance/connectionState/a", "/instance/deleted/a",
+        "/message/sendText/a%2Fb?x=1",
         "/chat/delete/a", "/manager//x", "/instance/fetchInstances?instanceName=/instance/delete/a",
     ],
 )  # fmt: skip
