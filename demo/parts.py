@@ -20,6 +20,7 @@ from demo.binaries import copy_postgres, postgres_bindir, redis_binary
 from demo.processes import NotReady, Process, free_port, wait_until
 
 START_SECONDS = 20
+DATABASES = 1024  # of Redis: every system of the tests has two for itself
 SOCKET_PATH_BYTES = 107
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
@@ -72,7 +73,7 @@ class Redis:
             "--dir",
             self._data,
         ]
-        argv += ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--databases", "64"]
+        argv += ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--databases", str(DATABASES)]
         process = Process.start("redis", argv, log=self._log, cwd=self._data)
         wait_until(lambda: self._answers(process.pid), START_SECONDS, "Redis", process=process)
         return process

@@ -14,7 +14,7 @@ from demo.evolution.database import create_schema
 from demo.evolution.deployment import Deployment, S3Place
 from demo.evolution.gateway import Gateway
 from demo.evolution.receiver import Receiver
-from demo.parts import Postgres, Redis
+from demo.parts import DATABASES, Postgres, Redis
 from shared import database, migrate
 from tests.rabbitmq import RabbitMQPart
 from tests.system import GATEWAY_KEY, System, new_settings
@@ -109,7 +109,7 @@ def build_system(
     base = redis.url.rsplit("/", 1)[0]
     deployment = Deployment(
         database_url=copy_database(postgres, "tenant_template"),
-        cache_url=f"{base}/{number * 2 % 64}",
+        cache_url=f"{base}/{number * 2 % DATABASES}",
         files_root=folder / "evolution",
         s3=place,
     )
@@ -121,7 +121,7 @@ def build_system(
         deployment,
         servers,
         copy_database(own_postgres or postgres, "own_template"),
-        redis_url or f"{base}/{(number * 2 + 1) % 64}",
+        redis_url or f"{base}/{(number * 2 + 1) % DATABASES}",
         **changes,
     )
     return System(deployment, servers, receiver, settings, folder)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from demo.parts import Postgres, Redis
+from demo.parts import DATABASES, Postgres, Redis
 from tests.conftest import build_system, make_templates, tear_down
 from tests.faults.figures import Figures
 from tests.faults.scene import Scene
@@ -98,7 +98,7 @@ def fragile(
     made: list[Scene] = []
 
     def make(own: Postgres | None = None, **options: Any) -> Scene:
-        broker = f"{servers.redis.url.removesuffix('/0')}/{next(_numbers) % 64}"
+        broker = f"{servers.redis.url.removesuffix('/0')}/{next(_numbers) % DATABASES}"
         system = build_system(
             tmp_path_factory, redis_part, servers.tenant, moto_part, redis_url=broker, own_postgres=own, **options
         )
