@@ -55,18 +55,20 @@ def make_scene(make_system: Callable[..., System], figures: Figures) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def running(make_system: Callable[..., System], figures: Figures) -> Iterator[Callable[[], Scene]]:
-    """Scenes on one system that the tests of a module share; API and beat run, each test has a worker of its own."""
-    system, made = make_system(worker_concurrency=9), list[Scene]()
-    system.start("web", "beat")
+def shared_system(make_system: Callable[..., System]) -> Iterator[System]:
+    """One system for all tests of a module."""
+    system = make_system(worker_concurrency=9)
+    yield system
+    system.stop()
 
-    def make() -> Scene:
-        made.append(Scene(system, figures))
-        return made[-1]
 
-    yield make
-    for scene in made:
-        scene.close()
+@pytest.fixture
+def scene(shared_system: System, figures: Figures) -> Iterator[Scene]:
+    """A scene on that system, with API and beat; its workers die with it, and take none of the next one's messages."""
+    scene = Scene(shared_system, figures)
+    shared_system.start(*({"web", "beat"} - shared_system.processes.keys()))
+    yield scene
+    scene.close("worker", "ambushed")
 
 
 @dataclass(frozen=True)

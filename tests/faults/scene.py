@@ -175,11 +175,11 @@ class Scene:
         """No two runs of one deletion at once, and none of a step that was done."""
         assert self.double_runs() == []
 
-    def close(self) -> None:
-        """Kill what still runs, and hand the notes over to the figures."""
-        for process in self.system.processes.values():
-            process.kill()
-        self.system.processes.clear()
+    def close(self, *names: str) -> None:
+        """Kill what still runs (by default everything), and hand the notes over to the figures."""
+        for name in names or tuple(self.system.processes):
+            if process := self.system.processes.pop(name, None):
+                process.kill()
         self.figures.double_runs += self.double_runs()
 
     def _holding(self, name: str) -> Sequence[Any]:

@@ -42,9 +42,8 @@ def wait_for_rows(scene: Scene, name: str) -> None:
     wait_until(lambda: rows_erased(scene, name) > 0, PLENTY_SECONDS, "the first batch")
 
 
-def test_the_api_dies_after_its_answer_and_while_it_waits(running: Callable[[], Scene]) -> None:
+def test_the_api_dies_after_its_answer_and_while_it_waits(scene: Scene) -> None:
     """What was accepted goes on; who waited asks again, and is told which deletion is under way, or that it is over."""
-    scene = running()
     seed_two(scene, slow_seconds=3)
     scene.start("worker")
     scene.order("small")
@@ -74,12 +73,10 @@ def test_the_api_dies_after_its_answer_and_while_it_waits(running: Callable[[], 
     assert again.status == 409
     scene.assert_all_gone()
     scene.assert_never_twice()
-    scene.system.processes.pop("worker").kill()
 
 
-def test_the_api_dies_between_its_promise_and_its_message(running: Callable[[], Scene]) -> None:
+def test_the_api_dies_between_its_promise_and_its_message(scene: Scene) -> None:
     """Nobody published the deletion: the reconciler does."""
-    scene = running()
     scene.seed_neighbours()
     scene.seed("unpublished")
     scene.start("worker")
@@ -93,12 +90,10 @@ def test_the_api_dies_between_its_promise_and_its_message(running: Callable[[], 
         scene.wait_for_end()
 
     scene.assert_all_gone()
-    scene.system.processes.pop("worker").kill()
 
 
-def test_beat_dies(running: Callable[[], Scene]) -> None:
+def test_beat_dies(scene: Scene) -> None:
     """Without beat deletions run; what dies meanwhile is found when beat is back."""
-    scene = running()
     seed_two(scene, slow_seconds=2)
     scene.start("worker")
     scene.kill("beat")
@@ -115,12 +110,10 @@ def test_beat_dies(running: Callable[[], Scene]) -> None:
 
     scene.assert_all_gone()
     scene.assert_never_twice()
-    scene.system.processes.pop("worker").kill()
 
 
-def test_a_gateway_is_away_before_logout_and_before_the_drop(running: Callable[[], Scene]) -> None:
+def test_a_gateway_is_away_before_logout_and_before_the_drop(scene: Scene) -> None:
     """Both deletions wait, none of them fails, and neither is finished before the gateway said that it dropped it."""
-    scene = running()
     gateway, receiver = scene.system.gateways[0], scene.system.receiver
     scene.seed_neighbours()
     scene.seed("late", "early")
@@ -145,12 +138,10 @@ def test_a_gateway_is_away_before_logout_and_before_the_drop(running: Callable[[
         scene.wait_for_end()
     scene.assert_all_gone()
     scene.assert_never_twice()
-    scene.system.processes.pop("worker").kill()
 
 
-def test_the_webhook_receiver_is_away(running: Callable[[], Scene]) -> None:
+def test_the_webhook_receiver_is_away(scene: Scene) -> None:
     """The deletion succeeds without it; the event is delivered when it is back, under the same id."""
-    scene = running()
     receiver: Receiver = scene.system.receiver
     scene.seed_neighbours()
     scene.seed("untold")
@@ -171,7 +162,6 @@ def test_the_webhook_receiver_is_away(running: Callable[[], Scene]) -> None:
         PLENTY_SECONDS,
         "the delivery to be written down",
     )
-    scene.system.processes.pop("worker").kill()
 
 
 @pytest.mark.parametrize("keep_data", [True, False], ids=["with its data", "without its data"])
