@@ -1,11 +1,13 @@
 """Neighbours: another tenant's inserts and selects at a steady rate, idle, beside Lethe, and beside the plain way."""
 
+import multiprocessing
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 
 import psycopg
 
@@ -16,6 +18,7 @@ from bench.steps import run_step
 from demo.evolution.deployment import Deployment, SeededInstance
 from shared import services
 
+_APART = multiprocessing.get_context("spawn")  # so that it does not wait for this process's interpreter lock
 _RATE = 200  # calls a second
 _IDLE_SECONDS = 5
 _MESSAGES = {"small": 50_000, "medium": 200_000, "large": 500_000}
@@ -38,41 +41,43 @@ class Watch:
 
 @contextmanager
 def _neighbour(deployment: Deployment, instance: SeededInstance) -> Iterator[Watch]:
-    """A tenant that writes and reads; and a look at the longest transaction and the WAL."""
+    """A tenant that writes and reads, in a process of its own; and a look at the longest transaction and the WAL."""
     watch, over = Watch(), threading.Event()
-    threads = [
-        threading.Thread(target=_live, args=(deployment, instance, watch, over)),
-        threading.Thread(target=_look, args=(deployment, watch, over)),
-    ]
-    for thread in threads:
-        thread.start()
+    ours, its = _APART.Pipe()
+    process = _APART.Process(target=_live, args=(deployment.database_url, instance.id, its))
+    process.start()
+    ours.recv()  # it lives
+    looker = threading.Thread(target=_look, args=(deployment, watch, over))
+    looker.start()
     try:
         yield watch
     finally:
+        ours.send(None)
+        watch.waits = ours.recv()
+        process.join()
         over.set()
-        for thread in threads:
-            thread.join()
+        looker.join()
 
 
-def _live(deployment: Deployment, instance: SeededInstance, watch: Watch, over: threading.Event) -> None:
-    with psycopg.connect(deployment.database_url, autocommit=True) as connection:
-        due, number = time.perf_counter(), 0
-        while not over.is_set():
-            number += 1
+def _live(database_url: str, instance_id: str, bench: Connection) -> None:
+    """Call at a steady rate until told to end; then hand over how long each call took."""
+    insert = (
+        'INSERT INTO "Message" (id, key, "messageType", message, source, "messageTimestamp", "instanceId")'
+        " VALUES (gen_random_uuid()::text, '{}', 'conversation', '{}', 'android', 1760000000, %s)"
+    )
+    select = 'SELECT * FROM "Message" WHERE "instanceId" = %s LIMIT 20'
+    waits: list[float] = []
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(select, (instance_id,)).fetchall()
+        bench.send(None)
+        due = time.perf_counter()
+        while not bench.poll():
             # From when it was due: a call that had to wait for the one before it has waited, too.
             time.sleep(max(0.0, due - time.perf_counter()))
-            if number % 2:
-                connection.execute(
-                    'INSERT INTO "Message" (id, key, "messageType", message, source, "messageTimestamp", "instanceId")'
-                    " VALUES (gen_random_uuid()::text, '{}', 'conversation', '{}', 'android', 1760000000, %s)",
-                    (instance.id,),
-                )
-            else:
-                connection.execute(
-                    'SELECT * FROM "Message" WHERE "instanceId" = %s LIMIT 20', (instance.id,)
-                ).fetchall()
-            watch.waits.append(time.perf_counter() - due)
+            connection.execute(insert if len(waits) % 2 else select, (instance_id,))
+            waits.append(time.perf_counter() - due)
             due = max(due + 1 / _RATE, time.perf_counter() - 1.0)
+    bench.send(waits)
 
 
 def _look(deployment: Deployment, watch: Watch, over: threading.Event) -> None:
