@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from shared import tenant_schema
-from shared.database import reaching
+from shared.database import begin_with, reaching
 from shared.errors import TransientError
 from shared.tenant_schema import ROOT, quote
 
@@ -83,13 +83,11 @@ class Tenant:
     @contextmanager
     def transaction(self, *, statement_seconds: float = 10, lock_seconds: float = 5) -> Iterator[Connection]:
         """A transaction whose statements and lock waits are bounded; driver errors are translated."""
-        with reaching(WHAT), self.engine.begin() as connection:
-            connection.execute(
-                text(
-                    "SELECT set_config('statement_timeout', :statement, true), set_config('lock_timeout', :lock, true)"
-                ),
-                {"statement": f"{int(statement_seconds * 1000)}", "lock": f"{int(lock_seconds * 1000)}"},
-            )
+        settings = (
+            f"SET LOCAL statement_timeout TO {int(statement_seconds * 1000)};"
+            f" SET LOCAL lock_timeout TO {int(lock_seconds * 1000)}"
+        )
+        with reaching(WHAT), begin_with(self.engine, settings) as connection:
             yield connection
 
     def run_together(
