@@ -62,7 +62,9 @@ def cancel(deletion_id: UUID, as_json: bool) -> None:
 @click.option("--watch", "watched", is_flag=True, help="Follow it until it ends; exit code 1 unless it succeeded.")
 @json_option
 def show(deletion_id: UUID, watched: bool, as_json: bool) -> None:
-    """Show a deletion: when, by whom, what each step removed and how long it took, what it waits for.
+    """Show a deletion and its steps.
+
+    When and by whom, what each step removed and how long it took, what it waits for, what became of its webhooks.
 
     With --watch and --json: one line of JSON for each change.
 
@@ -86,7 +88,9 @@ def show(deletion_id: UUID, watched: bool, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
 @json_option
 def list_deletions(status: str | None, limit: int, as_json: bool) -> None:
-    """List the newest deletions: how old, at which step, by whom, and why they stand.
+    """List the newest deletions.
+
+    With how old each is, at which step, who asked for it, and why it waits or has stopped.
 
     Example: lethe list --status failed
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli import consent, operator, orders
+from cli import consent, operator, orders, words
 from cli.common import json_option, reached, stop
 from cli.consent import Confirm
 from cli.orders import Order, Result
@@ -33,10 +33,11 @@ from tasks.context import Counts, Target
 @click.option("--yes", is_flag=True, help="Do not ask; what is no terminal needs it.")
 @json_option
 def delete(name: str | None, instance_id: str | None, file: Path | None, wait: bool, yes: bool, as_json: bool) -> None:
-    """Erase an instance everywhere, after its name was typed; with --from-file, after their number was.
+    """Erase an instance everywhere, after its name was typed.
 
-    Not limited in number; the audit names the account that did it. Where LETHE_CONFIRMATION asks for more than a
-    key, --yes is not enough. Exit code 1 when anything was not done.
+    With --from-file the number of instances is typed, once. Not limited in number; the audit names the account that
+    did it. Where LETHE_CONFIRMATION asks for more than a key, --yes is not enough. Exit code 1 when anything was not
+    done.
 
     Example: lethe delete my-instance --wait
     """
@@ -103,6 +104,8 @@ def preview(name: str | None, instance_id: str | None, as_json: bool) -> None:
     click.echo(f"{instance.name!r}  {instance.id}")
     for step, counts in planned.items():
         _show_step(step, counts)
+    if not any(number for counts in planned.values() for number in counts.values()):
+        click.echo("  there is nothing to remove")
     click.echo(WARNING)
 
 
@@ -115,6 +118,6 @@ def _find(made: Services, action: Action, name: str | None, instance_id: str | N
 
 
 def _show_step(step: str, counts: Counts) -> None:
-    for what, number in counts.items():
+    for what, number in words.ranked(counts):
         if number:
-            click.echo(f"  {step:<15} {number:>10}  {what}")
+            click.echo(f"  {step:<15} {number:>10,}  {what}")

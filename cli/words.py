@@ -12,10 +12,14 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
     return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
 
 
-def counts(numbers: Mapping[str, int]) -> str:
+def ranked(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
     """What was counted, the most of it first, then by name."""
-    ranked = sorted(numbers.items(), key=lambda each: (-each[1], each[0]))
-    return ", ".join(f"{what} {number:,}" for what, number in ranked)
+    return sorted(numbers.items(), key=lambda each: (-each[1], each[0]))
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """What was counted, in one line."""
+    return ", ".join(f"{what} {number:,}" for what, number in ranked(numbers))
 
 
 def listed(names: Iterable[str]) -> str:
