@@ -100,7 +100,7 @@ def list_deletions(status: str | None, limit: int, as_json: bool) -> None:
         print_json(rows)
         return
     if not rows:
-        click.echo(f"There are no deletions{f' that are {status}' if status else ''}", err=True)
+        click.echo(f"There are no {f'{status} ' if status else ''}deletions", err=True)
         return
     now = datetime.now(UTC)
     click.echo(f"{'id':<36}  {'status':<9}  {'age':>7}  {'step':<14}  {'by':<20}  name  reason")

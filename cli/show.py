@@ -105,6 +105,8 @@ def _stands(deletion: Deletion, now: datetime, deadline: timedelta) -> Iterator[
     """Why it stands where it stands, and when it goes on."""
     if deletion.reason:
         yield "reason", deletion.reason
+    if deletion.status is DeletionStatus.FAILED:
+        yield "next", f"mend that, then `lethe retry {deletion.id}`; what is done is not done again"
     if deletion.status is DeletionStatus.WAITING and deletion.next_attempt_at:
         yield "next try", words.ahead(deletion.next_attempt_at, now)
     if deletion.status is DeletionStatus.QUEUED and deletion.next_attempt_at:

@@ -53,16 +53,16 @@ def test_the_list_says_how_old_where_and_by_whom(system: System) -> None:
     instance = seed_instance(system.deployment, "listed")
     deletion_id = str(accept(services, instance.id, "listed"))
 
-    listed, none = lethe(system, "list", "--limit", "1"), lethe(system, "list", "--status", "waiting")
+    listed, none = lethe(system, "list", "--limit", "1"), lethe(system, "list", "--status", "failed")
     (first, *_), empty = (
-        json.loads(lethe(system, "list", "--json", *more).stdout) for more in ([], ["--status", "waiting"])
+        json.loads(lethe(system, "list", "--json", *more).stdout) for more in ([], ["--status", "failed"])
     )
 
     header, row = listed.stdout.splitlines()
     assert header.split() == ["id", "status", "age", "step", "by", "name", "reason"]
     assert re.fullmatch(rf"{deletion_id}  queued +\d\.\d s  logout +admin bootstrap +'listed'", row)
     assert "--limit" in listed.stderr
-    assert (none.returncode, none.stdout, none.stderr) == (0, "", "There are no deletions that are waiting\n")
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "There are no failed deletions\n")
     assert (first["id"], first["step"], first["reason"], empty) == (deletion_id, "logout", None, [])
     assert first["requestedBy"] == {"role": "admin", "keyId": "bootstrap", "keyName": None}
     services.close()
@@ -85,6 +85,24 @@ def test_a_finished_one_shows_its_times_and_its_webhook(system: System) -> None:
     assert "instance: refused, its address is not allowed (LETHE_WEBHOOK_ALLOW" in shown
     assert facts["webhooks"][0]["status"] == "refused"
     assert facts["steps"]["confirm"]["finishedAt"] <= facts["finishedAt"]
+
+
+def test_a_waiting_one_shows_why_and_until_when(system: System) -> None:
+    """A gateway that is away: the next try, and when it gives up."""
+    services = system.make_services(gateways=(f"http://127.0.0.1:{free_port()}",), retry_seconds=0.1)
+    instance = seed_instance(system.deployment, "kept waiting")
+    deletion_id = accept(services, instance.id, "kept waiting")
+    run_steps(services, deletion_id, "logout")
+    services.close()
+
+    shown = lethe(system, "show", str(deletion_id), COLUMNS="200").stdout
+    (row,) = json.loads(lethe(system, "list", "--status", "waiting", "--json").stdout)
+
+    assert re.search(r"reason +.*cannot be reached", shown)
+    assert re.search(r"next try +20.* \((in \d+\.?\d* s|due)\)", shown)
+    assert re.search(r"without progress it fails 20.* \(in 24 h\)", shown)
+    assert (row["id"], row["step"], "cannot be reached" in row["reason"]) == (str(deletion_id), "logout", True)
+    lethe(system, "cancel", str(deletion_id))
 
 
 def test_retry_lets_a_failed_one_go_on(system: System) -> None:

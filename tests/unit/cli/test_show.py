@@ -119,6 +119,13 @@ def test_a_waiting_one_says_why_and_until_when() -> None:
     assert "0 of 20,005 cannot be reached" in text
 
 
+def test_a_failed_one_says_how_it_goes_on() -> None:
+    """By the command that one types then."""
+    text = shown(known(DeletionStatus.FAILED, reason="a right is missing"))
+
+    assert f"reason        a right is missing\n  next          mend that, then `lethe retry {ID}`" in text
+
+
 def test_a_queued_one_says_that_nobody_has_it() -> None:
     """And when it is offered again."""
     text = shown(known(DeletionStatus.QUEUED, next_attempt_at=NOW + timedelta(seconds=30)))
