@@ -8,6 +8,7 @@ from uuid import UUID
 
 import click
 
+from cli import words
 from cli.common import json_option, reached, stop
 from shared import audit, audit_search
 from shared.audit import Action, Decision, Place
@@ -66,6 +67,10 @@ def list_lines(
     if as_json:
         click.echo(json.dumps({"lines": [_whole(line) for line in page.lines], "next": page.next}))
         return
+    if not page.lines:
+        click.echo("No line of the audit is like that", err=True)
+        return
+    click.echo(f"{'seq':>8}  {'at':<24}  {'action, decision':<18}  who, about")
     for line in page.lines:
         click.echo(_shown(line))
     if page.next:
@@ -92,7 +97,7 @@ def verify(anchors: tuple[str, ...], as_json: bool) -> None:
     if verdict.broken:
         stop(f"The audit is broken: {verdict.broken}")
     if not as_json:
-        click.echo(f"The audit is whole: {verdict.lines} lines, the last one is {head}")
+        click.echo(f"The audit is whole: {words.counted(verdict.lines, 'line')}, the last one is {head}")
 
 
 def _place(anchor: str) -> Place:
@@ -111,4 +116,4 @@ def _shown(line: AuditLine) -> str:
     who = " ".join(filter(None, (line.role, line.key_id, line.address)))
     what = f"{line.action} {line.decision}" + (f" x{line.times}" if line.times > 1 else "")
     about = " ".join(filter(None, (line.instance_id, str(line.deletion_id or ""), line.reason)))
-    return f"{line.seq:>8}  {line.at:%Y-%m-%d %H:%M:%S%z}  {what:<18}  {who}  {about}".rstrip()
+    return f"{line.seq:>8}  {words.moment(line.at)}  {what:<18}  {who}  {about}".rstrip()

@@ -1,19 +1,21 @@
 """Deletions from the server: list, show, resume and cancel them, straight on Lethe's own database."""
 
 import shutil
-import textwrap
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import click
-from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
 
-from cli import operator, watch
+from cli import operator, watch, words
+from cli import show as showing
 from cli.common import NOT_POSSIBLE, json_option, print_json, reached, stop
+from cli.show import Known
 from shared.database import reaching
-from shared.models import Deletion, DeletionStatus
+from shared.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
+from shared.permissions import Role
 from shared.services import Services
 from tasks import pipeline
 
@@ -62,83 +64,96 @@ def cancel(deletion_id: UUID, as_json: bool) -> None:
 def show(deletion_id: UUID, watched: bool, as_json: bool) -> None:
     """Show a deletion and its steps.
 
+    When and by whom, what each step removed and how long it took, what it waits for, what became of its webhooks.
+
     With --watch and --json: one line of JSON for each change.
 
     Example: lethe show 3f0c... --watch
     """
     with reached() as made:
         if watched:
-            succeeded = watch.follow(lambda: _load_known(made, deletion_id), as_json=as_json)
+            succeeded = watch.follow(lambda: _load_known(made, deletion_id).deletion, as_json=as_json)
             raise click.exceptions.Exit(0 if succeeded else NOT_POSSIBLE)
-        deletion = _load_known(made, deletion_id)
+        known = _load_known(made, deletion_id)
+        deadline_seconds = made.settings.deadline_seconds
     if as_json:
-        print_json(_facts(deletion))
-    else:
-        click.echo("\n".join(_lines(deletion)))
-
-
-def _facts(deletion: Deletion) -> dict[str, Any]:
-    steps = {
-        step.name: {
-            "status": step.status.value, "planned": step.planned, "removed": step.removed, "error": step.error
-        } for step in deletion.steps
-    }  # fmt: skip
-    return {"id": deletion.id, "status": deletion.status.value, "reason": deletion.reason, "steps": steps}
-
-
-def _lines(deletion: Deletion) -> Iterator[str]:
-    """The deletion in lines that a terminal need not break."""
+        print_json(showing.facts(known))
+        return
     width = shutil.get_terminal_size().columns
-    head = f"{deletion.id}  {deletion.instance_name!r}  {deletion.status.value}  {deletion.reason or ''}"
-    yield from textwrap.wrap(head, width, subsequent_indent="  ")
-    for step in deletion.steps:
-        removed = ", ".join(f"{number} {what}" for what, number in step.removed.items())
-        line = f"  {step.name:<15} {step.status.value:<8} {removed} {step.error or ''}"
-        yield from textwrap.wrap(line, width, subsequent_indent=" " * 27, replace_whitespace=False)
+    click.echo("\n".join(showing.lines(known, datetime.now(UTC), width=width, deadline_seconds=deadline_seconds)))
 
 
 @click.command("list")
 @click.option("--status", type=click.Choice([each.value for each in DeletionStatus]), help="Only those of this status.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
 @json_option
-def list_deletions(status: str | None, as_json: bool) -> None:
+def list_deletions(status: str | None, limit: int, as_json: bool) -> None:
     """List the newest deletions.
+
+    With how old each is, at which step, who asked for it, and why it waits or has stopped.
 
     Example: lethe list --status failed
     """
-    query = select(Deletion).order_by(Deletion.accepted_at.desc()).limit(100)
-    if status:
-        query = query.where(Deletion.status == DeletionStatus(status))
-    with reached() as made, reaching("the own database"), Session(made.own) as session:
-        found = list(session.scalars(query))
-    rows = [
-        {"id": str(each.id), "name": each.instance_name, "status": each.status.value, "step": each.failed_step,
-         "reason": each.reason} for each in found
-    ]  # fmt: skip
+    with reached() as made:
+        rows = _newest(made, DeletionStatus(status) if status else None, limit)
     if as_json:
         print_json(rows)
         return
+    if not rows:
+        click.echo(f"There are no {f'{status} ' if status else ''}deletions", err=True)
+        return
+    now = datetime.now(UTC)
+    click.echo(f"{'id':<36}  {'status':<9}  {'age':>7}  {'step':<14}  {'by':<20}  name  reason")
     for row in rows:
-        click.echo(
-            f"{row['id']}  {row['status']:<9}  {row['name']!r}  {row['step'] or ''} {row['reason'] or ''}".rstrip()
-        )
+        click.echo(_row(row, now))
+    if len(rows) == limit:
+        click.echo(f"Only the newest {limit} are shown: --limit shows more", err=True)
 
 
-def _load_known(made: Services, deletion_id: UUID) -> Deletion:
-    deletion = _load(made, deletion_id)
-    if deletion is None:
+def _newest(made: Services, status: DeletionStatus | None, limit: int) -> list[dict[str, Any]]:
+    at, whose = Step.position == Deletion.position, ApiKey.id == Deletion.requester_key_id
+    query = select(Deletion, Step.name, ApiKey.name).order_by(Deletion.accepted_at.desc()).limit(limit)
+    query = query.outerjoin(Step, and_(Step.deletion_id == Deletion.id, at)).outerjoin(ApiKey, whose)
+    if status:
+        query = query.where(Deletion.status == status)
+    with reaching("the own database"), Session(made.own) as session:
+        return [_facts(*row) for row in session.execute(query)]
+
+
+def _facts(deletion: Deletion, step: str | None, key_name: str | None) -> dict[str, Any]:
+    """One deletion of the list; its step is where it stopped, or where it is."""
+    return {
+        "id": str(deletion.id),
+        "name": deletion.instance_name,
+        "status": deletion.status.value,
+        "step": deletion.failed_step or (step if deletion.status in UNDER_WAY else None),
+        "reason": deletion.reason,
+        "instanceId": deletion.instance_id,
+        "acceptedAt": deletion.accepted_at.isoformat(),
+        "finishedAt": deletion.finished_at.isoformat() if deletion.finished_at else None,
+        "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id, "keyName": key_name},
+    }
+
+
+def _row(row: dict[str, Any], now: datetime) -> str:
+    who = row["requestedBy"]
+    name = repr(who["keyName"]) if who["keyName"] else who["keyId"] or ""
+    by = who["role"] if who["role"] == Role.INSTANCE else f"{who['role']} {name}"
+    age = words.span(now - datetime.fromisoformat(row["acceptedAt"]))
+    line = f"{row['id']}  {row['status']:<9}  {age:>7}  {row['step'] or '':<14}  {by:<20}  {row['name']!r}"
+    return f"{line}  {row['reason'] or ''}".rstrip()
+
+
+def _load_known(made: Services, deletion_id: UUID) -> Known:
+    known = showing.load(made, deletion_id)
+    if known is None:
         stop("There is no such deletion")
-    return deletion
-
-
-def _load(made: Services, deletion_id: UUID) -> Deletion | None:
-    query = select(Deletion).where(Deletion.id == deletion_id).options(selectinload(Deletion.steps))
-    with reaching("the own database"), Session(made.own, expire_on_commit=False) as session:
-        return session.scalar(query)
+    return known
 
 
 def _state(made: Services, deletion_id: UUID) -> str:
-    deletion = _load(made, deletion_id)
-    if deletion is None:
+    known = showing.load(made, deletion_id)
+    if known is None:
         return "there is no such deletion"
-    done = [step.name for step in deletion.steps if step.finished_at]
-    return f"it is {deletion.status.value}, done: {', '.join(done) or 'nothing'}"
+    done = [step.name for step in known.deletion.steps if step.finished_at]
+    return f"it is {known.deletion.status.value}, done: {', '.join(done) or 'nothing'}"

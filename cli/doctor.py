@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import click
 
+from cli import words
 from cli.common import NOT_POSSIBLE, json_option, make_services, print_json, reached, stop, yes_option
 from shared import doctor, missing_indexes
 from shared.doctor import Finding, Verdict
@@ -64,7 +65,7 @@ def mend(*, yes: bool, as_json: bool) -> None:
         if not as_json:
             _announce(made, ours, theirs)
         if ours and not yes:
-            click.confirm(f"Create {len(ours)} indexes now?", abort=True)
+            click.confirm(f"Create {words.counted(len(ours), 'index', 'indexes')} now?", abort=True)
         outcomes = [_create(made, each, as_json=as_json) for each in ours]
         outcomes += [_outcome(made, each, "not the owner") for each in theirs]
     if as_json:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from cli import operator, orders
+from cli import consent, operator, orders, words
 from cli.common import json_option, reached, stop
+from cli.consent import Confirm
 from cli.orders import Order, Result
 from shared.audit import Action
 from shared.confirmation import WARNING
@@ -15,6 +16,7 @@ from shared.gateway import Stuck
 from shared.services import Services
 from shared.tenant import Instance
 from tasks import pipeline, submission
+from tasks.caller import unasked
 from tasks.context import Counts, Target
 
 
@@ -25,12 +27,17 @@ from tasks.context import Counts, Target
     "--from-file",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="One name a line; asks for their number to be typed.",
+    help="One name a line, exactly as it is: a name may begin with #, so there are no comments.",
 )
 @click.option("--wait", is_flag=True, help="Until it ends; Ctrl-C ends the waiting, not the deletion.")
+@click.option("--yes", is_flag=True, help="Do not ask; what is no terminal needs it.")
 @json_option
-def delete(name: str | None, instance_id: str | None, file: Path | None, wait: bool, as_json: bool) -> None:
-    """Erase an instance everywhere. Not limited in number; the audit names the account that did it.
+def delete(name: str | None, instance_id: str | None, file: Path | None, wait: bool, yes: bool, as_json: bool) -> None:
+    """Erase an instance everywhere, after its name was typed.
+
+    With --from-file the number of instances is typed, once. Not limited in number; the audit names the account that
+    did it. Where LETHE_CONFIRMATION asks for more than a key, --yes is not enough. Exit code 1 when anything was not
+    done.
 
     Example: lethe delete my-instance --wait
     """
@@ -38,14 +45,21 @@ def delete(name: str | None, instance_id: str | None, file: Path | None, wait: b
         raise click.UsageError("Give one of NAME, --id and --from-file")
     wanted = orders.read(file) if file else [Order(name, instance_id)]
     with reached() as made:
-        confirmed = orders.confirm_many(made, wanted) if file else orders.confirm_one(made, wanted[0])
+        consent.check(made, yes=yes)
+        confirm = _asking(made, wanted, many=file is not None, yes=yes)
         results: list[Result] = []
         try:
-            orders.carry_out(made, operator.caller(confirmed), wanted, results, wait=wait)
+            orders.carry_out(made, operator.caller(confirm), wanted, results, wait=wait)
         finally:  # what was accepted is said, whatever came after it
             orders.show(results, as_json=as_json)
-    if not all(result.good for result in results):
-        stop(f"{sum(not result.good for result in results)} of {len(results)} were not done")
+    orders.end(results)
+
+
+def _asking(made: Services, wanted: list[Order], *, many: bool, yes: bool) -> Confirm:
+    """Who is asked before something goes that could be kept."""
+    if yes:
+        return unasked
+    return consent.to_many(made, [order.called for order in wanted]) if many else consent.to_one
 
 
 @click.command()
@@ -90,6 +104,8 @@ def preview(name: str | None, instance_id: str | None, as_json: bool) -> None:
     click.echo(f"{instance.name!r}  {instance.id}")
     for step, counts in planned.items():
         _show_step(step, counts)
+    if not any(number for counts in planned.values() for number in counts.values()):
+        click.echo("  there is nothing to remove")
     click.echo(WARNING)
 
 
@@ -102,6 +118,6 @@ def _find(made: Services, action: Action, name: str | None, instance_id: str | N
 
 
 def _show_step(step: str, counts: Counts) -> None:
-    for what, number in counts.items():
+    for what, number in words.ranked(counts):
         if number:
-            click.echo(f"  {step:<15} {number:>10}  {what}")
+            click.echo(f"  {step:<15} {number:>10,}  {what}")

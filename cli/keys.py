@@ -9,13 +9,13 @@ import click
 import segno
 from sqlalchemy import Connection, select
 
-from cli import operator
+from cli import operator, words
 from cli.common import json_option, print_json, reached, stop
 from shared import api_keys, audit, one_time_codes
 from shared.api_keys import NewKey
 from shared.audit import Action, Decision, Entry
 from shared.database import own_transaction
-from shared.models import ApiKey
+from shared.models import ApiKey, OneTimeCodes
 from shared.permissions import KEY_ROLES, Role
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -48,11 +48,13 @@ def group() -> None:
 )
 @json_option
 def create(role: str, name: str, instances: tuple[str, ...], lifetime: timedelta | None, as_json: bool) -> None:
-    """Make a key and show it, this once.
+    """Make a key and show it, this once; no two living keys have one name.
 
     Example: lethe keys create --role viewer --name support --expires 90d
     """
     with reached() as made, own_transaction(made.own) as connection:
+        if bearer := api_keys.find_living(connection, name):  # nobody could tell whose of the two did something
+            stop(f"The key {bearer} is called {name!r} already: give another name, or rotate or revoke that one")
         new = api_keys.create(
             connection, made.settings, name=name, role=Role(role), instances=instances or None, lifetime=lifetime
         )
@@ -67,16 +69,34 @@ def list_keys(as_json: bool) -> None:
 
     Example: lethe keys list
     """
+    codes = OneTimeCodes.enrolled_at, OneTimeCodes.locked_until
+    query = select(ApiKey.__table__, *codes).outerjoin(OneTimeCodes, OneTimeCodes.key_id == ApiKey.id)
     with reached() as made, own_transaction(made.own) as connection:
-        rows = connection.execute(select(ApiKey.__table__).order_by(ApiKey.created_at)).mappings()
-        keys = [_facts(dict(row)) for row in rows]
+        keys = [_facts(dict(row)) for row in connection.execute(query.order_by(ApiKey.created_at)).mappings()]
     if as_json:
         print_json(keys)
         return
+    if not keys:
+        click.echo("There are no keys besides LETHE_ADMIN_KEY: `lethe keys create` makes one", err=True)
+        return
+    width = max(4, *(len(repr(key["name"])) for key in keys))
+    click.echo(f"{'id':<12}  {'state':<7}  {'role':<8}  {'codes':<8}  {'name':<{width}}  instances")
     for key in keys:
-        limited = ", ".join(map(repr, key["instances"])) if key["instances"] is not None else "all instances"
-        until = f"until {key['expires_at']:%Y-%m-%d %H:%M%z}" if key["expires_at"] else ""
-        click.echo(f"{key['id']}  {key['state']:<7}  {key['role']:<8}  {key['name']!r}  {limited}  {until}".rstrip())
+        click.echo(_row(key, width))
+
+
+def _row(key: dict[str, Any], width: int) -> str:
+    limited = words.listed(key["instances"]) if key["instances"] is not None else "all instances"
+    until = f"until {words.moment(key['expires_at'])}" if key["expires_at"] else ""
+    state = f"{key['id']:<12}  {key['state']:<7}  {key['role']:<8}  {_codes(key):<8}"
+    return f"{state}  {key['name']!r:<{width}}  {limited}  {until}".rstrip()
+
+
+def _codes(key: dict[str, Any]) -> str:
+    """Whether its holder can confirm with one-time codes."""
+    if key["enrolled_at"] is None:
+        return "-"
+    return "locked" if key["locked_until"] and key["locked_until"] > datetime.now(UTC) else "enrolled"
 
 
 @group.command()

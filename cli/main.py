@@ -9,7 +9,17 @@ from cli.common import Commands
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lethe", prog_name="lethe")
 def main() -> None:
-    """Lethe erases WhatsApp instances, completely, exactly once, and provably."""
+    """Lethe erases WhatsApp instances, completely, exactly once, and provably.
+
+    \b
+    Exit codes:
+      0    done
+      1    not possible, or not all of it
+      2    wrong usage, or a script that has to say --yes
+      3    a database or Redis is away
+      4    settings are missing or wrong
+      130  Ctrl-C
+    """
 
 
 for _command in (

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from collections.abc import Callable
 from uuid import UUID
 
 from shared import audit
@@ -10,7 +11,8 @@ from shared.confirmation import Confirmation, Means
 from shared.database import own_transaction
 from shared.permissions import SERVER
 from shared.services import Services
-from tasks.caller import Caller
+from shared.tenant import Instance
+from tasks.caller import Caller, unasked
 
 
 def actor() -> Actor:
@@ -23,12 +25,12 @@ def actor() -> Actor:
     return Actor(SERVER, key_id=f"os:{name}")
 
 
-def caller(confirmation: Confirmation | None = None) -> Caller:
-    """An order from the server: it may touch every instance, and was confirmed before it is given, or need not be."""
+def caller(confirm: Callable[[Instance], Confirmation | None] = unasked) -> Caller:
+    """An order from the server: it may touch every instance; confirm is called before one goes that is whole."""
     return Caller(
         actor(),
         authorise=lambda instance, deletion: None,  # noqa: ARG005
-        confirm=lambda instance: confirmation,  # noqa: ARG005
+        confirm=confirm,
     )
 
 

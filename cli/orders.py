@@ -9,11 +9,11 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import operator
+from cli import operator, words
 from cli.common import stop
+from cli.consent import NotAsked
 from shared import wake
 from shared.audit import Action
-from shared.confirmation import WARNING, Confirmation, Demand
 from shared.database import reaching
 from shared.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.services import Services
@@ -44,6 +44,7 @@ class Result:
     deletion_id: str | None
     status: str  # of the deletion, or "refused"
     reason: str | None = None
+    exists: bool = True  # whether there is something of that name or id, or was when its deletion began
 
     @property
     def good(self) -> bool:
@@ -52,38 +53,14 @@ class Result:
 
 
 def read(file: Path) -> list[Order]:
-    """One name a line, each once and exactly as it stands there; ends the command when it is no text."""
+    """One name a line, each once and exactly as it stands there, # too; ends the command when there is none."""
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         stop(f"{file} is not UTF-8")
     names = dict.fromkeys(line.removesuffix("\r") for line in lines)
-    return [Order(name) for name in names if name]
-
-
-def confirm_one(made: Services, order: Order) -> Confirmation | None:
-    """Let the operator type its name or id, where deletions are to be confirmed; ends the command otherwise."""
-    if made.settings.confirmation is Demand.OFF:
-        return None
-    word = order.called.strip() or "yes"  # a name can be blank
-    click.echo(f"{order.called!r} will be erased. {WARNING}", err=True)
-    _ask(f"Type {word} to delete it", word)
-    return operator.confirmation()
-
-
-def confirm_many(made: Services, wanted: list[Order]) -> Confirmation:
-    """Let the operator see how many there are, and type their number; ends the command otherwise."""
-    there = sum(made.tenant.find(name=order.name) is not None for order in wanted)
-    click.echo(f"{len(wanted)} names, {there} of them instances that exist now. This cannot be undone.", err=True)
-    if not there:
-        stop("There is nothing to delete")
-    _ask(f"Type {there} to delete them", str(there))
-    return operator.confirmation()
-
-
-def _ask(question: str, word: str) -> None:
-    if click.prompt(question, err=True, default="", show_default=False).strip() != word:
-        stop("Nothing was deleted")
+    orders = [Order(name) for name in names if name]
+    return orders or stop(f"{file} has no name in it")
 
 
 def carry_out(made: Services, caller: Caller, wanted: list[Order], results: list[Result], *, wait: bool) -> None:
@@ -102,6 +79,9 @@ def _give(made: Services, caller: Caller, order: Order) -> Result:
             deletion_id = submission.by_id(made, caller, order.called)
     except submission.UnknownInstance as error:
         operator.tell_refusal(made, Action.DELETE, "unknown instance")
+        return Result(order.called, None, "refused", error.title, exists=False)
+    except NotAsked as error:
+        operator.tell_refusal(made, Action.DELETE, "confirmation needed")
         return Result(order.called, None, "refused", error.title)
     except submission.UnderWay as error:
         operator.tell_refusal(made, Action.DELETE, "already being deleted", error.deletion_id)
@@ -138,3 +118,18 @@ def show(results: list[Result], *, as_json: bool) -> None:
     for result in results:
         deletion_id, reason = result.deletion_id or "-", result.reason or ""
         click.echo(f"{deletion_id:<36}  {result.status:<9}  {result.called!r}  {reason}".rstrip())
+
+
+def end(results: list[Result]) -> None:
+    """Name what does not exist, and end the command when not everything was done."""
+    if len(results) > 1 and (missing := [result.called for result in results if not result.exists]):
+        click.echo(
+            f"No instance has {'this name' if len(missing) == 1 else 'these names'}: {words.listed(missing)}", err=True
+        )
+    undone = sum(not result.good for result in results)
+    if undone:
+        stop(
+            f"{undone:,} of {words.counted(len(results), 'deletion')} not done"
+            if len(results) > 1
+            else "It was not done"
+        )

@@ -96,7 +96,8 @@ def upgrade(as_json: bool) -> None:
     if as_json:
         print_json({"before": before, "after": after})
     else:
-        click.echo(f"The schema is at {after}" + (", as it was" if before == after else f", it was at {before}"))
+        was = "as it was" if before == after else f"it was at {before}" if before else "the database was empty"
+        click.echo(f"The schema is at {after}, {was}")
 
 
 @own_database.command()
@@ -111,9 +112,15 @@ def status(as_json: bool) -> None:
     if as_json:
         print_json({"current": current, "newest": newest})
     else:
-        click.echo(f"The schema is at {current or 'nothing'}, the newest is {newest}")
+        click.echo(f"{_stands(current)}, the newest is {newest}")
     if current != newest:
+        if not as_json:
+            click.echo("Migrations are missing: `lethe db upgrade` runs them", err=True)
         raise click.exceptions.Exit(NOT_POSSIBLE)
+
+
+def _stands(revision: str | None) -> str:
+    return f"The schema is at {revision}" if revision else "There is no schema yet"
 
 
 @click.command()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from cli import operator
+from cli import operator, words
 from cli.common import json_option, print_json, reached, stop, yes_option
 from shared import audit, leftovers
 from shared.audit import Action, Decision, Entry
@@ -50,7 +50,7 @@ def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> 
             for each in removable:
                 removed[each] = _remove(made, each)
                 if not as_json:
-                    click.echo(f"removed {removed[each]:,} {_unit(each)}: {each.place}")
+                    click.echo(f"removed {_counted(each, removed[each])}: {each.place}")
     if as_json:
         ids = {each.id for each in removable}
         print_json([_row(each, each.id in ids, removed.get(each)) for each in found.leftovers])
@@ -65,7 +65,7 @@ def _remove(made: Services, leftover: Leftover) -> int:
 
 
 def _tell(made: Services, leftover: Leftover, decision: Decision, number: int) -> None:
-    entry = Entry(Action.SWEEP, decision, operator.actor(), reason=f"{number} {_unit(leftover)}")
+    entry = Entry(Action.SWEEP, decision, operator.actor(), reason=_counted(leftover, number))
     whose = (
         {"deletion_id": UUID(leftover.id)} if leftover.kind is leftovers.Kind.TRASH else {"instance_id": leftover.id}
     )
@@ -90,13 +90,18 @@ def _show(found: Found, removable: list[Leftover]) -> None:
     for each in found.leftovers:
         stays = "" if each.id in ids else "  stays: too young, or of unknown age"
         size = f"{each.held.size_bytes / 1024:,.0f} KB"
-        click.echo(f"{each.held.number:>8,} {_unit(each):<7} {size:>12}  {_age(each):>10}  {each.place}{stays}")
+        click.echo(f"{_counted(each, each.held.number):>16} {size:>12}  {_age(each):>10}  {each.place}{stays}")
     total = sum(each.held.number for each in removable)
-    click.echo(f"{len(removable)} places with {total:,} things can go" if found.leftovers else "Nothing is left over")
+    can_go = f"{words.counted(total, 'thing')} in {words.counted(len(removable), 'place')} can go"
+    click.echo(can_go if found.leftovers else "Nothing is left over")
 
 
 def _unit(leftover: Leftover) -> str:
     return "files" if leftover.kind is leftovers.Kind.TRASH else leftover.kind.value
+
+
+def _counted(leftover: Leftover, number: int) -> str:
+    return words.counted(number, _unit(leftover).removesuffix("s"))
 
 
 def _age(leftover: Leftover) -> str:

@@ -4,8 +4,8 @@ import json
 
 import click
 
-from cli import operator
-from cli.common import json_option, reached
+from cli import operator, words
+from cli.common import json_option, reached, yes_option
 from tasks import tombstones
 
 
@@ -15,19 +15,21 @@ def group() -> None:
 
 
 @group.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @json_option
 def replay(yes: bool, as_json: bool) -> None:
     """Erase instances again that a restored tenant database has brought back, by their ids.
 
     Example: lethe tombstones replay --yes
     """
+    if as_json and not yes:
+        raise click.UsageError("--json needs --yes: a script cannot be asked")
     with reached() as made:
         found = tombstones.find(made)
         if not as_json:
             click.echo("".join(f"{each.id}  {each.name!r}\n" for each in found) or "Nothing that was erased is there.")
         if found and not yes:
-            click.confirm(f"Erase these {len(found)} again, for good?", abort=True, err=True)
+            click.confirm(f"Erase {words.counted(len(found), 'instance')} again, for good?", abort=True, err=True)
         ordered = [
             {"instanceId": each.id, "deletionId": str(tombstones.replay(made, each, operator.actor()))}
             for each in found
@@ -35,4 +37,4 @@ def replay(yes: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(ordered))
     elif ordered:
-        click.echo(f"{len(ordered)} deletions ordered; `lethe list` shows how far they are")
+        click.echo(f"{words.counted(len(ordered), 'deletion')} ordered; `lethe list` shows how far they are")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hmac import digest
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, text, update
 
 from shared.models import ApiKey
 from shared.nudges import from_now
@@ -59,6 +59,12 @@ def create(
         )
     )
     return made
+
+
+def find_living(connection: Connection, name: str) -> str | None:
+    """The id of a key of this name that is alive; until the transaction ends, nobody else makes one."""
+    connection.execute(text("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE"))  # it stops no reader
+    return connection.scalar(select(ApiKey.id).where(ApiKey.name == name, is_alive()).limit(1))
 
 
 def rotate(connection: Connection, settings: Settings, key_id: str) -> NewKey | None:

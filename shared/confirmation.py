@@ -29,3 +29,9 @@ class Confirmation:
     key_id: str | None
     means: Means
     preview: str | None = None  # SHA-256 of what was shown
+
+
+def word_to_type(instance_id: str, instance_name: str) -> str:
+    """What a person types to confirm: the name, or the id where nobody could type the name."""
+    name = instance_name
+    return name if name and name.isprintable() and name == name.strip() else instance_id

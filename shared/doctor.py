@@ -11,12 +11,14 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from shared import migrate, missing_indexes, tenant_rows
+from shared import migrate, missing_indexes, one_time_codes, tenant_rows
 from shared.cache import Cache
 from shared.cache_keys import escape
+from shared.confirmation import Demand
 from shared.errors import LetheError, Refused
 from shared.gateway import can_be_addressed
 from shared.models import Clock
+from shared.permissions import Permission
 from shared.services import Services
 from shared.settings import PREFIX
 
@@ -104,6 +106,20 @@ def _rights(services: Services) -> Iterator[Finding]:
         yield Finding("rights", Verdict.BROKEN, error.title, f"let the tables' owner run: {grant}")
     else:
         yield Finding("rights", Verdict.OK, "the role may do all that a deletion does")
+
+
+def _confirmation(services: Services) -> Iterator[Finding]:
+    part, demand = "confirmation", services.settings.confirmation
+    if demand is not Demand.TOTP:
+        yield Finding(part, Verdict.UNUSED if demand is Demand.OFF else Verdict.OK, f"{PREFIX}CONFIRMATION is {demand}")
+        return
+    with services.own.connect() as connection:
+        enrolled = one_time_codes.count_enrolled(connection, Permission.DELETE)
+    if enrolled:
+        yield Finding(part, Verdict.OK, f"{PREFIX}CONFIRMATION is totp, enrolled keys that may delete: {enrolled}")
+    else:
+        says = f"{PREFIX}CONFIRMATION is totp, and no key that may delete is enrolled: nobody can delete over HTTP"
+        yield Finding(part, Verdict.WARNING, says, "give one codes: `lethe keys enroll-totp ID`")
 
 
 def _redis(services: Services) -> Iterator[Finding]:
@@ -224,7 +240,7 @@ def _indexes(services: Services) -> Iterator[Finding]:
             yield Finding("index", Verdict.WARNING, each.cost, advice)
     small = sum(not each.is_costly for each in missing)
     if small == len(missing):
-        says = f"{small} are missing, on tables too small to matter today" if small else "all are there"
+        says = f"missing on tables too small to matter today: {small}" if small else "all are there"
         yield Finding("index", Verdict.OK, says)
 
 
@@ -232,6 +248,7 @@ _PARTS: dict[str, Look] = {
     "own database": _own_database,
     "tenant database": _tenant_database,
     "schema": _schema,
+    "confirmation": _confirmation,
     "redis": _redis,
     "broker": _broker,
     "reconciler": _reconciler,
@@ -250,6 +267,7 @@ _ADVICE = {
     "schema": f"mend {PREFIX}TENANT_SCHEMA or the tables that are named: no deletion is begun until then",
     "redis": f"start it, or mend {PREFIX}REDIS_URL",
     "broker": f"start it, or mend {PREFIX}BROKER_URL",
+    "confirmation": "mend the own database first",
     "reconciler": "mend the own database first",
     "gateways": f"mend {PREFIX}GATEWAYS",
     "cache": f"start it, or mend {PREFIX}CACHE_URL",

@@ -12,6 +12,7 @@ from shared import api_keys, logs, seal
 from shared.database import own_transaction
 from shared.models import ApiKey, OneTimeCodes
 from shared.nudges import from_now
+from shared.permissions import KEY_ROLES, PERMISSIONS, Permission
 from shared.settings import Settings
 
 log = logs.get(__name__)
@@ -45,6 +46,13 @@ def enroll(connection: Connection, settings: Settings, key_id: str) -> str | Non
     row = insert(OneTimeCodes).values(key_id=key_id, **fresh)
     connection.execute(row.on_conflict_do_update(index_elements=[OneTimeCodes.key_id], set_=fresh))
     return pyotp.TOTP(secret, interval=_STEP_SECONDS).provisioning_uri(name=key_id, issuer_name="Lethe")
+
+
+def count_enrolled(connection: Connection, permission: Permission) -> int:
+    """How many living keys that may do this have codes."""
+    roles = [role for role in KEY_ROLES if permission in PERMISSIONS[role]]
+    query = select(func.count()).select_from(OneTimeCodes).join(ApiKey, ApiKey.id == OneTimeCodes.key_id)
+    return connection.scalar(query.where(ApiKey.role.in_(roles), api_keys.is_alive())) or 0
 
 
 def use(engine: Engine, settings: Settings, key_id: str, code: str) -> Verdict:

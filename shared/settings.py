@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared import signing
@@ -259,12 +260,20 @@ def explain(error: ValidationError | OSError) -> str:
     if isinstance(error, OSError):
         return f"A secret's file cannot be read: {error.filename}"
     wrong = [
-        ": ".join(
-            [*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), each["msg"].removeprefix("Value error, ")]
-        )
-        for each in error.errors(include_input=False, include_url=False, include_context=False)
+        ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), _say(each)])
+        for each in error.errors(include_input=False, include_url=False)
     ]
     return "Settings are missing or wrong (the README has a table of them):\n  " + "\n  ".join(wrong)
+
+
+def _say(wrong: ErrorDetails) -> str:
+    match wrong["type"], wrong.get("ctx", {}):
+        case "missing", _:
+            return "is not set"
+        case "too_short" | "string_too_short", {"min_length": least, **rest}:
+            has = f", it has {rest['actual_length']}" if "actual_length" in rest else ""
+            return f"must be of {least} characters or more{has}"
+    return wrong["msg"].removeprefix("Value error, ")
 
 
 def source_of(name: str) -> str:

@@ -13,6 +13,7 @@ from api.console import deletions
 from api.errors import BadRequest, NotFound, Unauthorized
 from shared import instance_list
 from shared.audit import Action
+from shared.confirmation import word_to_type
 from shared.database import reaching
 from shared.instance_list import Listed
 from shared.models import ENDED, Deletion
@@ -79,8 +80,7 @@ def order_deletion(instance_id: str) -> AnyResponse:
 
 def to_type(instance: Instance) -> str:
     """What has to be typed: the name, or the id where nobody could type the name."""
-    name = instance.name
-    return name if name and name.isprintable() and name == name.strip() else instance.id
+    return word_to_type(instance.id, instance.name)
 
 
 def _to(deletion_id: UUID) -> AnyResponse:

@@ -47,6 +47,64 @@ def test_cancel_and_show(system: System) -> None:
     services.close()
 
 
+def test_the_list_says_how_old_where_and_by_whom(system: System) -> None:
+    """Under a header; an empty one says so beside its output, and is [] for a script."""
+    services = system.make_services()
+    instance = seed_instance(system.deployment, "listed")
+    deletion_id = str(accept(services, instance.id, "listed"))
+
+    listed, none = lethe(system, "list", "--limit", "1"), lethe(system, "list", "--status", "failed")
+    (first, *_), empty = (
+        json.loads(lethe(system, "list", "--json", *more).stdout) for more in ([], ["--status", "failed"])
+    )
+
+    header, row = listed.stdout.splitlines()
+    assert header.split() == ["id", "status", "age", "step", "by", "name", "reason"]
+    assert re.fullmatch(rf"{deletion_id}  queued +\d\.\d s  logout +admin bootstrap +'listed'", row)
+    assert "--limit" in listed.stderr
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "There are no failed deletions\n")
+    assert (first["id"], first["step"], first["reason"], empty) == (deletion_id, "logout", None, [])
+    assert first["requestedBy"] == {"role": "admin", "keyId": "bootstrap", "keyName": None}
+    services.close()
+
+
+def test_a_finished_one_shows_its_times_and_its_webhook(system: System) -> None:
+    """As it ran on a real database, the refused webhook with its reason."""
+    services = system.make_services()
+    instance = seed_instance(system.deployment, "timed", webhook_url="http://10.0.0.1/hook")
+    system.gateways[0].load()
+    deletion_id = accept(services, instance.id, "timed")
+    run_all(services, deletion_id)
+    services.close()
+
+    shown = lethe(system, "show", str(deletion_id), COLUMNS="200").stdout
+    facts = json.loads(lethe(system, "show", str(deletion_id), "--json").stdout)
+
+    assert re.search(r"finished +\d{4}-.*, after \d", shown)
+    assert "requested by  admin, LETHE_ADMIN_KEY" in shown
+    assert "instance: refused, its address is not allowed (LETHE_WEBHOOK_ALLOW" in shown
+    assert facts["webhooks"][0]["status"] == "refused"
+    assert facts["steps"]["confirm"]["finishedAt"] <= facts["finishedAt"]
+
+
+def test_a_waiting_one_shows_why_and_until_when(system: System) -> None:
+    """A gateway that is away: the next try, and when it gives up."""
+    services = system.make_services(gateways=(f"http://127.0.0.1:{free_port()}",), retry_seconds=0.1)
+    instance = seed_instance(system.deployment, "kept waiting")
+    deletion_id = accept(services, instance.id, "kept waiting")
+    run_steps(services, deletion_id, "logout")
+    services.close()
+
+    shown = lethe(system, "show", str(deletion_id), COLUMNS="200").stdout
+    (row,) = json.loads(lethe(system, "list", "--status", "waiting", "--json").stdout)
+
+    assert re.search(r"reason +.*cannot be reached", shown)
+    assert re.search(r"next try +20.* \((in \d+\.?\d* s|due)\)", shown)
+    assert re.search(r"without progress it fails 20.* \(in 24 h\)", shown)
+    assert (row["id"], row["step"], "cannot be reached" in row["reason"]) == (str(deletion_id), "logout", True)
+    lethe(system, "cancel", str(deletion_id))
+
+
 def test_retry_lets_a_failed_one_go_on(system: System) -> None:
     """And says so when there is nothing to resume."""
     services = system.make_services()
@@ -218,7 +276,7 @@ def test_ctrl_c_is_no_traceback(system: System, pause_seconds: float) -> None:
 
 
 def test_migrations_are_shown_and_run(system: System, postgres_part: Postgres) -> None:
-    """A new database is at nothing; the upgrade brings it to the newest, and can be run again."""
+    """A new database has no schema; the upgrade brings it to the newest, and can be run again."""
     url = {"LETHE_DATABASE_URL": postgres_part.create_database("not_migrated")}
 
     before, listed = lethe(system, "db", "status", **url), lethe(system, "list", **url)
@@ -226,7 +284,8 @@ def test_migrations_are_shown_and_run(system: System, postgres_part: Postgres) -
     after = lethe(system, "db", "status", "--json", **url)
 
     assert (before.returncode, after.returncode) == (1, 0)
-    assert "at nothing" in before.stdout
+    assert "There is no schema yet, the newest is " in before.stdout
+    assert "lethe db upgrade" in before.stderr
     assert (listed.returncode, "lethe db upgrade" in listed.stderr) == (3, True)
     assert json.loads(first.stdout)["before"] is None
     assert json.loads(second.stdout)["before"] == json.loads(after.stdout)["newest"]

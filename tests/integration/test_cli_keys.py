@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -68,7 +69,17 @@ def test_a_key_can_be_limited_in_reach_and_in_time(system: System) -> None:
     """To instances by name, and for a while; both are listed, and hold."""
     seed_instance(system.deployment, "cli limited")
     made = create(
-        system, "--role", "admin", "--name", "n", "--instance", "cli limited", "--instance", "b", "--expires", "90d"
+        system,
+        "--role",
+        "admin",
+        "--name",
+        "limited",
+        "--instance",
+        "cli limited",
+        "--instance",
+        "b",
+        "--expires",
+        "90d",
     )
 
     key = listed(system, made["id"])
@@ -93,7 +104,7 @@ def test_a_key_can_be_limited_in_reach_and_in_time(system: System) -> None:
 
 def test_a_rotated_key_has_a_new_secret(system: System) -> None:
     """The old one is wrong at once; id, role and audit stay."""
-    old = create(system, "--role", "viewer", "--name", "n")
+    old = create(system, "--role", "viewer", "--name", "to rotate")
 
     new = json.loads(lethe(system, "keys", "rotate", old["id"], "--json").stdout)
 
@@ -105,7 +116,7 @@ def test_a_rotated_key_has_a_new_secret(system: System) -> None:
 
 def test_a_revoked_key_is_dead(system: System) -> None:
     """At once and for good: neither revoked again nor rotated back to life."""
-    key = create(system, "--role", "viewer", "--name", "n")
+    key = create(system, "--role", "viewer", "--name", "to revoke")
 
     first = lethe(system, "keys", "revoke", key["id"])
 
@@ -116,6 +127,60 @@ def test_a_revoked_key_is_dead(system: System) -> None:
     assert [line for line in reasons(system) if key["id"] in str(line)][1:] == [
         ("server", "succeeded", f"revoked {key['id']}")
     ]
+
+
+def test_no_key_at_all_is_said(make_system: Callable[..., System]) -> None:
+    """Beside the output; a script reads []."""
+    empty = make_system()
+
+    told, read = lethe(empty, "keys", "list"), lethe(empty, "keys", "list", "--json")
+
+    assert (told.returncode, told.stdout, "lethe keys create" in told.stderr) == (0, "", True)
+    assert json.loads(read.stdout) == []
+    empty.stop()
+
+
+def test_no_two_living_keys_have_one_name(system: System) -> None:
+    """Whoever reads a list could not tell them apart; a revoked or expired one is in nobody's way."""
+    first = create(system, "--role", "viewer", "--name", "night shift")
+    refused = lethe(system, "keys", "create", "--role", "admin", "--name", "night shift", "--json")
+    other = create(system, "--role", "viewer", "--name", "Night shift")
+    lethe(system, "keys", "revoke", first["id"])
+    again = create(system, "--role", "viewer", "--name", "night shift")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"The key {first['id']} is called 'night shift' already" in refused.stderr
+    assert len({first["id"], other["id"], again["id"]}) == 3
+    assert not any("admin" in str(line) and "night" in str(line) for line in reasons(system))
+
+
+def test_of_two_at_once_one_gets_the_name(system: System) -> None:
+    """Whoever comes second waits for the first, and is refused."""
+    words = ("keys", "create", "--role", "viewer", "--name", "contested", "--json")
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: lethe(system, *words), range(3)))
+
+    assert sorted(answer.returncode for answer in answers) == [0, 1, 1]
+
+
+def test_the_list_says_which_keys_have_one_time_codes(system: System) -> None:
+    """And which of them are locked."""
+    plain, enrolled = (create(system, "--role", "admin", "--name", name) for name in ("without codes", "with codes"))
+    lethe(system, "keys", "enroll-totp", enrolled["id"])
+
+    rows = {line.split()[0]: line.split() for line in lethe(system, "keys", "list").stdout.splitlines()}
+
+    assert rows["id"] == ["id", "state", "role", "codes", "name", "instances"]
+    assert (rows[plain["id"]][3], rows[enrolled["id"]][3]) == ("-", "enrolled")
+    assert (listed(system, plain["id"])["enrolled_at"], bool(listed(system, enrolled["id"])["enrolled_at"])) == (
+        None,
+        True,
+    )
+    services = system.make_services()
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE one_time_codes SET locked_until = now() + interval '1 hour'")
+    services.close()
+    assert "locked" in lethe(system, "keys", "list").stdout
 
 
 @pytest.mark.parametrize(

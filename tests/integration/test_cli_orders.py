@@ -3,8 +3,6 @@
 import json
 import os
 import pwd
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +11,9 @@ import pytest
 
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
-from demo.lethe import environment
 from shared import audit_search
 from shared.audit_search import Wanted
+from tests.integration.shell import at_a_terminal, lethe
 from tests.system import System
 
 
@@ -26,19 +24,6 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.start("worker")
     yield made
     made.stop()
-
-
-def lethe(system: System, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the command as a shell would; typed is what the operator answers."""
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *words],
-        env={"PATH": "/usr/bin:/bin", "LOGNAME": "somebody-else", **environment(system.settings)},
-        cwd=Path(__file__).parents[2],
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def exists(system: System, name: str) -> bool:
@@ -59,8 +44,8 @@ def test_delete_erases_an_instance(system: System) -> None:
     """With --wait it says how it ended; the audit names the account, which no variable changes."""
     seed_instance(system.deployment, "cli gone")
 
-    answer = lethe(system, "delete", "cli gone", "--wait")
-    again = lethe(system, "delete", "cli gone")
+    answer = lethe(system, "delete", "cli gone", "--wait", "--yes", LOGNAME="somebody-else")
+    again = lethe(system, "delete", "cli gone", "--yes")
 
     assert answer.returncode == 0, answer.stderr
     assert "succeeded" in answer.stdout
@@ -75,7 +60,7 @@ def test_delete_by_id_needs_no_name(system: System) -> None:
     """For a script, as JSON."""
     nameless = seed_instance(system.deployment, "")
 
-    answer = lethe(system, "delete", "--id", nameless.id, "--wait", "--json")
+    answer = lethe(system, "delete", "--id", nameless.id, "--wait", "--yes", "--json")
 
     assert answer.returncode == 0, answer.stderr
     assert [result["status"] for result in json.loads(answer.stdout)] == ["succeeded"]
@@ -84,22 +69,76 @@ def test_delete_by_id_needs_no_name(system: System) -> None:
 
 def test_a_file_of_names_is_erased_after_their_number_was_typed(system: System, tmp_path: Path) -> None:
     """Each once, exactly as it stands there; what is unknown is said, and costs the others nothing."""
-    for number in range(12):  # more than the ten a minute that a key has
-        seed_instance(system.deployment, f" cli {number} ")
+    names = [f" cli {number} " for number in range(11)] + ["# cli"]  # more than the ten a minute that a key has
+    for name in names:
+        seed_instance(system.deployment, name)
     file = tmp_path / "names"
-    file.write_text("".join(f" cli {number} \r\n" for number in range(12)) + "\n cli 3 \ncli nobody\n")
+    file.write_text("".join(f"{name}\r\n" for name in names) + "\n cli 3 \ncli nobody\n")
 
-    refused = lethe(system, "delete", "--from-file", str(file), typed="13\n")
-    none = lethe(system, "delete", "--from-file", str(file))
-    untouched = all(exists(system, f" cli {number} ") for number in range(12))
-    answer = lethe(system, "delete", "--from-file", str(file), "--wait", typed="12\n")
+    refused = at_a_terminal(system, "delete", "--from-file", str(file), typed="13\n")
+    none = at_a_terminal(system, "delete", "--from-file", str(file), typed="")
+    untouched = all(exists(system, name) for name in names)
+    answer = at_a_terminal(system, "delete", "--from-file", str(file), "--wait", typed="12\n")
 
     assert (refused.returncode, none.returncode, untouched) == (1, 1, True)
-    assert "13 names, 12 of them" in refused.stderr
+    assert "13 names; instances that exist now: 12; unknown: 'cli nobody'" in refused.stderr
     assert answer.returncode == 1
     assert answer.stdout.count("succeeded") == 12
-    assert "'cli nobody'" in answer.stdout
-    assert not any(exists(system, f" cli {number} ") for number in range(12))
+    assert answer.stderr.endswith("No instance has this name: 'cli nobody'\n1 of 13 deletions not done\n")
+    assert not any(exists(system, name) for name in names)
+
+
+def test_a_script_deletes_a_file_of_names_with_yes(system: System, tmp_path: Path) -> None:
+    """What does not exist is told apart for it."""
+    seed_instance(system.deployment, "cli listed")
+    file = tmp_path / "names"
+    file.write_text("cli nobody\ncli listed\n")
+
+    answer = lethe(system, "delete", "--from-file", str(file), "--yes", "--json")
+
+    results = json.loads(answer.stdout)
+    assert answer.returncode == 1
+    assert [(each["called"], each["status"], each["exists"]) for each in results] == [
+        ("cli nobody", "refused", False), ("cli listed", "queued", True),
+    ]  # fmt: skip
+
+
+def test_a_file_without_a_name_deletes_nothing(system: System, tmp_path: Path) -> None:
+    """It is not taken for done."""
+    (tmp_path / "names").write_text("\n\n")
+
+    answer = lethe(system, "delete", "--from-file", str(tmp_path / "names"), "--yes")
+
+    assert (answer.returncode, "no name in it" in answer.stderr) == (1, True)
+
+
+def test_a_script_that_does_not_say_yes_deletes_nothing(system: System, tmp_path: Path) -> None:
+    """Wrong usage, though it writes into the pipe what a person would type."""
+    instance = seed_instance(system.deployment, "cli kept")
+    file = tmp_path / "names"
+    file.write_text("cli kept\n")
+
+    for words in (["cli kept"], ["--id", instance.id], ["--from-file", str(file)]):
+        answer = lethe(system, "delete", *words, typed="cli kept\n1\n")
+        assert (answer.returncode, "--yes" in answer.stderr) == (2, True)
+
+    assert exists(system, "cli kept")
+
+
+def test_a_person_types_the_name(system: System) -> None:
+    """Also where no deletion has to be confirmed; of what does not exist nobody asks."""
+    instance = seed_instance(system.deployment, "cli typed")
+
+    refused = at_a_terminal(system, "delete", "cli typed", typed="y\n")
+    kept = exists(system, "cli typed")
+    answer = at_a_terminal(system, "delete", "cli typed", "--wait", typed="cli typed\n")
+    unknown = at_a_terminal(system, "delete", "cli typed", typed="")
+
+    assert (refused.returncode, "Nothing was deleted" in refused.stderr, kept) == (1, True, True)
+    assert instance.id in refused.stderr
+    assert answer.returncode == 0, answer.stderr
+    assert (unknown.returncode, "does not exist" in unknown.stdout) == (1, True)
+    assert "Type" not in unknown.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["a", "--id", "b"], ["a", "--from-file", __file__]])
@@ -113,8 +152,8 @@ def test_a_duplicate_is_not_done_twice(system: System) -> None:
     seed_instance(system.deployment, "cli twice")
     system.gateways[0].delays["connectionState"] = 3
 
-    first = json.loads(lethe(system, "delete", "cli twice", "--json").stdout)[0]
-    second = lethe(system, "delete", "cli twice", "--json")
+    first = json.loads(lethe(system, "delete", "cli twice", "--yes", "--json").stdout)[0]
+    second = lethe(system, "delete", "cli twice", "--yes", "--json")
     system.gateways[0].delays.clear()
 
     assert second.returncode == 1
@@ -180,5 +219,5 @@ def test_audit_list_filters_and_pages(system: System) -> None:
 
     assert [line["decision"] for line in page["lines"]] == ["refused"]
     assert rest["lines"][0]["seq"] == page["lines"][0]["seq"] - 1
-    assert (told.returncode, told.stdout) == (0, "")
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "No line of the audit is like that\n")
     assert "logout refused" in lethe(system, "audit", "list").stdout

@@ -14,7 +14,7 @@ from shared.permissions import Role
 from shared.services import Services
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import make_key, rotate
-from tests.integration.shell import lethe
+from tests.integration.shell import at_a_terminal, lethe
 from tests.system import ADMIN_KEY, Answer, System
 
 
@@ -223,24 +223,54 @@ def test_a_failed_deletion_of_a_vanished_instance_is_resumed_unasked(system: Sys
 
 @pytest.mark.parametrize("by", ["NAME", "--id"])
 def test_the_server_asks_in_the_terminal(system: System, services: Services, by: str) -> None:
-    """What is typed has to be what was given; the deletion then says which account did."""
-    instance = seed_instance(system.deployment, f"typed {by}")
-    words = ("--id", instance.id) if by == "--id" else (f"typed {by}",)
-    refused = [lethe(system, "delete", *words, typed=typed) for typed in ("", "\n", "yes\n", "typed\n")]
+    """Its name has to be typed, exactly; the deletion then says which account did."""
+    name = f"typed {by}"
+    instance = seed_instance(system.deployment, name)
+    words = ("--id", instance.id) if by == "--id" else (name,)
+    refused = [
+        at_a_terminal(system, "delete", *words, typed=typed) for typed in ("", "\n", "yes\n", "typed\n", f"{name} \n")
+    ]
     before = deletions_of(services, instance.id)
-    done = lethe(system, "delete", *words, "--json", typed=f"{words[-1]}\n")
+    done = at_a_terminal(system, "delete", *words, "--json", typed=f"{name}\n")
 
-    assert [answer.returncode for answer in refused] == [1] * 4
+    assert [answer.returncode for answer in refused] == [1] * 5
     assert before == []
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["status"] == "queued"
     assert WARNING in done.stderr
+    assert instance.id in done.stderr
     ((who, means, preview),) = deletions_of(services, instance.id)
     assert (str(who).startswith("os:"), means, preview) == (True, "terminal", None)
 
 
+def test_a_script_on_the_server_confirms_nothing(system: System, services: Services) -> None:
+    """Neither by saying --yes nor by writing into a pipe what a person would type."""
+    instance = seed_instance(system.deployment, "scripted")
+
+    said = lethe(system, "delete", "scripted", "--yes")
+    piped = lethe(system, "delete", "scripted", typed="scripted\n")
+
+    assert (said.returncode, "LETHE_CONFIRMATION is token" in said.stderr) == (1, True)
+    assert (piped.returncode, "--yes" in piped.stderr) == (2, True)
+    assert deletions_of(services, instance.id) == []
+
+
+def test_what_failed_past_its_point_of_no_return_is_resumed_unasked_on_the_server(
+    system: System, services: Services
+) -> None:
+    """There is nothing left to keep."""
+    instance = seed_instance(system.deployment, "half gone")
+    deletion_id = accept(services, instance.id, "half gone")
+    fail(services, deletion_id, irrevocable=True)
+
+    answer = at_a_terminal(system, "delete", "half gone", typed="")
+
+    assert answer.returncode == 0, answer.stderr
+    assert system.show(str(deletion_id))["status"] == "queued"
+
+
 def test_off_asks_for_nothing(make_system: Callable[..., System]) -> None:
-    """Neither over HTTP nor in the terminal; a token that is sent all the same does no harm."""
+    """Not over HTTP; a token that is sent all the same does no harm. On the server a script says --yes."""
     relaxed = make_system()
     relaxed.start("web")
     for name in ("a", "b", "c"):
@@ -248,5 +278,5 @@ def test_off_asks_for_nothing(make_system: Callable[..., System]) -> None:
 
     assert delete(relaxed, "a").status == 202
     assert delete(relaxed, "b", X_Confirmation_Token=token_of(relaxed, "b")).status == 202
-    assert lethe(relaxed, "delete", "c").returncode == 0
+    assert lethe(relaxed, "delete", "c", "--yes").returncode == 0
     relaxed.stop()

@@ -13,8 +13,10 @@ from redis import Redis as Client
 from demo.evolution.seed import seed_instance
 from demo.parts import Redis
 from demo.processes import free_port
-from shared import missing_indexes
+from shared import missing_indexes, one_time_codes
+from shared.permissions import Role
 from shared.services import Services
+from tests.integration.keyring import make_key, revoke
 from tests.integration.shell import lethe
 from tests.system import System, running
 
@@ -64,6 +66,7 @@ def test_a_running_system_is_well(system: System) -> None:
         "tenant database",
         "schema",
         "rights",
+        "confirmation",
         "redis",
         "broker",
         "workers",
@@ -75,6 +78,22 @@ def test_a_running_system_is_well(system: System) -> None:
         "index",
     }
     assert "broken" not in parts.values()
+
+
+@pytest.mark.parametrize(("role", "verdict"), [(None, "warning"), (Role.VIEWER, "warning"), (Role.ADMIN, "ok")])
+def test_codes_that_nobody_has_are_said(system: System, services: Services, role: Role | None, verdict: str) -> None:
+    """Where they are demanded, somebody who may delete needs them; a revoked key is nobody."""
+    for each in filter(None, [role, Role.ADMIN]):
+        key = make_key(services, each)
+        with services.own.begin() as connection:
+            one_time_codes.enroll(connection, services.settings, key.id)
+        if each is not role:
+            revoke(services, key)
+
+    found = examine(system, LETHE_CONFIRMATION="totp")["confirmation"]
+
+    assert found["verdict"] == verdict
+    assert ("lethe keys enroll-totp" in found["advice"]) is (verdict == "warning")
 
 
 def wait_until_well(system: System) -> str:

@@ -173,8 +173,10 @@ def test_an_unfinished_deletion_keeps_its_instance(system: System) -> None:
     for deletion_id in (unfinished, ended):
         (trash / str(deletion_id) / "chatwoot-x").mkdir(parents=True)
 
+    told = lethe(system, "sweep", "--older-than", "0").stdout
     rows = shown(system, "--older-than", "0", "--remove", "--yes")
 
+    assert "in 1 place can go" in told
     assert [(row["kind"], row["id"]) for row in rows] == [("trash", str(ended))]
     assert [path.name for path in trash.iterdir()] == [str(unfinished)]
 

@@ -9,9 +9,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cli.common import INTERRUPTED, NOT_POSSIBLE, NOT_REACHABLE, NOT_SET
 from cli.main import main
 from tests.unit.conftest import REQUIRED
 
+README = Path(__file__).parents[3] / "README.md"
 # A text for a shell, a show for people, and a document that is JSON anyway; everything else can be read by a script.
 WITHOUT_JSON = {"lethe completion", "lethe demo", "lethe receipt show"}
 WITHOUT_SETTINGS = {"lethe completion", "lethe demo", "lethe receipt verify"}
@@ -103,13 +105,25 @@ def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.stderr.strip() == "Interrupted"
 
 
-@pytest.mark.parametrize("words", [["sweep", "--remove", "--json"], ["doctor", "--fix", "--json"]])
+@pytest.mark.parametrize(
+    "words", [["sweep", "--remove", "--json"], ["doctor", "--fix", "--json"], ["tombstones", "replay", "--json"]]
+)
 def test_a_script_is_not_asked(words: list[str]) -> None:
     """It has to say --yes itself."""
     answer = CliRunner().invoke(main, words, prog_name="lethe")
 
     assert answer.exit_code == 2
     assert "--yes" in answer.stderr
+
+
+def test_help_and_readme_tell_the_same_exit_codes() -> None:
+    """All of them, and no others."""
+    shown = CliRunner().invoke(main, ["--help"], prog_name="lethe").output
+    told = README.read_text().split("Exit codes: ")[1].split("\n\n")[0]
+
+    helped = re.findall(r"^ +(\d+) +\S", shown.split("Exit codes:")[1].split("Options:")[0], re.MULTILINE)
+    assert helped == re.findall(r"\b(\d+) [a-zA-Z]", told)
+    assert {0, NOT_POSSIBLE, 2, NOT_REACHABLE, NOT_SET, INTERRUPTED} == {int(code) for code in helped}
 
 
 def test_config_masks_secrets_and_says_where_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

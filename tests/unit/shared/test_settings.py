@@ -319,3 +319,19 @@ def test_traces_without_their_library_are_refused_at_the_start(
     with pytest.raises(ValidationError, match=r"lethe\[otel\]"):
         make_settings(traces=True)
     assert make_settings().traces is False
+
+
+def test_what_is_wrong_is_said_for_who_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variable's name and in characters, and never with a value."""
+    set_all(monkeypatch, admin_key="hidden-word", secret_key="also-short")
+    monkeypatch.delenv("LETHE_REDIS_URL")
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    said = settings.explain(raised.value)
+    assert said.splitlines()[1:] == [
+        "  LETHE_ADMIN_KEY: must be of 16 characters or more, it has 11",
+        "  LETHE_SECRET_KEY: must be of 32 characters or more, it has 10",
+        "  LETHE_REDIS_URL: is not set",
+    ]

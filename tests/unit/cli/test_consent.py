@@ -1,0 +1,120 @@
+"""Who deletes is asked, for what he or she can see and type."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import consent, orders
+from shared.confirmation import Demand, Means, word_to_type
+from shared.services import Services
+from shared.tenant import Instance
+
+
+def instance(name: str) -> Instance:
+    """Of an id that one can tell from the name."""
+    return Instance(f"id of {name}", name, None)
+
+
+def deployment(*names: str, confirmation: Demand = Demand.OFF) -> Services:
+    """Services with a tenant database in which instances have these names."""
+    there = {name: instance(name) for name in names}
+    tenant = SimpleNamespace(find=lambda *, name: there.get(name))
+    return cast(Services, SimpleNamespace(tenant=tenant, settings=SimpleNamespace(confirmation=confirmation)))
+
+
+def run(body: Callable[[], None], typed: str = "") -> Result:
+    """Within a command, to which this is typed."""
+    return CliRunner().invoke(click.Command("c", callback=body), input=typed)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("acme", "acme"), ("a b", "a b"), ("", "id"), (" a", "id"), ("a\n", "id"), ("a\x1b[2J", "id"), ("é", "é")],
+)
+def test_what_is_typed_can_be_typed(name: str, word: str) -> None:
+    """The name; its id in place of one that nobody could type or see."""
+    assert word_to_type("id", name) == word
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"), [("acme\n", 0), ("acme \n", 1), ("Acme\n", 1), ("yes\n", 1), ("\n", 1), ("", 1)]
+)
+def test_one_is_confirmed_by_its_name_alone(typed: str, code: int) -> None:
+    """Exactly; its id is shown beside it."""
+    answer = run(lambda: click.echo(consent.to_one(instance("acme"))), typed)
+
+    assert answer.exit_code == code
+    assert "'acme' (id id of acme) will be erased" in answer.stderr
+    assert (Means.TERMINAL.value in answer.stdout) is (code == 0)
+
+
+def test_many_are_confirmed_by_the_number_of_those_that_exist() -> None:
+    """The others are named."""
+    made, confirmed = deployment("a", "b"), []
+
+    def ask() -> None:
+        confirmed.append(consent.to_many(made, ["a", "b", "#c"])(instance("a")))
+
+    right, wrong = run(ask, "2\n"), run(ask, "3\n")
+
+    assert (right.exit_code, wrong.exit_code, len(confirmed)) == (0, 1, 1)
+    assert "3 names; instances that exist now: 2; unknown: '#c'" in right.stderr
+
+
+def test_what_was_not_counted_is_not_confirmed() -> None:
+    """An instance that was created after the number was typed."""
+    made = deployment("a")
+
+    answer = run(lambda: click.echo(consent.to_many(made, ["a", "b"])(instance("b"))), "1\n")
+
+    assert isinstance(answer.exception, consent.NotAsked)
+
+
+def test_nobody_is_asked_when_there_is_nothing_to_keep() -> None:
+    """What failed half-way may go on."""
+    answer = run(lambda: click.echo(consent.to_many(deployment(), ["a"])))
+
+    assert (answer.exit_code, answer.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("yes", "demand", "code", "says"),
+    [
+        (True, Demand.OFF, 0, ""),
+        (False, Demand.OFF, 2, "a script has to say --yes"),
+        (True, Demand.TOTP, 1, "LETHE_CONFIRMATION is totp"),
+        (False, Demand.TOKEN, 2, "no terminal"),
+    ],
+)
+def test_a_script_says_yes(yes: bool, demand: Demand, code: int, says: str) -> None:
+    """Unless more is asked of everybody."""
+    answer = run(lambda: consent.check(deployment(confirmation=demand), yes=yes))
+
+    assert answer.exit_code == code
+    assert says in answer.stderr
+
+
+def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
+    """A name may begin with # or a space; each counts once, an empty line for nothing."""
+    (tmp_path / "names").write_text("\ufeff# one\n two \r\n\n# one\ntwo\n", encoding="utf-8")
+
+    assert [order.name for order in orders.read(tmp_path / "names")] == ["# one", " two ", "two"]
+
+
+def test_what_was_not_done_is_counted_and_what_does_not_exist_named() -> None:
+    """At the end, with an exit code; when all was done, there is nothing to say."""
+    good = orders.Result("a", "an id", "queued")
+    unknown = [orders.Result(name, None, "refused", "why", exists=False) for name in ("b", "c")]
+
+    some = run(lambda: orders.end([unknown[0], good, unknown[1]]))
+    every, one = run(lambda: orders.end([good, good])), run(lambda: orders.end([unknown[0]]))
+
+    assert some.exit_code == 1
+    assert some.stderr == "No instance has these names: 'b', 'c'\n2 of 3 deletions not done\n"
+    assert (every.exit_code, every.stderr) == (0, "")
+    assert (one.exit_code, one.stderr) == (1, "It was not done\n")

@@ -1,0 +1,193 @@
+"""What is shown of a deletion, in every state that somebody may find it in."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from cli import show
+from cli.show import Known
+from shared.confirmation import Means
+from shared.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ID = UUID("3f0c0000-0000-4000-8000-000000000000")
+
+
+def before(seconds: float) -> datetime:
+    """So long ago."""
+    return NOW - timedelta(seconds=seconds)
+
+
+def step(name: str = "delete_records", status: StepStatus = StepStatus.DONE, **changes: Any) -> Step:
+    """A step that removed something within two seconds."""
+    usual: dict[str, Any] = {
+        "planned": {"Chat": 5, "Message": 20_000},
+        "removed": {"Chat": 5, "Message": 20_000},
+        "at_least": False,
+        "started_at": before(60),
+        "finished_at": before(58),
+    }
+    return Step(name=name, status=status, **{**usual, **changes})
+
+
+def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **changes: Any) -> Known:
+    """A deletion that an admin's key has ordered five minutes ago."""
+    usual: dict[str, Any] = {
+        "id": ID,
+        "instance_id": "the id",
+        "instance_name": "acme",
+        "requester": "admin",
+        "requester_key_id": "1f0c5e2a9b7d",
+        "accepted_at": before(300),
+        "without_gateways": [],
+    }
+    webhooks = changes.pop("webhooks", [])
+    key_name = changes.pop("key_name", "shop")
+    return Known(Deletion(status=status, steps=list(steps), **{**usual, **changes}), key_name, webhooks)
+
+
+def shown(of: Known, width: int = 200) -> str:
+    """All lines."""
+    return "\n".join(show.lines(of, NOW, width=width, deadline_seconds=86_400))
+
+
+def event(status: WebhookStatus, **changes: Any) -> WebhookEvent:
+    """The customer's webhook."""
+    return WebhookEvent(target="instance", status=status, **{"tries": 0, **changes})
+
+
+def test_it_says_when_and_how_long() -> None:
+    """As a whole and for each step; the largest count comes first."""
+    text = shown(known(DeletionStatus.SUCCEEDED, step(), started_at=before(120), finished_at=before(58)))
+
+    assert "(5 min ago)" in text
+    assert "after 62 s" in text
+    assert "delete_records  done      2.0 s  Message 20,000, Chat 5" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "admin, key 1f0c5e2a9b7d 'shop'"),
+        ({"key_name": "\x1b[2J"}, r"'\x1b[2J'"),
+        ({"requester_key_id": "bootstrap", "key_name": None}, "admin, LETHE_ADMIN_KEY"),
+        ({"requester": "instance", "requester_key_id": "abc", "key_name": None}, "the instance's token"),
+        ({"requester": "server", "requester_key_id": "os:root", "key_name": None}, "server os:root"),
+        ({"requester": "server", "requester_key_id": None, "key_name": None}, "server"),
+    ],
+)
+def test_it_says_who_asked(changes: dict[str, Any], says: str) -> None:
+    """By what a person can find again."""
+    (line,) = (line for line in shown(known(**changes)).splitlines() if "requested by" in line)
+
+    assert line.endswith(says)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"confirmed_with": Means.CODE, "confirmed_by": "1f0c5e2a9b7d"}, "with a one-time code, 20"),
+        ({"confirmed_with": Means.TOKEN, "confirmed_by": "another"}, "with the token of a preview, by another, 20"),
+        ({"confirmed_with": Means.TERMINAL, "confirmed_by": "os:root"}, "typed on the server, by os:root, 20"),
+    ],
+)
+def test_it_says_how_it_was_confirmed(changes: dict[str, Any], says: str) -> None:
+    """And by whom, if that was not who asked."""
+    assert says in shown(known(confirmed_at=before(301), **changes))
+    assert "confirmed" not in shown(known())
+
+
+def test_a_waiting_one_says_why_and_until_when() -> None:
+    """The next try, its reason, and when it would give up."""
+    text = shown(
+        known(
+            DeletionStatus.WAITING,
+            step("logout", StepStatus.PENDING, removed={}, finished_at=None, error="cannot be reached"),
+            reason="the gateway cannot be reached",
+            next_attempt_at=NOW + timedelta(seconds=42),
+            waiting_since=before(3_600),
+        )
+    )
+
+    assert "reason        the gateway cannot be reached" in text
+    assert "(in 42 s)" in text
+    assert "without progress it fails" in text
+    assert "(in 23 h)" in text
+    assert "0 of 20,005 cannot be reached" in text
+
+
+def test_a_failed_one_says_how_it_goes_on() -> None:
+    """By the command that one types then."""
+    text = shown(known(DeletionStatus.FAILED, reason="a right is missing"))
+
+    assert f"reason        a right is missing\n  next          mend that, then `lethe retry {ID}`" in text
+
+
+def test_a_queued_one_says_that_nobody_has_it() -> None:
+    """And when it is offered again."""
+    text = shown(known(DeletionStatus.QUEUED, next_attempt_at=NOW + timedelta(seconds=30)))
+
+    assert "no worker has taken it yet" in text
+    assert "(in 30 s)" in text
+
+
+def test_a_running_one_shows_its_heartbeat_and_how_far_it_is() -> None:
+    """A step that has no end yet has taken as long as it has run."""
+    half = step(status=StepStatus.RUNNING, removed={"Message": 10_000}, finished_at=None, at_least=True)
+
+    text = shown(known(DeletionStatus.RUNNING, half, heartbeat_at=before(3)))
+
+    assert "heartbeat     3.0 s ago" in text
+    assert "running    60 s  at least 10,000 of 20,005; Message 10,000" in text
+
+
+def test_a_refused_webhook_says_why_and_what_opens_it() -> None:
+    """Also after the end, when the row has forgotten its own word."""
+    refused = known(webhooks=[event(WebhookStatus.REFUSED)])
+
+    assert "instance: refused, its address is not allowed (LETHE_WEBHOOK_ALLOW opens" in shown(refused)
+    assert show.facts(refused)["webhooks"][0]["error"] == "its address is not allowed"
+
+
+def test_a_pending_webhook_says_what_is_wrong_and_when_it_is_tried_again() -> None:
+    """One that was taken needs no more words."""
+    pending = event(WebhookStatus.PENDING, tries=2, error="status 502", next_try_at=NOW + timedelta(seconds=60))
+
+    text = shown(known(webhooks=[pending, event(WebhookStatus.DELIVERED, tries=1)]))
+
+    assert of_webhooks(text) == ["instance: pending after 2 tries, status 502, next", "instance: delivered after 1 try"]
+
+
+def of_webhooks(text: str) -> list[str]:
+    """What is said of webhooks, without the moment."""
+    return [line.split("webhook", 1)[1].split(" 20")[0].strip() for line in text.splitlines() if "  webhook" in line]
+
+
+def test_no_line_is_longer_than_the_terminal() -> None:
+    """Whatever is long in it."""
+    long = known(
+        DeletionStatus.FAILED,
+        step(error="why " * 60),
+        instance_name="long " * 50,
+        reason="because " * 40,
+        webhooks=[event(WebhookStatus.PENDING, error="x " * 90)],
+    )
+
+    assert max(map(len, shown(long, width=80).splitlines())) <= 80
+
+
+def test_a_script_reads_the_same() -> None:
+    """What it read before is where it was; times are ISO 8601."""
+    of = known(DeletionStatus.SUCCEEDED, step(), finished_at=before(58), confirmed_with=Means.CODE, confirmed_by="k")
+
+    facts = json.loads(json.dumps(show.facts(of), default=str))
+
+    assert (facts["id"], facts["status"], facts["reason"]) == (str(ID), "succeeded", None)
+    assert facts["steps"]["delete_records"]["removed"] == {"Chat": 5, "Message": 20_000}
+    assert datetime.fromisoformat(facts["acceptedAt"]) == before(300)
+    assert datetime.fromisoformat(facts["steps"]["delete_records"]["finishedAt"]) == before(58)
+    assert facts["requestedBy"] == {"role": "admin", "keyId": "1f0c5e2a9b7d", "keyName": "shop"}
+    assert facts["confirmedBy"] == {"keyId": "k", "means": "code", "at": None}
