@@ -14,8 +14,7 @@ from shared.audit_search import Wanted
 from shared.permissions import Role
 from shared.services import Services
 from tests.integration.inline import accept, run_all
-from tests.integration.keyring import make_key, rotate
-from tests.integration.test_one_time_codes import enroll, wrong_for
+from tests.integration.keyring import enroll, make_key, rotate, wrong_for
 from tests.integration.visitor import Visitor, signed_in
 from tests.system import ADMIN_KEY, System
 
