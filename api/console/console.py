@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api import auth, current
 from api.console import audit, deletions, instances, session, sign_in
-from api.errors import ApiError, ConfirmationNeeded, WrongConfirmation, explain_invalid
+from api.errors import ApiError, Unconfirmed, explain_invalid
 from shared import logs
 from shared.confirmation import Demand
 from shared.errors import Refused
@@ -28,7 +28,6 @@ OPEN = frozenset({"console.static", "console.sign_in.ask", "console.sign_in.sign
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",  # forms over HTTPS are checked by it
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -97,8 +96,7 @@ def on_api_error(error: ApiError) -> Response:
     return _page(error, error.message, error.status, error.headers, error.extra.get("deletionId"))
 
 
-@blueprint.errorhandler(ConfirmationNeeded)
-@blueprint.errorhandler(WrongConfirmation)
+@blueprint.errorhandler(Unconfirmed)
 def on_unconfirmed(error: ApiError) -> Response:
     """What the API says of tokens is for programs: here the preview has one."""
     if current.services().settings.confirmation is not Demand.TOKEN:
