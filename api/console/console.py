@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from api import auth, current
 from api.console import audit, deletions, instances, session, sign_in
 from api.errors import ApiError, Unconfirmed, explain_invalid
-from shared import logs
+from shared import instance_list, logs
 from shared.confirmation import Demand
 from shared.errors import Refused
 from shared.permissions import Permission
@@ -65,7 +65,11 @@ def add_headers(response: Response) -> Response:
 @blueprint.context_processor
 def what_pages_know() -> dict[str, Any]:
     """The caller, None on the way in, and what it may do."""
-    return {"caller": auth.known_principal(), "may": lambda word: auth.may(Permission(word))}
+    return {
+        "caller": auth.known_principal(),
+        "may": lambda word: auth.may(Permission(word)),
+        "many": instance_list.MANY,
+    }
 
 
 @blueprint.app_template_filter("moment")
