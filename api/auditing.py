@@ -24,8 +24,10 @@ _ACTIONS = {
     "console.sign_in.sign_in": Action.SIGN_IN,
     "console.instances.preview_deletion": Action.PREVIEW,
     "console.instances.order_deletion": Action.DELETE,
+    "console.instances.log_out": Action.LOGOUT,
     "console.deletions.retry_deletion": Action.RETRY,
     "console.deletions.cancel_deletion": Action.CANCEL,
+    "console.giving_up.give_up": Action.RETRY,
     "console.deletions.show_receipt": Action.RECEIPT,
 }
 
