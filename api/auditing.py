@@ -1,6 +1,5 @@
 """The audit's edge: who calls from where, and a line for each call that was refused."""
 
-import re
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -8,7 +7,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from api import auth, current
-from api.errors import ApiError
+from api.errors import ApiError, in_words
 from shared import audit, logs, refusals
 from shared.audit import Action, Actor, Decision, Entry
 from shared.database import own_transaction
@@ -25,8 +24,10 @@ _ACTIONS = {
     "console.sign_in.sign_in": Action.SIGN_IN,
     "console.instances.preview_deletion": Action.PREVIEW,
     "console.instances.order_deletion": Action.DELETE,
+    "console.instances.log_out": Action.LOGOUT,
     "console.deletions.retry_deletion": Action.RETRY,
     "console.deletions.cancel_deletion": Action.CANCEL,
+    "console.giving_up.give_up": Action.RETRY,
     "console.deletions.show_receipt": Action.RECEIPT,
 }
 
@@ -107,5 +108,4 @@ def _reason() -> str:
     error = g.get("error")
     if error is None:
         return "invalid request"
-    kind = type(error).__name__ if isinstance(error, ApiError) else f"error {type(error).__name__}"
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+    return error.kind if isinstance(error, ApiError) else f"error {in_words(type(error).__name__)}"

@@ -8,7 +8,7 @@ from flask import g, request
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from api import auth, current
-from api.errors import ConfirmationLocked, ConfirmationNeeded, WrongConfirmation
+from api.errors import Unconfirmed
 from shared import one_time_codes
 from shared.api_keys import BOOTSTRAP
 from shared.confirmation import Confirmation, Demand, Means
@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.tenant import Instance
 
 TOKEN_SECONDS = 300
+_WRONG, _LOCKED = "wrong confirmation", "confirmation locked"  # as the audit has it
 _HOW_TO_GET_A_TOKEN = (
     'ask for a preview, POST /deletions with "dryRun": true, look at what would go, and send its confirmationToken'
     f" as X-Confirmation-Token, with the same key and within {TOKEN_SECONDS // 60} minutes"
@@ -64,14 +65,14 @@ def issue(settings: Settings, key_hash: str, instance_id: str, digest: str) -> s
 
 
 def read(settings: Settings, key_hash: str, instance_id: str, token: str) -> str:
-    """The digest in a token; raises WrongConfirmation for another key's or instance's, and for an old one."""
+    """The digest in a token; raises Unconfirmed for another key's or instance's, and for an old one."""
     try:
         return str(_signer(settings, key_hash, instance_id).loads(token, max_age=TOKEN_SECONDS))
     except SignatureExpired:
-        raise WrongConfirmation(f"The confirmation token is too old: {_HOW_TO_GET_A_TOKEN}") from None
+        raise Unconfirmed(f"The confirmation token is too old: {_HOW_TO_GET_A_TOKEN}", _WRONG) from None
     except BadSignature:
-        raise WrongConfirmation(
-            f"The confirmation token is not one for this key and instance: {_HOW_TO_GET_A_TOKEN}"
+        raise Unconfirmed(
+            f"The confirmation token is not one for this key and instance: {_HOW_TO_GET_A_TOKEN}", _WRONG
         ) from None
 
 
@@ -86,7 +87,7 @@ def _signer(settings: Settings, key_hash: str, instance_id: str) -> URLSafeTimed
 
 def _by_token(instance: Instance, token: str | None) -> Confirmation:
     if not token:
-        raise ConfirmationNeeded(f"This has to be confirmed: {_HOW_TO_GET_A_TOKEN}")
+        raise Unconfirmed(f"This has to be confirmed: {_HOW_TO_GET_A_TOKEN}")
     caller = auth.principal()
     # What is there now is not compared with what was shown: of a living instance it changes by the minute.
     digest = read(current.services().settings, caller.key_hash, instance.id, token)
@@ -97,20 +98,20 @@ def _by_code(code: str | None) -> Confirmation:
     services, caller = current.services(), auth.principal()
     key_id = caller.key_id
     if key_id == BOOTSTRAP or caller.role is Role.INSTANCE:
-        raise ConfirmationNeeded(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
+        raise Unconfirmed(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
     if not code:
-        raise ConfirmationNeeded(
+        raise Unconfirmed(
             "This has to be confirmed: send the one-time code of this key as X-Confirmation-Code; a key without codes"
             " gets them on the server, with `lethe keys enroll-totp ID`"
         )
     verdict = one_time_codes.use(services.own, services.settings, key_id, code)
     if verdict is Verdict.NOT_ENROLLED:
-        raise ConfirmationNeeded(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
+        raise Unconfirmed(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
     if verdict is Verdict.LOCKED:
         seconds = services.settings.code_lock_seconds
-        raise ConfirmationLocked(f"Too many wrong codes: this key confirms nothing for up to {seconds:g} s")
+        raise Unconfirmed(f"Too many wrong codes: this key confirms nothing for up to {seconds:g} s", _LOCKED)
     if verdict is Verdict.USED:
-        raise WrongConfirmation("The one-time code was used already: wait for the next one")
+        raise Unconfirmed("The one-time code was used already: wait for the next one", _WRONG)
     if verdict is Verdict.WRONG:
-        raise WrongConfirmation("The one-time code is wrong")
+        raise Unconfirmed("The one-time code is wrong", _WRONG)
     return Confirmation(key_id, Means.CODE)

@@ -1,6 +1,7 @@
 """What a caller is told when something is wrong: one JSON shape for every error."""
 
 import json
+import re
 from typing import Any
 
 from flask import Flask, Response, g
@@ -13,6 +14,11 @@ from shared.errors import Refused
 log = logs.get(__name__)
 
 
+def in_words(name: str) -> str:
+    """A class's name, as people write it."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
 class ApiError(Exception):
     """An error with an HTTP status; extra fields follow `message` in the body."""
 
@@ -23,6 +29,7 @@ class ApiError(Exception):
         self.message = message
         self.headers = headers or {}
         self.extra = extra
+        self.kind = in_words(type(self).__name__)  # for the audit: the message may hold a name
 
 
 class BadRequest(ApiError):
@@ -67,22 +74,14 @@ class AlreadyBeingDeleted(ApiError):
     status = 409
 
 
-class ConfirmationNeeded(ApiError):
-    """The deletion has to be confirmed, and was not."""
+class Unconfirmed(ApiError):
+    """The deletion has to be confirmed, and was not: by nothing, or by what does not count."""
 
     status = 428
 
-
-class WrongConfirmation(ApiError):
-    """It is another's confirmation, an old one, or none at all."""
-
-    status = 428
-
-
-class ConfirmationLocked(ApiError):
-    """The key has sent too many wrong codes."""
-
-    status = 428
+    def __init__(self, message: str, kind: str = "confirmation needed") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class LimitReached(ApiError):

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import text
 
-from shared import tenant_rows
+from shared.errors import TransientError, Unreachable
 from shared.tenant import NOT_RESERVED, Tenant
-from shared.tenant_schema import ROOT, Owned
+from shared.tenant_schema import ROOT
 
-# What makes an instance large. Counting it would read it: the planner's estimate is enough to tell large from small.
-_MESSAGES = Owned("Message", '"instanceId" = :id', indexed=True)
+MANY = 10_000  # messages: enough to tell large from small, and few enough to be counted for a page of instances
+_COUNT_SECONDS = 2  # without an index, or with a cold one, a list is no reason to read a large table
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Listed:
     id: str
     name: str
     state: str  # of its connection, as Evolution last wrote it down
-    messages: int  # estimated
+    messages: int | None  # counted up to one more than MANY; None when that took too long
 
 
 def look(tenant: Tenant, instance_id: str) -> Listed | None:
@@ -56,7 +56,24 @@ def _select(tenant: Tenant, condition: str, values: Mapping[str, Any], order: st
     )
     with tenant.transaction() as connection:
         rows = connection.execute(query, values).all()
-        return [
-            Listed(row.id, row.name, row.state, tenant_rows.estimate(tenant, connection, _MESSAGES, row.id))
-            for row in rows
-        ]
+    counted = _count_messages(tenant, [row.id for row in rows])
+    return [Listed(row.id, row.name, row.state, counted.get(row.id)) for row in rows]
+
+
+def _count_messages(tenant: Tenant, instance_ids: list[str]) -> dict[str, int]:
+    """Messages by instance; nothing when they cannot be counted in time. The planner's guess can be far off."""
+    query = text(
+        "SELECT wanted.id, counted.messages FROM unnest(CAST(:ids AS text[])) AS wanted(id) CROSS JOIN LATERAL"
+        f" (SELECT count(*) AS messages FROM (SELECT 1 FROM {tenant.table('Message')}"
+        ' WHERE "instanceId" = wanted.id LIMIT :enough) AS first_ones) AS counted'
+    )
+    try:
+        with tenant.transaction(statement_seconds=_COUNT_SECONDS) as connection:
+            # Of few instances the planner expects many rows each, and would read the whole table for one that has few.
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            found = connection.execute(query, {"ids": instance_ids, "enough": MANY + 1}).all()
+    except TransientError as error:
+        if isinstance(error, Unreachable):
+            raise
+        return {}
+    return {row.id: row.messages for row in found}

@@ -8,6 +8,7 @@ from api.console import filters
 from shared.audit import Action, Decision
 
 _TIMES = ("since", "until")
+_PAGE = 25  # lines: what is read on a telephone without losing one's place
 
 blueprint = Blueprint("audit", __name__, url_prefix="/audit")
 
@@ -18,5 +19,8 @@ def list_lines() -> str:
     given = filters.given(AuditFilter)
     # A browser's field for a time has no zone: the page says that it is UTC.
     zoned = {name: f"{text}Z" if name in _TIMES and text[-1:].isdigit() else text for name, text in given.items()}
-    page = audit.find_page(AuditFilter.model_validate(zoned))
-    return render_template("audit.html", page=page, given=given, actions=list(Action), decisions=list(Decision))
+    page = audit.find_page(AuditFilter.model_validate({"limit": _PAGE, **zoned}))
+    later = given.pop("cursor", None) is not None
+    return render_template(
+        "audit.html", page=page, given=given, later=later, actions=list(Action), decisions=list(Decision)
+    )

@@ -10,9 +10,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import auth, current
-from api.console import audit, deletions, instances, session, sign_in
-from api.errors import ApiError, ConfirmationNeeded, WrongConfirmation, explain_invalid
-from shared import logs
+from api.console import audit, deletions, giving_up, instances, session, sign_in, words
+from api.errors import ApiError, Unconfirmed, explain_invalid
+from shared import instance_list, logs
 from shared.confirmation import Demand
 from shared.errors import Refused
 from shared.permissions import Permission
@@ -21,14 +21,17 @@ log = logs.get(__name__)
 blueprint = Blueprint(
     "console", __name__, url_prefix="/console", template_folder="templates", static_folder="static", cli_group=None
 )
-for pages in (sign_in, instances, deletions, audit):
+for pages in (sign_in, instances, deletions, giving_up, audit):
     blueprint.register_blueprint(pages.blueprint)
 
 OPEN = frozenset({"console.static", "console.sign_in.ask", "console.sign_in.sign_in", "console.sign_in.sign_out"})
+_SHOWN_BY = {
+    "console.instances.order_deletion": "console.instances.preview_deletion",
+    "console.giving_up.give_up": "console.giving_up.ask",
+}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",  # forms over HTTPS are checked by it
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -66,7 +69,11 @@ def add_headers(response: Response) -> Response:
 @blueprint.context_processor
 def what_pages_know() -> dict[str, Any]:
     """The caller, None on the way in, and what it may do."""
-    return {"caller": auth.known_principal(), "may": lambda word: auth.may(Permission(word))}
+    return {
+        "caller": auth.known_principal(),
+        "may": lambda word: auth.may(Permission(word)),
+        "many": instance_list.MANY,
+    }
 
 
 @blueprint.app_template_filter("moment")
@@ -91,14 +98,17 @@ def show_duration(seconds: float) -> str:
     return f"{max(1, round(seconds))} s"
 
 
+blueprint.add_app_template_filter(words.did, "did")
+blueprint.add_app_template_filter(words.planned, "planned")
+
+
 @blueprint.errorhandler(ApiError)
 def on_api_error(error: ApiError) -> Response:
     """What the API would have said."""
     return _page(error, error.message, error.status, error.headers, error.extra.get("deletionId"))
 
 
-@blueprint.errorhandler(ConfirmationNeeded)
-@blueprint.errorhandler(WrongConfirmation)
+@blueprint.errorhandler(Unconfirmed)
 def on_unconfirmed(error: ApiError) -> Response:
     """What the API says of tokens is for programs: here the preview has one."""
     if current.services().settings.confirmation is not Demand.TOKEN:
@@ -141,6 +151,14 @@ def _page(
     error: Exception, message: str, status: int, headers: dict[str, str] | None = None, deletion_id: str | None = None
 ) -> Response:
     g.error = error
-    response = make_response(render_template("error.html", message=message, deletion_id=deletion_id), status)
+    response = make_response(
+        render_template("error.html", message=message, deletion_id=deletion_id, back=_before()), status
+    )
     response.headers.extend({name: value for name, value in (headers or {}).items() if name != "Location"})
     return response
+
+
+def _before() -> str | None:
+    """The page whose form was not confirmed, or not well enough: it is sent once more from there."""
+    shown = _SHOWN_BY.get(request.endpoint or "") if isinstance(g.error, Unconfirmed) else None
+    return url_for(shown, **(request.view_args or {})) if shown else None

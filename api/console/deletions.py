@@ -5,14 +5,10 @@ from uuid import UUID
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import auth, current, deletions, receipts
-from api.console import filters
+from api import deletions, receipts
+from api.console import filters, standing
 from api.schemas import Filter, Retry
-from shared.confirmation import Demand
 from shared.models import UNDER_WAY, Deletion, DeletionStatus
-from shared.permissions import Permission
-
-_STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)
 
 blueprint = Blueprint("deletions", __name__, url_prefix="/deletions")
 
@@ -60,29 +56,26 @@ def show_receipt(deletion_id: UUID) -> Response:
     return receipts.show(deletion_id, "json" if request.args.get("format") == "json" else "html")
 
 
-def is_whole(deletion: Deletion) -> bool:
-    """Whether it has failed and left its instance as it was: going on is confirmed as a new one is."""
-    return deletion.status is DeletionStatus.FAILED and deletion.irrevocable_at is None
-
-
-def _must_be_confirmed(deletion: Deletion) -> bool:
-    services = current.services()
-    if services.settings.confirmation is Demand.OFF or not is_whole(deletion):
-        return False
-    return services.tenant.find(instance_id=deletion.instance_id) is not None
-
-
 def _seen(deletion_id: UUID) -> dict[str, object]:
     deletion = deletions.permitted(deletion_id)
-    undo = auth.may_undo(deletion)
-    untouched = all(step.attempts == 0 for step in deletion.steps)
+    can_retry = standing.can_retry(deletion)
     return {
         "deletion": deletions.shown(deletion),
+        "asked": standing.asked(deletion),
+        "waiting_since": deletion.waiting_since if deletion.status in standing.STOPPED else None,
+        "gives_up_at": standing.gives_up_at(deletion),
         "under_way": deletion.status in UNDER_WAY,
-        "can_retry": undo and auth.may(Permission.RETRY) and deletion.status in _STOPPED,
-        "must_confirm": _must_be_confirmed(deletion),
-        "can_cancel": undo and auth.may(Permission.CANCEL) and deletion.status in UNDER_WAY and untouched,
+        "can_retry": can_retry,
+        "must_confirm": standing.must_be_confirmed(deletion),
+        "can_cancel": standing.can_cancel(deletion),
+        "to_give_up": _to_give_up(deletion) if can_retry and standing.may_give_up() else [],
     }
+
+
+def _to_give_up(deletion: Deletion) -> list[tuple[int, str]]:
+    """The gateways that may be what it waits for: those that it names, else all."""
+    counted_on = list(standing.counted_on(deletion))
+    return [(number, url) for number, url in counted_on if url in (deletion.reason or "")] or counted_on
 
 
 def _back_to(deletion_id: UUID) -> AnyResponse:

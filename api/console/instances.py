@@ -3,13 +3,13 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, flash, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import auditing, auth, confirmation, current, submission
-from api.console import deletions
+from api.console import standing
 from api.errors import BadRequest, NotFound, Unauthorized
 from shared import instance_list
 from shared.audit import Action
@@ -54,7 +54,7 @@ def preview_deletion(instance_id: str) -> str | AnyResponse:
     """What would go, and the form that orders it; an instance that is being deleted has its deletion's page."""
     _permitted(instance_id)
     deletion = _unfinished([instance_id]).get(instance_id)
-    if deletion and not deletions.is_whole(deletion):
+    if deletion and not standing.is_whole(deletion):
         return _to(deletion.id)
     instance = submission.find(Action.PREVIEW, instance_id=instance_id)
     planned = pipeline.preview(Target(current.services(), instance.id, instance.name))
@@ -73,14 +73,36 @@ def order_deletion(instance_id: str) -> AnyResponse:
     """Accept the deletion if the name was typed exactly."""
     instance = _permitted(instance_id)
     if request.form.get("typed") != to_type(instance):
-        raise BadRequest("What was typed is not exactly the instance's name. Nothing was deleted.")
+        return _ask_again(instance)
     confirmation.came_with(request.form.get("confirmation_token"), request.form.get("confirmation_code"))
     return _to(submission.submit_by_id(instance_id))
+
+
+@blueprint.post("/instances/<string:instance_id>/logout")
+def log_out(instance_id: str) -> AnyResponse:
+    """End the instance's WhatsApp session, and nothing else."""
+    _permitted(instance_id)
+    submission.log_out(submission.find(Action.LOGOUT, instance_id=instance_id))
+    flash("Logged out. Nothing else was touched.")
+    return redirect(url_for("console.instances.show_instance", instance_id=instance_id), 303)
 
 
 def to_type(instance: Instance) -> str:
     """What has to be typed: the name, or the id where nobody could type the name."""
     return word_to_type(instance.id, instance.name)
+
+
+def _ask_again(instance: Instance) -> AnyResponse:
+    """The same form once more, with the token of what was looked at; a one-time code is typed anew."""
+    g.error = BadRequest("What was typed is not exactly the instance's name")
+    asked = render_template(
+        "mistyped.html",
+        instance=instance,
+        expected=to_type(instance),
+        token=request.form.get("confirmation_token", ""),
+        demanded=current.services().settings.confirmation,
+    )
+    return make_response(asked, g.error.status)
 
 
 def _to(deletion_id: UUID) -> AnyResponse:

@@ -36,8 +36,12 @@ def seed_instance(
     status: str = "open",
     client_name: str = CLIENT_NAME,
     unique_tag: str | None = None,
+    in_place: bool = False,
 ) -> SeededInstance:
-    """Put one instance into every store; unique_tag, by default its id, keeps global uniques apart."""
+    """Put one instance into every store; unique_tag, by default its id, keeps global uniques apart.
+
+    With in_place, the row that bears the name is replaced, and the name is never free meanwhile.
+    """
     seeded = SeededInstance(instance_id or str(uuid.uuid4()), name, token or str(uuid.uuid4()).upper())
     tag = unique_tag or seeded.id
     values = {
@@ -60,6 +64,8 @@ def seed_instance(
         "webhook_by_events": webhook_by_events,
     }
     with deployment.connect() as connection:
+        if in_place:
+            connection.execute('DELETE FROM "Instance" WHERE name = %s', (name,))
         # A client-side cursor: it alone sends many statements with values at once.
         psycopg.ClientCursor(connection).execute(ROWS.read_bytes(), values)
         if messages >= MANY_MESSAGES:

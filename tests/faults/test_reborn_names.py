@@ -166,7 +166,8 @@ def is_born(scene: Scene, name: str) -> bool:
 def bear_again(scene: Scene, name: str) -> SeededInstance:
     """Fill the instance that was just created with what a real one holds."""
     with psycopg.connect(scene.deployment.database_url, autocommit=True) as connection:
-        found = connection.execute('DELETE FROM "Instance" WHERE name = %s RETURNING id, token', (name,)).fetchone()
+        found = connection.execute('SELECT id, token FROM "Instance" WHERE name = %s', (name,)).fetchone()
     assert found, "created, and gone at once"
     instance_id, token = found
-    return seed_instance(scene.deployment, name, instance_id=instance_id, token=token)
+    # In place: a deletion that is tried again would reserve a name that is free for a moment.
+    return seed_instance(scene.deployment, name, instance_id=instance_id, token=token, in_place=True)

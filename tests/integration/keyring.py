@@ -1,9 +1,12 @@
-"""API keys for tests, made as `lethe keys` makes them."""
+"""API keys and their one-time codes for tests, made as `lethe keys` makes them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
-from shared import api_keys
+import pyotp
+
+from shared import api_keys, one_time_codes
 from shared.api_keys import NewKey
 from shared.database import own_transaction
 from shared.permissions import Role
@@ -38,3 +41,17 @@ def change(services: Services, key: NewKey, assignment: str) -> None:
     """Change the key's row, as no command does."""
     with services.own.begin() as connection:
         connection.exec_driver_sql(f"UPDATE api_keys SET {assignment} WHERE id = %s", (key.id,))
+
+
+def enroll(services: Services, key: NewKey) -> pyotp.TOTP:
+    """What its holder's authenticator does."""
+    with own_transaction(services.own) as connection:
+        uri = one_time_codes.enroll(connection, services.settings, key.id)
+    assert uri is not None
+    return pyotp.TOTP(parse_qs(urlsplit(uri).query)["secret"][0])
+
+
+def wrong_for(totp: pyotp.TOTP, now: float) -> str:
+    """A code that is not good now, nor a minute before or after."""
+    near = {totp.at(int(now) + 30 * step) for step in range(-3, 4)}
+    return next(code for code in (f"{number:06}" for number in range(10)) if code not in near)

@@ -27,14 +27,6 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def services(system: System) -> Iterator[Services]:
-    """Services for what runs in the test."""
-    made = system.make_services()
-    yield made
-    made.close()
-
-
 def token_of(system: System, name: str, key: str = ADMIN_KEY) -> str:
     """What a preview of the instance carries."""
     answer = system.call("POST", "/deletions", key=key, json={"instanceName": name, "dryRun": True})

@@ -1,13 +1,11 @@
 """The console in a real browser: sign in, find, preview, type the name, delete, watch, open the receipt."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pyotp
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
@@ -15,22 +13,10 @@ from shared import one_time_codes
 from shared.permissions import Role
 from tests.integration.inline import accept
 from tests.integration.keyring import make_key, revoke
+from tests.integration.visitor import sign_in_with
 from tests.system import ADMIN_KEY, System
 
-CHROMIUM = Path("/usr/bin/chromium")
 SECONDS = 1000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    if not CHROMIUM.exists():
-        missing = "no Chromium here: apt-get install chromium"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -40,31 +26,6 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.start("web", "worker", "beat")
     yield made
     made.stop()
-
-
-@pytest.fixture
-def page(browser: Browser, system: System) -> Iterator[Page]:
-    """A fresh browser at the console's door, in which no script fails and no policy is broken."""
-    context = browser.new_context(base_url=system.url)
-    # Every test signs in from the same address: what they have used up is of another test.
-    with system.make_services().redis as redis:
-        for key in redis.scan_iter("lethe:limit*sign-in*"):
-            redis.delete(key)
-    opened, faults = context.new_page(), list[str]()
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("console", lambda message: faults.append(message.text) if "Security Policy" in message.text else None)
-    opened.set_default_timeout(30 * SECONDS)
-    opened.goto("/console/")
-    yield opened
-    context.close()
-    assert faults == []
-
-
-def sign_in(page: Page, key: str = ADMIN_KEY) -> None:
-    """By the form."""
-    page.get_by_label("API key").fill(key)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Instances").wait_for()
 
 
 def open_preview(page: Page, instance: SeededInstance) -> None:
@@ -78,7 +39,7 @@ def open_preview(page: Page, instance: SeededInstance) -> None:
 def test_an_instance_is_found_previewed_deleted_and_followed_to_its_receipt(page: Page, system: System) -> None:
     """A wrong name keeps the button off; the page follows by itself, and says when everything is gone."""
     instance = seed_instance(system.deployment, "hotel lakeside", messages=300)
-    sign_in(page)
+    sign_in_with(page)
     open_preview(page, instance)
 
     button = page.get_by_role("button", name="Delete for good")
@@ -148,7 +109,7 @@ def test_a_viewer_sees_no_button_that_deletes(page: Page, system: System) -> Non
     """Nor the audit, nor the preview by its address."""
     services = system.make_services()
     instance = seed_instance(system.deployment, "only to look at")
-    sign_in(page, make_key(services, Role.VIEWER).key)
+    sign_in_with(page, make_key(services, Role.VIEWER).key)
 
     page.get_by_role("link", name=instance.name, exact=True).click()
     expect(page.get_by_text(instance.id)).to_be_visible()
@@ -163,7 +124,7 @@ def test_a_revoked_key_is_out_at_once(page: Page, system: System) -> None:
     """At its next click; its cookie opens nothing any more."""
     services = system.make_services()
     key = make_key(services, Role.ADMIN)
-    sign_in(page, key.key)
+    sign_in_with(page, key.key)
     revoke(services, key)
 
     page.get_by_role("link", name="Deletions").click()
@@ -176,7 +137,7 @@ def test_markup_in_a_name_stays_text(page: Page, system: System) -> None:
     """On every page that shows it, also where it has to be typed."""
     name = "<img src=x onerror=document.title='owned'>&\"'{{7*7}}"
     instance = seed_instance(system.deployment, name)
-    sign_in(page)
+    sign_in_with(page)
     open_preview(page, instance)
     page.get_by_label(re.compile("^Type")).fill(name)
     page.get_by_role("button", name="Delete for good").click()
@@ -194,7 +155,7 @@ def test_no_page_is_wider_than_the_screen(page: Page, system: System, width: int
     """Nobody scrolls sideways, not even for a long name."""
     instance = seed_instance(system.deployment, f"{width}-{'long' * 50}")
     page.set_viewport_size({"width": width, "height": 800})
-    sign_in(page)
+    sign_in_with(page)
 
     for path in ("", f"instances/{instance.id}", f"instances/{instance.id}/delete", "deletions", "audit"):
         page.goto(f"/console/{path}")
@@ -225,7 +186,7 @@ def test_the_preview_confirms_by_itself(browser: Browser, make_strict: Callable[
     first, second = (seed_instance(strict.deployment, name) for name in ("shown first", "shown second"))
     page = browser.new_page(base_url=strict.url)
     page.goto("/console/")
-    sign_in(page)
+    sign_in_with(page)
     open_preview(page, first)
     page.locator("input[name=confirmation_token]").evaluate("field => field.remove()")
     order_as_shown(page, first)
@@ -258,7 +219,7 @@ def test_a_deletion_that_left_the_instance_whole_is_previewed_again(
     assert isinstance(totp, pyotp.TOTP)
     statuses, page = [], browser.new_page(base_url=strict.url)
     page.goto("/console/")
-    sign_in(page, key.key)
+    sign_in_with(page, key.key)
     for code in ("abcdef", totp.now()):
         page.goto(f"/console/deletions/{deletion_id}")
         expect(page.get_by_role("button", name="Go on now")).to_have_count(0)

@@ -1,21 +1,24 @@
 """The console refuses what the API refuses, and whatever no page of it has asked for; it works without its script."""
 
+import html
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import audit_search
+from shared import audit, audit_search
+from shared.audit import Action, Decision, Entry
 from shared.audit_search import Wanted
+from shared.database import own_transaction
+from shared.deletions import Requester
 from shared.permissions import Role
 from shared.services import Services
 from tests.integration.inline import accept, run_all
-from tests.integration.keyring import make_key, rotate
-from tests.integration.test_one_time_codes import enroll, wrong_for
+from tests.integration.keyring import enroll, make_key, rotate, wrong_for
 from tests.integration.visitor import Visitor, signed_in
 from tests.system import ADMIN_KEY, System
 
@@ -119,6 +122,26 @@ def test_the_name_is_checked_by_the_server_too(system: System, services: Service
     assert right.status_code == 303
     assert deletions_of(services, instance.id) == ["queued"]
     assert lines(services, instance_id=instance.id)[0] == ("delete", "accepted", "bootstrap")
+
+
+def test_a_mistyped_name_is_asked_for_again(system: System, services: Services) -> None:
+    """On a page with the reason, the same form with the focus in its field, and a way back; the audit has a line."""
+    instance = seed_instance(system.deployment, "not <quite>")
+    visitor, path = signed_in(system), f"/instances/{instance.id}/delete"
+    token = token_on(visitor.get(path).text)
+
+    answer = visitor.post(path, typed="not quite", confirmation_token=token)
+
+    (field,) = re.findall('<input id="typed"[^>]*>', answer.text)
+    assert answer.status_code == 400
+    assert "autofocus" in field
+    assert 'aria-describedby="wrong match"' in field
+    assert 'id="wrong" role="alert"' in answer.text
+    assert f'action="/console{path}"' in answer.text
+    assert f'href="/console{path}"' in answer.text
+    assert token_on(answer.text) == token
+    assert (instance.name in answer.text, "not &lt;quite&gt;" in answer.text) == (False, True)
+    assert lines(services, instance_id=instance.id)[0] == ("delete", "refused", "bootstrap")
 
 
 def test_a_name_that_nobody_can_type_is_confirmed_by_the_id(system: System, services: Services) -> None:
@@ -236,6 +259,138 @@ def test_a_demanded_code_is_asked_for(make_system: Callable[..., System]) -> Non
     system.stop()
 
 
+def test_who_asked_and_how_it_was_confirmed_is_shown(make_system: Callable[..., System]) -> None:
+    """The key by its name and role, to those who may see everything; to others the role alone."""
+    system = make_system(confirmation="token")
+    system.start("web")
+    services = system.make_services()
+    instance, key = seed_instance(system.deployment, "asked for"), make_key(services, Role.ADMIN)
+    visitor, path = signed_in(system, key.key), f"/instances/{instance.id}/delete"
+    limited = signed_in(system, make_key(services, Role.VIEWER, instances=[instance.name]).key)
+    where = (
+        visitor.post(path, typed="asked for", confirmation_token=token_on(visitor.get(path).text))
+        .headers["Location"]
+        .removeprefix("/console")
+    )
+    by_itself = seed_instance(system.deployment, "by itself")
+    own = accept(services, by_itself.id, by_itself.name, Requester("instance", "abc", "0" * 64))
+
+    shown, told_little = text_of(visitor.get(where).text), text_of(limited.get(where).text)
+
+    assert f"Asked for by admin, with the key “admin” ({key.id})" in shown
+    assert re.search(r"Confirmed with the token of a preview, \d{4}-", shown)
+    assert "What was done, and by whom" in shown
+    assert "Asked for by admin Confirmed" in told_little
+    assert key.id not in told_little
+    assert "Asked for by the instance, with its own token" in text_of(visitor.get(f"/deletions/{own}").text)
+    services.close()
+    system.stop()
+
+
+def text_of(page: str) -> str:
+    """What a page says, in one line."""
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", page)).split())
+
+
+def stop_at_gateway(services: Services, deletion_id: UUID, url: str) -> None:
+    """As if it had waited for a gateway since noon."""
+    with services.own.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE deletions SET status = 'waiting', waiting_since = '2026-11-25 12:00Z',"
+            " next_attempt_at = '2026-11-25 12:30Z', reason = %s WHERE id = %s",
+            (f"gateway {url} cannot be reached", deletion_id),
+        )
+
+
+def test_a_waiting_one_says_why_since_when_and_what_comes_next(system: System, services: Services) -> None:
+    """The next try, and when it would fail."""
+    instance = seed_instance(system.deployment, "waiting")
+    deletion_id = accept(services, instance.id, instance.name)
+    stop_at_gateway(services, deletion_id, system.gateways[0].url)
+
+    shown = text_of(signed_in(system).get(f"/deletions/{deletion_id}").text)
+
+    assert f"Why: gateway {system.gateways[0].url} cannot be reached" in shown
+    assert "next at 2026-11-25 12:30:00 UTC. If that does not help until 2026-11-26 12:00:00 UTC, it fails" in shown
+    assert "Waiting since 2026-11-25 12:00:00 UTC Next try 2026-11-25 12:30:00 UTC" in shown
+
+
+def test_an_admin_gives_up_a_gateway_that_is_gone_for_good(system: System, services: Services) -> None:
+    """By ticking its box below what follows from it; nobody else may, nor without the box or the form's token."""
+    instance, url = seed_instance(system.deployment, "dead gateway"), system.gateways[0].url
+    deletion_id = accept(services, instance.id, instance.name)
+    stop_at_gateway(services, deletion_id, url)
+    admin, viewer = signed_in(system), signed_in(system, make_key(services, Role.VIEWER).key)
+    limited = signed_in(system, make_key(services, Role.ADMIN, instances=[instance.name]).key)
+    page, path = f"/deletions/{deletion_id}", f"/deletions/{deletion_id}/gateways/1/give-up"
+
+    offered = [f'href="/console{path}"' in visitor.get(page).text for visitor in (admin, viewer, limited)]
+    asked = admin.get(path)
+    refused = [visitor.post(path, gone=url).status_code for visitor in (viewer, limited)]
+    refused += [admin.send(path, gone=url).status_code]
+    refused += [admin.post(path, **fields).status_code for fields in ({}, {"gone": "http://another:1"})]
+    missing = admin.get(f"/deletions/{deletion_id}/gateways/2/give-up").status_code
+    before = deletions_of(services, instance.id)
+    done, twice = admin.post(path, gone=url), admin.post(path, gone=url)
+
+    assert offered == [True, False, False]
+    assert "The instance is neither logged out there nor dropped" in asked.text
+    assert (refused, missing) == ([401, 401, 400, 400, 400], 404)
+    assert before == ["waiting"]
+    assert (done.status_code, twice.status_code) == (303, 409)
+    assert system.show(str(deletion_id))["withoutGateways"] == [url]
+    assert lines(services, deletion_id=deletion_id, action="retry", decision="accepted") == [
+        ("retry", "accepted", "bootstrap")
+    ]
+
+
+def test_giving_up_is_confirmed_where_going_on_is(make_system: Callable[..., System]) -> None:
+    """With a preview that asks the other gateways alone: the dead one could not answer."""
+    system = make_system(confirmation="token")
+    system.start("web")
+    services = system.make_services()
+    instance, url = seed_instance(system.deployment, "whole"), system.gateways[0].url
+    deletion_id = accept(services, instance.id, instance.name)
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE deletions SET status = 'failed', failed_step = 'logout', reason = 'x'")
+    system.gateways[0].stop()
+    visitor, path = signed_in(system), f"/deletions/{deletion_id}/gateways/1/give-up"
+
+    unconfirmed = visitor.post(path, gone=url)
+    confirmed = visitor.post(path, gone=url, confirmation_token=token_on(visitor.get(path).text))
+
+    assert (unconfirmed.status_code, confirmed.status_code) == (428, 303)
+    assert f'href="/console{path}">Back to the form' in unconfirmed.text
+    assert deletions_of(services, instance.id) == ["queued"]
+    services.close()
+    system.stop()
+
+
+def test_an_instance_is_logged_out_by_those_who_may(system: System, services: Services) -> None:
+    """At the gateway, and nothing else is touched; a viewer is not offered it and cannot do it."""
+    instance, gateway = seed_instance(system.deployment, "to be paired anew"), system.gateways[0]
+    gateway.load()
+    operator = signed_in(system, make_key(services, Role.OPERATOR).key)
+    viewer = signed_in(system, make_key(services, Role.VIEWER).key)
+    page, path = f"/instances/{instance.id}", f"/instances/{instance.id}/logout"
+
+    offered = ["Log out now" in visitor.get(page).text for visitor in (operator, viewer)]
+    refused = [viewer.post(path).status_code, operator.send(path).status_code]
+    before = gateway.sessions[instance.name]
+    done = operator.post(path)
+    told, again = operator.get(page).text, operator.get(page).text
+
+    assert (offered, refused, before) == ([True, False], [401, 400], "open")
+    assert (done.status_code, gateway.sessions[instance.name]) == (303, "close")
+    assert "Logged out. Nothing else was touched." in told
+    assert "Logged out." not in again
+    assert services.tenant.find(instance_id=instance.id) is not None
+    assert [line[:2] for line in lines(services, instance_id=instance.id)][:2] == [
+        ("logout", "succeeded"),
+        ("logout", "accepted"),
+    ]
+
+
 def test_the_receipt_is_shown_to_whoever_may_prove_it(system: System, services: Services) -> None:
     """As a page and as it was signed; a viewer may not."""
     instance = seed_instance(system.deployment, "proven")
@@ -284,6 +439,20 @@ def test_the_audit_is_filtered_and_read_a_page_at_a_time(system: System, service
     assert "preview <span" not in signed_ins
     assert "There are no such lines." in future
     assert (wrong.status_code, "deletionId" in wrong.text) == (400, True)
+
+
+def test_the_audit_has_pages(system: System, services: Services) -> None:
+    """Of so many lines that a telephone can show them; back from older ones to the newest."""
+    with own_transaction(services.own) as connection:
+        audit.append(connection, *[Entry(Action.SWEEP, Decision.FAILED, reason=f"no {n}") for n in range(30)])
+    visitor = signed_in(system)
+
+    first = visitor.get("/audit?action=sweep").text
+    (older,) = re.findall('href="([^"]+)">Older ones', first)
+    second = visitor.get(html.unescape(older).removeprefix("/console")).text
+
+    assert [len(re.findall("no [0-9]+<", page)) for page in (first, second)] == [25, 5]
+    assert ("Newest" in first, "Newest" in second) == (False, True)
 
 
 def test_guessing_keys_is_slow_and_instance_tokens_open_nothing(system: System, services: Services) -> None:

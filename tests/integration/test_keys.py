@@ -42,14 +42,6 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def services(system: System) -> Iterator[Services]:
-    """Services for what runs in the test."""
-    made = system.make_services()
-    yield made
-    made.close()
-
-
 def call(system: System, key: str | None, method: str, path: str, body: str | None = None) -> Answer:
     """One call; what every answer has of its own (its request id, its date) is left out."""
     headers = {"Content-Type": "application/json"} | ({} if key is None else {"apikey": key})

@@ -14,12 +14,11 @@ import pytest
 from demo.evolution.seed import seed_instance
 from shared import one_time_codes
 from shared.api_keys import NewKey
-from shared.database import own_transaction
 from shared.one_time_codes import Verdict
 from shared.permissions import Role
 from shared.services import Services
 from tests.integration.inline import run_all
-from tests.integration.keyring import make_key, revoke
+from tests.integration.keyring import enroll, make_key, revoke, wrong_for
 from tests.integration.shell import lethe
 from tests.system import ADMIN_KEY, Answer, System
 
@@ -35,32 +34,10 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def services(system: System) -> Iterator[Services]:
-    """Services for what runs in the test."""
-    made = system.make_services()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def key(services: Services) -> NewKey:
     """A key without codes yet."""
     return make_key(services, Role.ADMIN)
-
-
-def enroll(services: Services, key: NewKey) -> pyotp.TOTP:
-    """What its holder's authenticator does."""
-    with own_transaction(services.own) as connection:
-        uri = one_time_codes.enroll(connection, services.settings, key.id)
-    assert uri is not None
-    return pyotp.TOTP(parse_qs(urlsplit(uri).query)["secret"][0])
-
-
-def wrong_for(totp: pyotp.TOTP, now: float) -> str:
-    """A code that is not good now, nor a minute before or after."""
-    near = {totp.at(int(now) + 30 * step) for step in range(-3, 4)}
-    return next(code for code in (f"{number:06}" for number in range(10)) if code not in near)
 
 
 def delete(system: System, name: str, key: str, code: str | None = None) -> Answer:

@@ -9,12 +9,12 @@ import pytest
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port, wait_until
-from shared import audit, audit_search, outbox, services
+from shared import audit, audit_search, outbox
 from shared.api_keys import NewKey
 from shared.audit_search import Wanted
 from shared.deletions import Requester
 from shared.permissions import Role
-from shared.services import Services
+from shared.services import Services, create
 from tests.integration.inline import accept, run_all, run_steps
 from tests.integration.keyring import change, make_key, revoke, rotate
 from tests.system import System
@@ -38,14 +38,6 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def own(system: System) -> Iterator[Services]:
-    """Services for what runs in the test."""
-    made = system.make_services()
-    yield made
-    made.close()
-
-
 def order(system: System, name: str, key: str) -> UUID:
     """Have a deletion accepted for this key."""
     answer = system.delete(name, key=key, Prefer="respond-async")
@@ -60,100 +52,100 @@ def exists(system: System, name: str) -> bool:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_key_that_may_not_any_more_gets_nothing_deleted(system: System, own: Services, loss: str) -> None:
+def test_a_key_that_may_not_any_more_gets_nothing_deleted(system: System, services: Services, loss: str) -> None:
     """Before logout: nothing was touched, the lock is free, and the audit tells it."""
     assignment, why = LOSSES[loss]
     instance = seed_instance(system.deployment, f"lost {loss}")
-    key = make_key(own, Role.ADMIN, instances=[f"lost {loss}"])
+    key = make_key(services, Role.ADMIN, instances=[f"lost {loss}"])
     before = fingerprint(system.deployment)
     deletion_id = order(system, f"lost {loss}", key.key)
-    change(own, key, assignment)
+    change(services, key, assignment)
 
-    outcomes = run_steps(own, deletion_id, "logout", "purge_cache")
+    outcomes = run_steps(services, deletion_id, "logout", "purge_cache")
 
     shown = system.show(str(deletion_id))
-    line = audit_search.search(own.own, Wanted(deletion_id=deletion_id, limit=1)).lines[0]
+    line = audit_search.search(services.own, Wanted(deletion_id=deletion_id, limit=1)).lines[0]
     assert outcomes == [Outcome.STOP, Outcome.STOP]
     assert (shown["status"], shown["irrevocableAt"]) == ("cancelled", None)
     assert why in shown["reason"]
-    assert own.redis.get(f"lethe:lock:{instance.id}") is None
+    assert services.redis.get(f"lethe:lock:{instance.id}") is None
     assert fingerprint(system.deployment) == before
     assert (line.decision, line.reason) == ("cancelled", "at logout")
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_point_of_no_return_is_not_passed_without_rights(system: System, own: Services, loss: str) -> None:
+def test_the_point_of_no_return_is_not_passed_without_rights(system: System, services: Services, loss: str) -> None:
     """The row keeps its name and its token, and the instance can be ordered anew."""
     name = f"late {loss}"
     instance = seed_instance(system.deployment, name)
-    key = make_key(own, Role.ADMIN)
+    key = make_key(services, Role.ADMIN)
     deletion_id = order(system, name, key.key)
-    run_steps(own, deletion_id, *BEFORE_THE_FENCE)
-    change(own, key, LOSSES[loss][0])
+    run_steps(services, deletion_id, *BEFORE_THE_FENCE)
+    change(services, key, LOSSES[loss][0])
 
-    run_steps(own, deletion_id, "deregister", "delete_records")
+    run_steps(services, deletion_id, "deregister", "delete_records")
 
     shown = system.show(str(deletion_id))
-    found = own.tenant.find(name=name)
+    found = services.tenant.find(name=name)
     assert (shown["status"], shown["failedStep"], shown["irrevocableAt"]) == ("cancelled", "deregister", None)
     assert found
     assert found.token == instance.token
     again = system.delete(name, Prefer="respond-async").body["response"]["deletionId"]
-    run_all(own, UUID(again))
+    run_all(services, UUID(again))
     assert system.show(again)["status"] == "succeeded"
 
 
-def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, own: Services) -> None:
+def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, services: Services) -> None:
     """It would tell of a deletion that there is none of; nothing of it is kept, and the audit tells it."""
     url = f"http://127.0.0.1:{free_port()}/nobody"
     seed_instance(system.deployment, "withdrawn", webhook_url=url)
-    key = make_key(own, Role.ADMIN)
+    key = make_key(services, Role.ADMIN)
     deletion_id = order(system, "withdrawn", key.key)
-    run_steps(own, deletion_id, *BEFORE_THE_FENCE)
-    pending = outbox.pending_of(own.own, deletion_id)
-    revoke(own, key)
+    run_steps(services, deletion_id, *BEFORE_THE_FENCE)
+    pending = outbox.pending_of(services.own, deletion_id)
+    revoke(services, key)
 
-    run_steps(own, deletion_id, "deregister")
+    run_steps(services, deletion_id, "deregister")
 
-    with own.own.connect() as connection:
+    with services.own.connect() as connection:
         (kept,) = connection.exec_driver_sql(
             "SELECT status, sealed FROM webhook_events WHERE deletion_id = %s", (deletion_id,)
         ).all()
-    lines = audit_search.search(own.own, Wanted(deletion_id=deletion_id, limit=2)).lines
+    lines = audit_search.search(services.own, Wanted(deletion_id=deletion_id, limit=2)).lines
     assert len(pending) == 1
     assert tuple(kept) == ("expired", None)
     assert [(line.action, line.decision) for line in lines] == [("delete", "cancelled"), ("webhook", "cancelled")]
-    assert audit.verify(own.own).broken is None
+    assert audit.verify(services.own).broken is None
 
 
-def test_after_the_point_of_no_return_nobody_asks_again(system: System, own: Services) -> None:
+def test_after_the_point_of_no_return_nobody_asks_again(system: System, services: Services) -> None:
     """Half a deletion would be worse than a whole one; deregister itself may be run again as well."""
     seed_instance(system.deployment, "past")
-    key = make_key(own, Role.ADMIN)
+    key = make_key(services, Role.ADMIN)
     deletion_id = order(system, "past", key.key)
-    run_steps(own, deletion_id, *BEFORE_THE_FENCE, "deregister")
-    revoke(own, key)
-    with own.own.begin() as connection:  # as if the worker had died after the fence
+    run_steps(services, deletion_id, *BEFORE_THE_FENCE, "deregister")
+    revoke(services, key)
+    with services.own.begin() as connection:  # as if the worker had died after the fence
         connection.exec_driver_sql("UPDATE deletions SET position = 3 WHERE id = %s", (deletion_id,))
 
-    run_steps(own, deletion_id, "deregister", "delete_records", "delete_files", "confirm")
+    run_steps(services, deletion_id, "deregister", "delete_records", "delete_files", "confirm")
 
     assert system.show(str(deletion_id))["status"] == "succeeded"
     assert not exists(system, "past")
 
 
-def test_a_waiting_call_is_told_the_reason(system: System, own: Services) -> None:
+def test_a_waiting_call_is_told_the_reason(system: System, services: Services) -> None:
     """400 in the documented shape, and it does not wait any longer."""
     seed_instance(system.deployment, "waited for")
-    key = make_key(own, Role.ADMIN)
+    key = make_key(services, Role.ADMIN)
     query = "SELECT id FROM deletions WHERE instance_name = 'waited for'"
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(system.delete, "waited for", key=key.key, Prefer="wait=20")
-        with own.own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with services.own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             wait_until(lambda: connection.exec_driver_sql(query).first() is not None, 10, "the promise")
             deletion_id = connection.exec_driver_sql(query).scalar_one()
-        revoke(own, key)
-        run_steps(own, deletion_id, "logout")
+        revoke(services, key)
+        run_steps(services, deletion_id, "logout")
         answer = waiting.result()
 
     assert answer.status == 400
@@ -165,104 +157,106 @@ def test_a_waiting_call_is_told_the_reason(system: System, own: Services) -> Non
     assert exists(system, "waited for")
 
 
-def test_a_token_that_is_not_the_instances_any_more_gets_nothing_deleted(system: System, own: Services) -> None:
+def test_a_token_that_is_not_the_instances_any_more_gets_nothing_deleted(system: System, services: Services) -> None:
     """It was changed while the deletion was queued."""
     instance = seed_instance(system.deployment, "token changed")
     deletion_id = order(system, "token changed", instance.token)
     with system.deployment.connect() as connection:
         connection.execute('UPDATE "Instance" SET token = %s WHERE id = %s', ("another-token", instance.id))
 
-    run_steps(own, deletion_id, "logout")
+    run_steps(services, deletion_id, "logout")
 
     shown = system.show(str(deletion_id))
     assert shown["status"] == "cancelled"
     assert "not the instance's any more" in shown["reason"]
 
 
-def test_an_instance_that_may_not_delete_itself_any_more_is_not_deleted(system: System, own: Services) -> None:
+def test_an_instance_that_may_not_delete_itself_any_more_is_not_deleted(system: System, services: Services) -> None:
     """The worker's settings say so; with the ones before, the same order goes through."""
     first, second = (seed_instance(system.deployment, f"token {number}") for number in (1, 2))
     spared, gone = order(system, "token 1", first.token), order(system, "token 2", second.token)
     forbidding = system.make_services(instance_tokens_may_delete=False)
 
     run_steps(forbidding, spared, "logout")
-    run_all(own, gone)
+    run_all(services, gone)
     forbidding.close()
 
     assert system.show(str(spared))["status"] == "cancelled"
     assert system.show(str(gone))["status"] == "succeeded"
 
 
-def test_a_rotated_key_keeps_what_it_has_ordered(system: System, own: Services) -> None:
+def test_a_rotated_key_keeps_what_it_has_ordered(system: System, services: Services) -> None:
     """It is the same key, with another secret."""
     seed_instance(system.deployment, "rotated")
-    key = make_key(own, Role.ADMIN)
+    key = make_key(services, Role.ADMIN)
     deletion_id = order(system, "rotated", key.key)
-    rotate(own, key)
+    rotate(services, key)
 
-    run_all(own, deletion_id)
+    run_all(services, deletion_id)
 
     assert system.show(str(deletion_id))["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("requester", [Requester("server", "os:root"), Requester("admin", "bootstrap")])
 def test_the_server_and_the_settings_own_key_are_not_asked_again(
-    system: System, own: Services, requester: Requester
+    system: System, services: Services, requester: Requester
 ) -> None:
     """There is no row that could have changed; a key that nobody knows would be refused."""
     names = [f"{requester.role} {key}" for key in ("known", "unknown")]
     known, unknown = (
-        accept(own, seed_instance(system.deployment, name).id, name, by)
+        accept(services, seed_instance(system.deployment, name).id, name, by)
         for name, by in zip(names, (requester, Requester("admin", "nobody")), strict=True)
     )
 
-    run_all(own, known)
-    run_all(own, unknown)
+    run_all(services, known)
+    run_all(services, unknown)
 
     assert system.show(str(known))["status"] == "succeeded"
     assert system.show(str(unknown))["status"] == "cancelled"
 
 
 @pytest.fixture
-def failed(system: System, own: Services) -> tuple[str, NewKey, UUID]:
+def failed(system: System, services: Services) -> tuple[str, NewKey, UUID]:
     """The token of an instance, and a key, whose deletion of it has failed; the key is revoked since."""
     instance = seed_instance(system.deployment, "taken over")
-    key = make_key(own, Role.ADMIN)
+    key = make_key(services, Role.ADMIN)
     deletion_id = order(system, "taken over", key.key)
     values = {name: getattr(system.settings, name) for name in type(system.settings).model_fields}
-    broken = services.create(type(system.settings)(**{**values, "files_root": system.folder / "nowhere"}))
+    broken = create(type(system.settings)(**{**values, "files_root": system.folder / "nowhere"}))
     run_steps(broken, deletion_id, "logout")
     broken.close()
-    revoke(own, key)
+    revoke(services, key)
     assert system.show(str(deletion_id))["status"] == "failed"
     return instance.token, key, deletion_id
 
 
-def test_who_resumes_a_deletion_answers_for_it(system: System, own: Services, failed: tuple[str, NewKey, UUID]) -> None:
+def test_who_resumes_a_deletion_answers_for_it(
+    system: System, services: Services, failed: tuple[str, NewKey, UUID]
+) -> None:
     """The key that ordered it was revoked: with another one, the same call goes through, and the receipt says whose."""
     _, old, deletion_id = failed
-    other = make_key(own, Role.ADMIN)
+    other = make_key(services, Role.ADMIN)
 
     refused = system.delete("taken over", key=old.key)
     taken = system.delete("taken over", key=other.key, Prefer="respond-async")
     for name in ("logout", "purge_cache", "send_webhook", "deregister", "delete_records", "delete_files", "confirm"):
-        run_steps(own, deletion_id, name, attempt=2)
+        run_steps(services, deletion_id, name, attempt=2)
     receipt = system.send("GET", f"/deletions/{deletion_id}/receipt").body["receipt"]
 
     assert (refused.status, taken.status) == (401, 202)
     assert receipt["requestedBy"] == {"role": "admin", "keyId": other.id}
 
 
-def test_an_instance_can_follow_its_deletion_that_an_admin_resumed(system: System, own: Services) -> None:
+def test_an_instance_can_follow_its_deletion_that_an_admin_resumed(system: System, services: Services) -> None:
     """To its end and its receipt, when its token is long dead; but not take it back."""
     instance = seed_instance(system.deployment, "followed")
     deletion_id = order(system, "followed", instance.token)
-    with own.own.begin() as connection:
+    with services.own.begin() as connection:
         connection.exec_driver_sql("UPDATE deletions SET status = 'failed' WHERE id = %s", (deletion_id,))
     resumed = system.call("POST", f"/deletions/{deletion_id}/retry", json={})
     cancel = system.call("POST", f"/deletions/{deletion_id}/cancel", key=instance.token)
     for name in ("logout", "purge_cache", "send_webhook", "deregister", "delete_records", "delete_files", "confirm"):
-        run_steps(own, deletion_id, name, attempt=2)
+        run_steps(services, deletion_id, name, attempt=2)
 
     shown = system.send("GET", f"/deletions/{deletion_id}", key=instance.token)
     receipt = system.send("GET", f"/deletions/{deletion_id}/receipt", key=instance.token)

@@ -1,9 +1,10 @@
-"""Somebody who uses the console without its script: forms, cookies and redirects alone."""
+"""Somebody who uses the console: without its script, by forms, cookies and redirects alone, or in a real browser."""
 
 import re
 from dataclasses import dataclass, field
 
 import requests
+from playwright.sync_api import Page
 
 from tests.system import ADMIN_KEY, System
 
@@ -45,3 +46,10 @@ def signed_in(system: System, key: str = ADMIN_KEY) -> Visitor:
     answer = visitor.sign_in(key)
     assert answer.status_code == 303, answer.text
     return visitor
+
+
+def sign_in_with(page: Page, key: str = ADMIN_KEY) -> None:
+    """A real browser, by the form."""
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Instances").wait_for()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from api import confirmation
-from api.errors import WrongConfirmation
+from api.errors import Unconfirmed
 from shared.settings import Settings
 
 KEY, DIGEST = "k" * 64, confirmation.digest_of({"planned": {"delete_records": {"Message": 7}}})
@@ -37,7 +37,7 @@ def test_a_token_fits_nothing_else(
     token = confirmation.issue(make_settings(), KEY, "an-id", DIGEST)
     settings = make_settings(secret_key=secret) if secret else make_settings()
 
-    with pytest.raises(WrongConfirmation, match="not one for this key and instance"):
+    with pytest.raises(Unconfirmed, match="not one for this key and instance"):
         confirmation.read(settings, key, instance_id, token)
 
 
@@ -48,7 +48,7 @@ def test_a_token_that_was_changed_is_none(make_settings: Callable[..., Settings]
     """Not a byte, and no nonsense either."""
     token = confirmation.issue(make_settings(), KEY, "an-id", DIGEST)
 
-    with pytest.raises(WrongConfirmation):
+    with pytest.raises(Unconfirmed):
         confirmation.read(make_settings(), KEY, "an-id", change(token))
 
 
@@ -64,7 +64,7 @@ def test_a_token_ages(
     if is_good:
         assert confirmation.read(make_settings(), KEY, "an-id", token) == DIGEST
     else:
-        with pytest.raises(WrongConfirmation, match="too old"):
+        with pytest.raises(Unconfirmed, match="too old"):
             confirmation.read(make_settings(), KEY, "an-id", token)
 
 

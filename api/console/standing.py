@@ -1,0 +1,105 @@
+"""How a deletion stands for who looks at it: who has asked for it, and what can be done about it now."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from api import auth, current
+from shared.api_keys import BOOTSTRAP
+from shared.confirmation import Demand, Means
+from shared.database import reaching
+from shared.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus
+from shared.permissions import SERVER, Permission, Role
+
+STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)
+_MEANS = {
+    Means.TOKEN: "with the token of a preview",
+    Means.CODE: "with a one-time code",
+    Means.TERMINAL: "by typing in the terminal of the server",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who answers for the deletion, and who has confirmed it and how; None where nobody was asked to."""
+
+    by: str
+    confirmed: str | None
+    confirmed_at: datetime | None
+
+
+def asked(deletion: Deletion) -> Asked:
+    """By name and role of the key; callers to whom not everything is shown learn the role alone."""
+    names = _names(deletion) if auth.principal().sees_all else {}
+    confirmed = None
+    if deletion.confirmed_with:
+        key_id = deletion.confirmed_by
+        same = key_id == deletion.requester_key_id or not auth.principal().sees_all
+        by = "" if same or key_id is None else f" by {names.get(key_id, key_id)}"
+        confirmed = _MEANS[deletion.confirmed_with] + by
+    return Asked(_who(deletion, names), confirmed, deletion.confirmed_at)
+
+
+def gives_up_at(deletion: Deletion) -> datetime | None:
+    """When a deletion that waits fails, if what it waits for stays away."""
+    if deletion.status is not DeletionStatus.WAITING or deletion.waiting_since is None:
+        return None
+    return deletion.waiting_since + timedelta(seconds=current.services().settings.deadline_seconds)
+
+
+def is_whole(deletion: Deletion) -> bool:
+    """Whether it has failed and left its instance as it was: going on is confirmed as a new one is."""
+    return deletion.status is DeletionStatus.FAILED and deletion.irrevocable_at is None
+
+
+def must_be_confirmed(deletion: Deletion) -> bool:
+    """Whether going on with it has to be confirmed."""
+    services = current.services()
+    if services.settings.confirmation is Demand.OFF or not is_whole(deletion):
+        return False
+    return services.tenant.find(instance_id=deletion.instance_id) is not None
+
+
+def can_retry(deletion: Deletion) -> bool:
+    """Whether the caller can let it go on."""
+    return deletion.status in STOPPED and auth.may(Permission.RETRY) and auth.may_undo(deletion)
+
+
+def can_cancel(deletion: Deletion) -> bool:
+    """Whether the caller can still stop it."""
+    untouched = all(step.attempts == 0 for step in deletion.steps)
+    return untouched and deletion.status in UNDER_WAY and auth.may(Permission.CANCEL) and auth.may_undo(deletion)
+
+
+def may_give_up() -> bool:
+    """Whether the caller may give gateways up, and may know where they stand."""
+    return auth.principal().role is Role.ADMIN and auth.principal().sees_all
+
+
+def counted_on(deletion: Deletion) -> Iterator[tuple[int, str]]:
+    """The gateways that were not given up, numbered as in the settings."""
+    for number, url in enumerate(current.services().settings.gateways, 1):
+        if url not in deletion.without_gateways:
+            yield number, url
+
+
+def _who(deletion: Deletion, names: dict[str, str]) -> str:
+    if deletion.requester == Role.INSTANCE:
+        return "the instance, with its own token"
+    key_id = deletion.requester_key_id if auth.principal().sees_all else None
+    if deletion.requester == SERVER:
+        return "on the server" + (f", account {key_id.removeprefix('os:')}" if key_id else "")
+    if key_id == BOOTSTRAP:
+        return f"{deletion.requester}, with the admin key of the settings"
+    return f"{deletion.requester}, with the key {names.get(key_id, key_id)}" if key_id else deletion.requester
+
+
+def _names(deletion: Deletion) -> dict[str, str]:
+    """The API keys that had to do with it, by id, with the names that people gave them."""
+    wanted = {deletion.requester_key_id, deletion.confirmed_by} - {None}
+    query = select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(wanted))
+    with reaching("the own database"), Session(current.services().own) as session:
+        return {key_id: f"“{name}” ({key_id})" for key_id, name in session.execute(query)}

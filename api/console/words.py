@@ -1,0 +1,61 @@
+"""What a step has done, in words that fit the step."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+_UNITS = {
+    "sessions": "session",
+    "keys": "key",
+    "webhooks": "webhook",
+    "files": "file",
+    "objects": "object",
+    "queues": "queue",
+    "exchanges": "exchange",
+    "gateways": "gateway",
+}
+_DELIVERY = {"delivered": "delivered", "refused": "refused", "pending": "kept for later"}
+_NOTHING = {
+    "logout": "nothing to log out",
+    "send_webhook": "nobody to tell",
+    "confirm": "nothing was left",
+}
+
+
+def did(step: Mapping[str, Any]) -> str:
+    """What the step has done, from its counts."""
+    counts = step["removed"]
+    parts = [f"{_amount(number)} {_DELIVERY[what]}" for what, number in counts.items() if what in _DELIVERY and number]
+    if sessions := counts.get("sessions"):
+        parts.append(f"{_count(sessions, 'session')} logged out")
+    if gateways := counts.get("gateways"):
+        parts.append(f"dropped from {_count(gateways, 'gateway')}")
+    if gone := _units(counts, besides={"sessions", "gateways"}):
+        parts.append(f"{', '.join(gone)} removed")
+    return ("at least " if parts and step["atLeast"] else "") + ", ".join(parts) if parts else _nothing(step["name"])
+
+
+def planned(step: Mapping[str, Any]) -> str:
+    """What the step is going to deal with, from what was counted before."""
+    return ", ".join(_units(step["planned"] or {})) or "nothing"
+
+
+def _nothing(name: str) -> str:
+    return _NOTHING.get(name, "nothing was there")
+
+
+def _units(counts: Mapping[str, int], besides: set[str] | None = None) -> list[str]:
+    """Amounts with their units; everything that is no unit is a table, and its rows are added up."""
+    together = Counter[str]()
+    for what, number in counts.items():
+        if what not in _DELIVERY and what not in (besides or ()):
+            together[_UNITS.get(what, "row")] += number
+    return [_count(number, unit) for unit, number in together.items() if number]
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{_amount(number)} {unit}{'' if number == 1 else 's'}"
+
+
+def _amount(number: int) -> str:
+    return f"{number:,}"

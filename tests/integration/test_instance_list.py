@@ -1,0 +1,52 @@
+"""What a list of instances says of each: nothing that is not so."""
+
+from collections.abc import Callable
+
+import pytest
+
+from demo.evolution.seed import seed_instance
+from shared import instance_list
+from shared.services import Services
+from tests.system import System
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System]) -> System:
+    """A deployment of its own, without processes."""
+    return make_system()
+
+
+def messages_of(services: Services, wanted: str) -> list[int | None]:
+    """As the list has them, by name."""
+    return [listed.messages for listed in instance_list.find_page(services.tenant, wanted=wanted)]
+
+
+def test_messages_are_counted_however_fresh_the_table(system: System, services: Services) -> None:
+    """Also before any ANALYZE, when the planner knows nothing."""
+    for name, messages in (("fresh a", 0), ("fresh b", 7), ("fresh c", 31)):
+        seed_instance(system.deployment, name, messages=messages)
+
+    assert messages_of(services, "fresh") == [0, 7, 31]
+
+
+def test_of_many_messages_it_only_says_that_they_are_many(
+    system: System, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are counted up to one more than that, and no further."""
+    seed_instance(system.deployment, "large", messages=40)
+    monkeypatch.setattr(instance_list, "MANY", 10)
+
+    assert messages_of(services, "large") == [11]
+
+
+def test_what_cannot_be_counted_in_time_is_unknown(
+    system: System, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is there all the same."""
+    seed_instance(system.deployment, "slow", messages=3)
+    monkeypatch.setattr(instance_list, "_COUNT_SECONDS", 0.1)
+
+    with services.tenant.transaction() as connection:
+        connection.exec_driver_sql('LOCK TABLE "Message" IN ACCESS EXCLUSIVE MODE')
+
+        assert messages_of(services, "slow") == [None]

@@ -1,0 +1,47 @@
+"""Words per step fit what the step did."""
+
+import pytest
+
+from api.console import words
+
+
+def step(name: str, removed: dict[str, int], *, at_least: bool = False) -> dict[str, object]:
+    """A step as the console has it."""
+    return {"name": name, "removed": removed, "planned": removed, "atLeast": at_least}
+
+
+@pytest.mark.parametrize(
+    ("name", "removed", "said"),
+    [
+        ("logout", {"sessions": 1}, "1 session logged out"),
+        ("logout", {}, "nothing to log out"),
+        ("purge_cache", {"keys": 17}, "17 keys removed"),
+        ("purge_cache", {"keys": 0}, "nothing was there"),
+        ("send_webhook", {"delivered": 1}, "1 delivered"),
+        ("send_webhook", {"delivered": 1, "pending": 1}, "1 delivered, 1 kept for later"),
+        ("send_webhook", {"refused": 1}, "1 refused"),
+        ("send_webhook", {}, "nobody to tell"),
+        ("deregister", {"files": 2, "objects": 1, "gateways": 2}, "dropped from 2 gateways, 2 files, 1 object removed"),
+        ("deregister", {"gateways": 1, "queues": 3}, "dropped from 1 gateway, 3 queues removed"),
+        ("delete_records", {"Message": 20_000, "Chat": 1}, "20,001 rows removed"),
+        ("delete_files", {"objects": 201, "files": 4}, "201 objects, 4 files removed"),
+        ("confirm", {}, "nothing was left"),
+        ("confirm", {"keys": 1, "Chat": 1}, "1 key, 1 row removed"),
+    ],
+)
+def test_what_a_step_did_is_said_in_its_words(name: str, removed: dict[str, int], said: str) -> None:
+    """A delivered webhook was not removed, and a gateway neither."""
+    assert words.did(step(name, removed)) == said
+
+
+def test_a_lower_bound_is_called_one() -> None:
+    """A run died between removing and counting; of nothing there is no less."""
+    assert words.did(step("purge_cache", {"keys": 2}, at_least=True)) == "at least 2 keys removed"
+    assert words.did(step("purge_cache", {}, at_least=True)) == "nothing was there"
+
+
+def test_what_is_planned_names_its_units() -> None:
+    """Rows are added up over their tables."""
+    assert words.planned(step("delete_records", {"Message": 2, "Chat": 3})) == "5 rows"
+    assert words.planned(step("send_webhook", {"webhooks": 1})) == "1 webhook"
+    assert words.planned(step("confirm", {})) == "nothing"
