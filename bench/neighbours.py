@@ -72,6 +72,7 @@ def _live(database_url: str, instance_id: str, bench: Connection) -> None:
         bench.send(None)
         due = time.perf_counter()
         while not bench.poll():
+            # A steady rate: the next call comes when it is due, however fast the last one was.
             # From when it was due: a call that had to wait for the one before it has waited, too.
             time.sleep(max(0.0, due - time.perf_counter()))
             connection.execute(insert if len(waits) % 2 else select, (instance_id,))
@@ -114,6 +115,7 @@ def measure(ground: Ground, scale: str) -> Iterator[Figure]:
     for at in range(_ROUNDS):
         mine, plain = (seed_tenant(deployment, f"{way} {at}", _MESSAGES[scale]) for way in ("ours", "theirs"))
         settle(made)
+        # The reference: as long a look at the neighbour while nothing else is done.
         found["idle"].append(_during(deployment, neighbour, lambda: time.sleep(_IDLE_SECONDS)))
         found["ours"].append(_during(deployment, neighbour, lambda: run_step(made, mine, "delete_records")))  # noqa: B023
         settle(made)

@@ -91,7 +91,7 @@ class Watch:
             yield deletion, [self._line(step) for step in deletion.steps]
             if deletion.status in _OVER:
                 return
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_LOOK_SECONDS)  # for whoever reads along: nothing waits for this
 
     def _line(self, step: Step) -> Line:
         removed, meter = sum(step.removed.values()), self.meters.setdefault(step.name, Meter())

@@ -45,7 +45,7 @@ def sleep(seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         check()
-        time.sleep(min(left, 0.1))
+        time.sleep(min(left, 0.1))  # a signal is looked for in between, for its handler only notes it
 
 
 def _note(number: int, _: FrameType | None) -> None:

@@ -122,7 +122,7 @@ class Gateway:
             name = _decode(segment)
         except ValueError:
             return _failure(400, f"Failed to decode param '{segment}'")
-        time.sleep(self.delays.get(endpoint, 0))
+        time.sleep(self.delays.get(endpoint, 0))  # the fault itself: a gateway that answers late
         if failure := self._failure_on_purpose(endpoint):
             return failure
         with self._database() as connection:
@@ -164,7 +164,7 @@ class Gateway:
         try:
             with self._database() as connection:
                 if seconds := self.delays.get("erase"):
-                    time.sleep(seconds)
+                    time.sleep(seconds)  # the fault itself: a server that erases after its answer
                     row = instances.find(connection, name)
                 if row:
                     instances.erase(connection, row.id)
@@ -184,7 +184,7 @@ class Gateway:
 
     def _create(self, wish: dict[str, Any]) -> Answer:
         name, token = str(wish["instanceName"]), str(wish.get("token") or secrets.token_hex(16).upper())
-        time.sleep(self.delays.get("create", 0))
+        time.sleep(self.delays.get("create", 0))  # as above
         if failure := self._failure_on_purpose("create"):
             return failure
         try:

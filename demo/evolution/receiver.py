@@ -48,7 +48,7 @@ class Receiver:
         received = Received(request.target, request.headers, _read(request.body))
         self.received.append(received)
         self._tell(received)
-        time.sleep(self.hang_seconds)
+        time.sleep(self.hang_seconds)  # the fault itself: a receiver that hangs
         return Answer(self.answer_status, {"received": len(self.received)})
 
 
