@@ -19,12 +19,6 @@ from shared.permissions import SERVER, Role
 from shared.services import Services
 from shared.webhooks import NOT_ALLOWED
 
-_MEANS = {
-    Means.TOKEN: "with the token of a preview",
-    Means.CODE: "with a one-time code",
-    Means.TERMINAL: "typed on the server",
-}
-
 
 @dataclass(frozen=True)
 class Known:
@@ -98,7 +92,7 @@ def _after(deletion: Deletion) -> str:
 def _confirmed(deletion: Deletion, means: Means) -> str:
     by = "" if deletion.confirmed_by == deletion.requester_key_id else f", by {deletion.confirmed_by}"
     at = f", {words.moment(deletion.confirmed_at)}" if deletion.confirmed_at else ""
-    return f"{_MEANS[means]}{by}{at}"
+    return f"{means.words}{by}{at}"
 
 
 def _stands(deletion: Deletion, now: datetime, deadline: timedelta) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,18 @@ class Means(StrEnum):
     CODE = "code"
     TERMINAL = "terminal"  # typed on the server
 
+    @property
+    def words(self) -> str:
+        """As a person is told."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Means.TOKEN: "with the token of a preview",
+    Means.CODE: "with a one-time code",
+    Means.TERMINAL: "typed on the server",
+}
+
 
 @dataclass(frozen=True)
 class Confirmation:

@@ -9,17 +9,12 @@ from sqlalchemy.orm import Session
 
 from api import auth, current
 from shared.api_keys import BOOTSTRAP
-from shared.confirmation import Demand, Means
+from shared.confirmation import Demand
 from shared.database import reaching
 from shared.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus
 from shared.permissions import SERVER, Permission, Role
 
 STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)
-_MEANS = {
-    Means.TOKEN: "with the token of a preview",
-    Means.CODE: "with a one-time code",
-    Means.TERMINAL: "by typing in the terminal of the server",
-}
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ def asked(deletion: Deletion) -> Asked:
         key_id = deletion.confirmed_by
         same = key_id == deletion.requester_key_id or not auth.principal().sees_all
         by = "" if same or key_id is None else f" by {names.get(key_id, key_id)}"
-        confirmed = _MEANS[deletion.confirmed_with] + by
+        confirmed = deletion.confirmed_with.words + by
     return Asked(_who(deletion, names), confirmed, deletion.confirmed_at)
 
 
