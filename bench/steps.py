@@ -12,11 +12,23 @@ from shared.deletions import Requester
 from shared.models import Deletion, Step
 from shared.services import Services
 from tasks import pipeline
+from tasks.context import Target
 from worker.runner import Outcome, Runner
 
 
-def accept(made: Services, instance: SeededInstance) -> UUID:
-    """Accept a deletion without publishing it."""
+def ready(made: Services, instance: SeededInstance, name: str) -> UUID:
+    """A deletion of the instance that stands before this step, counted in advance as a worker does it."""
+    planned = pipeline.BY_NAME[name].preview(Target(made, instance.id, instance.name, thorough=False))
+    deletion_id = _accept(made, instance)
+    with own_transaction(made.own) as connection:
+        of_deletion = update(Deletion).where(Deletion.id == deletion_id)
+        connection.execute(of_deletion.values(position=pipeline.NAMES.index(name), next_attempt_at=None))
+        of_step = update(Step).where(Step.deletion_id == deletion_id, Step.name == name)
+        connection.execute(of_step.values(planned=planned))
+    return deletion_id
+
+
+def _accept(made: Services, instance: SeededInstance) -> UUID:
     deletion_id = uuid4()
     with own_transaction(made.own) as connection:
         deletions.accept(
@@ -26,19 +38,8 @@ def accept(made: Services, instance: SeededInstance) -> UUID:
     return deletion_id
 
 
-def stand_before(made: Services, deletion_id: UUID, name: str) -> None:
-    """As if the steps before this one were done."""
-    with own_transaction(made.own) as connection:
-        of_deletion = update(Deletion).where(Deletion.id == deletion_id)
-        connection.execute(of_deletion.values(position=pipeline.NAMES.index(name), next_attempt_at=None))
-        connection.execute(update(Step).where(Step.deletion_id == deletion_id).values(planned={}))
-
-
-def run_step(made: Services, instance: SeededInstance, name: str, deletion_id: UUID | None = None) -> None:
-    """Run one step of the instance's deletion to its end."""
-    if deletion_id is None:
-        deletion_id = accept(made, instance)
-        stand_before(made, deletion_id, name)
+def run_step(made: Services, deletion_id: UUID, name: str) -> None:
+    """Run one step of a deletion that stands before it to its end."""
     runner = Runner(made, stopping=lambda: False, others_wait=lambda: False)
     while (outcome := runner.run(name, deletion_id, 1)) is Outcome.AGAIN:
         pass
