@@ -42,17 +42,18 @@ def _neighbour(deployment: Deployment, instance: SeededInstance) -> Iterator[Wat
     ours, its = _APART.Pipe()
     process = _APART.Process(target=_live, args=(deployment.database_url, instance.id, its))
     process.start()
+    its.close()  # so that its end is seen here, should it die
     ours.recv()  # it lives
     looker = threading.Thread(target=_look, args=(deployment, watch, over))
     looker.start()
     try:
         yield watch
     finally:
+        over.set()
+        looker.join()
         ours.send(None)
         watch.waits = ours.recv()
         process.join()
-        over.set()
-        looker.join()
 
 
 def _live(database_url: str, instance_id: str, bench: Connection) -> None:

@@ -31,6 +31,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             stop("Interrupted", INTERRUPTED)
+        except click.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # at a question; what click makes of Ctrl-D is 1
+                stop("Interrupted", INTERRUPTED)
+            raise
 
 
 def read_settings() -> Settings:

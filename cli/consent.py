@@ -12,6 +12,7 @@ from shared.errors import LetheError
 from shared.services import Services
 from shared.settings import PREFIX
 from shared.tenant import Instance
+from tasks.submission import UnknownInstance
 
 Confirm = Callable[[Instance], Confirmation | None]
 
@@ -28,12 +29,18 @@ def check(made: Services, *, yes: bool) -> None:
         raise click.UsageError("A deletion is confirmed by typing, and this is no terminal: a script has to say --yes")
 
 
-def to_one(instance: Instance) -> Confirmation:
+def to_one(made: Services) -> Confirm:
     """Let the operator type its name, or its id where nobody could type the name; ends the command otherwise."""
-    word = word_to_type(instance.id, instance.name)
-    click.echo(f"{instance.name!r} (id {instance.id}) will be erased everywhere. {WARNING}", err=True)
-    _ask(f"Type {word} to delete it", word)
-    return operator.confirmation()
+
+    def confirm(instance: Instance) -> Confirmation:
+        word = word_to_type(instance.id, instance.name)
+        click.echo(f"{instance.name!r} (id {instance.id}) will be erased everywhere. {WARNING}", err=True)
+        _ask(f"Type {word} to delete it", word)
+        if made.tenant.find(instance_id=instance.id) is None:  # a person takes minutes: somebody else has erased it
+            raise UnknownInstance(instance.name)
+        return operator.confirmation()
+
+    return confirm
 
 
 def to_many(made: Services, names: Sequence[str]) -> Confirm:

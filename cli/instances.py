@@ -59,7 +59,7 @@ def _asking(made: Services, wanted: list[Order], *, many: bool, yes: bool) -> Co
     """Who is asked before something goes that could be kept."""
     if yes:
         return unasked
-    return consent.to_many(made, [order.called for order in wanted]) if many else consent.to_one
+    return consent.to_many(made, [order.called for order in wanted]) if many else consent.to_one(made)
 
 
 @click.command()

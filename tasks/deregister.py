@@ -22,7 +22,7 @@ class StillHeld(NotYet):
 
 def preview(target: Target) -> Counts:
     """Gateways that would drop the instance from their memory, and what is kept by its name."""
-    counts = Counter({"gateways": len(target.services.gateways)})
+    counts = Counter({"gateways": len(target.gateways)})
     for storage in target.services.storages:
         storage.probe()
         counts[storage.unit] = storage.count_named(target.instance_name, target.neighbours)

@@ -50,10 +50,9 @@ def by_name(services: Services, caller: Caller, name: str) -> UUID:
 
 def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
     """Accept (or resume) the deletion of the instance with that id; returns its id."""
-    instance = services.tenant.find(instance_id=instance_id)
-    return _submit(
-        services, caller, instance, _newest_unfinished(services, Deletion.instance_id, instance_id), instance_id
-    )
+    # Looked up in this order: a deletion that ends in between is under way, and its instance not there any more.
+    unfinished = _newest_unfinished(services, Deletion.instance_id, instance_id)
+    return _submit(services, caller, services.tenant.find(instance_id=instance_id), unfinished, instance_id)
 
 
 def confirm_again(caller: Caller, deletion: Deletion, instance: Instance | None) -> Confirmation | None:

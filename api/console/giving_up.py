@@ -23,8 +23,8 @@ def ask(deletion_id: UUID, number: int) -> str:
     """What follows from it, and the form that does it."""
     deletion, url = _stopped(deletion_id, number)
     demanded = current.services().settings.confirmation if standing.must_be_confirmed(deletion) else Demand.OFF
-    token = _token(deletion, url) if demanded is Demand.TOKEN else ""
-    return render_template("give_up.html", deletion=deletion, url=url, number=number, demanded=demanded, token=token)
+    shown = _preview(deletion) if demanded is Demand.TOKEN else {}
+    return render_template("give_up.html", deletion=deletion, url=url, number=number, demanded=demanded, **shown)
 
 
 @blueprint.post("/give-up")
@@ -51,10 +51,9 @@ def _stopped(deletion_id: UUID, number: int) -> tuple[Deletion, str]:
     raise NotFound("There is no such gateway, or it was given up already")
 
 
-def _token(deletion: Deletion, url: str) -> str:
-    """Of a preview that does not ask the gateway, which could not answer."""
+def _preview(deletion: Deletion) -> dict[str, object]:
+    """What would go, and the token of having looked at it; no gateway is asked, for more than one may be away."""
+    services = current.services()
     instance = submission.find(Action.PREVIEW, instance_id=deletion.instance_id)
-    without = (*deletion.without_gateways, url)
-    return confirmation.token_for(
-        instance, pipeline.preview(Target(current.services(), instance.id, instance.name, without))
-    )
+    planned = pipeline.preview(Target(services, instance.id, instance.name, services.settings.gateways))
+    return {"planned": planned, "token": confirmation.token_for(instance, planned)}

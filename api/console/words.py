@@ -23,7 +23,7 @@ _NOTHING = {
 
 
 def did(step: Mapping[str, Any]) -> str:
-    """What the step has done, from its counts."""
+    """What the step has done, from its counts, and what it could not do, from its notes."""
     counts = step["removed"]
     parts = [f"{_amount(number)} {_DELIVERY[what]}" for what, number in counts.items() if what in _DELIVERY and number]
     if sessions := counts.get("sessions"):
@@ -32,12 +32,25 @@ def did(step: Mapping[str, Any]) -> str:
         parts.append(f"dropped from {_count(gateways, 'gateway')}")
     if gone := _units(counts, besides={"sessions", "gateways"}):
         parts.append(f"{', '.join(gone)} removed")
-    return ("at least " if parts and step["atLeast"] else "") + ", ".join(parts) if parts else _nothing(step["name"])
+    at_least = "at least " if parts and step["atLeast"] else ""
+    return at_least + ", ".join([*parts, *_undone(step["notes"])]) or _nothing(step["name"])
 
 
 def planned(step: Mapping[str, Any]) -> str:
     """What the step is going to deal with, from what was counted before."""
     return ", ".join(_units(step["planned"] or {})) or "nothing"
+
+
+def _undone(notes: Mapping[str, Any]) -> list[str]:
+    """What is left to a restart of the gateways: their notes say why."""
+    parts = []
+    if stuck := len(notes.get("stuck_gateways", [])):
+        parts.append(f"not logged out at {_count(stuck, 'gateway')}")
+    if "not_logged_out" in notes:
+        parts.append("not logged out")
+    if held := sum("not_dropped" in outcome for outcome in notes.get("gateways", {}).values()):
+        parts.append(f"not dropped from {_count(held, 'gateway')}")
+    return parts
 
 
 def _nothing(name: str) -> str:

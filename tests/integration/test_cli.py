@@ -60,7 +60,7 @@ def test_the_list_says_how_old_where_and_by_whom(system: System) -> None:
 
     header, row = listed.stdout.splitlines()
     assert header.split() == ["id", "status", "age", "step", "by", "name", "reason"]
-    assert re.fullmatch(rf"{deletion_id}  queued +\d\.\d s  logout +admin bootstrap +'listed'", row)
+    assert re.fullmatch(rf"{deletion_id}  queued +[\d.]+ (?:s|min)  logout +admin bootstrap +'listed'", row)
     assert "--limit" in listed.stderr
     assert (none.returncode, none.stdout, none.stderr) == (0, "", "There are no failed deletions\n")
     assert (first["id"], first["step"], first["reason"], empty) == (deletion_id, "logout", None, [])

@@ -31,7 +31,8 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
 def open_preview(page: Page, instance: SeededInstance) -> None:
     """From the list, by its name."""
     page.get_by_label(re.compile("Name")).fill(instance.name)
-    page.get_by_role("button", name="Search").click()
+    with page.expect_navigation():  # the link is on the page before it too
+        page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name=instance.name, exact=True).click()
     page.get_by_role("link", name="Preview its deletion").click()
 

@@ -1,13 +1,16 @@
-"""Connections after their server was restarted."""
+"""Connections after their server was restarted, and transactions that begin with settings of their own."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy import Connection, Engine
 
 from demo.parts import Postgres
 from shared import database
-from shared.database import own_transaction
+from shared.database import begin_with, own_transaction, reaching
 from shared.errors import Unreachable
 
 
@@ -33,3 +36,51 @@ def test_an_idle_connection_is_asked_before_it_is_used(tmp_path_factory: pytest.
     engine.dispose()
     server.stop()
     assert answers == [1, 1, 1]
+
+
+@pytest.fixture
+def lone(postgres_part: Postgres) -> Iterator[Engine]:
+    """An engine that has one connection, which all transactions share."""
+    engine = database.connect(postgres_part.create_database("begun"), name="lone", pool_size=1)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (n int)")
+    yield engine
+    engine.dispose()
+    with psycopg.connect(postgres_part.url, autocommit=True) as server:
+        server.execute("DROP DATABASE begun")
+
+
+def test_a_transaction_with_settings_is_all_or_nothing_and_leaves_no_setting_behind(lone: Engine) -> None:
+    """Though the driver takes each of its statements for one of its own."""
+    timeout = "SHOW statement_timeout"
+    with begin_with(lone, "SET LOCAL statement_timeout TO 1234") as connection:
+        inside = connection.exec_driver_sql(timeout).scalar_one()
+        connection.exec_driver_sql("INSERT INTO kept VALUES (1)")
+    with pytest.raises(ZeroDivisionError), begin_with(lone, "SET LOCAL statement_timeout TO 1234") as connection:
+        write_and_fail(connection, 2)
+    with pytest.raises(ZeroDivisionError), lone.begin() as connection:
+        write_and_fail(connection, 3)
+
+    with lone.connect() as connection:
+        after = connection.exec_driver_sql(timeout).scalar_one()
+        kept = list(connection.exec_driver_sql("SELECT n FROM kept").scalars())
+    assert (inside, after, kept) == ("1234ms", "0", [1])
+
+
+def write_and_fail(connection: Connection, number: int) -> None:
+    """What a step does that meets an error."""
+    connection.exec_driver_sql(f"INSERT INTO kept VALUES ({number})")
+    raise ZeroDivisionError
+
+
+def test_a_connection_that_died_a_moment_ago_costs_one_try(lone: Engine, postgres_part: Postgres) -> None:
+    """It was used too lately to be asked; the next transaction has a new one."""
+    with psycopg.connect(postgres_part.url, autocommit=True) as server, lone.connect() as connection:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        connection.close()
+        server.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    with pytest.raises(Unreachable), reaching("it"), begin_with(lone, "SET LOCAL lock_timeout TO 1"):
+        pass
+    with begin_with(lone, "SET LOCAL lock_timeout TO 1") as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1

@@ -1,6 +1,7 @@
 """API keys: what each role may do, and that whoever may not learns nothing."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,9 @@ from sqlalchemy import event
 
 from api.app import create
 from demo.evolution.seed import seed_instance
+from demo.processes import wait_until
+from shared import api_keys
+from shared.database import own_transaction
 from shared.permissions import KEY_ROLES, Role
 from shared.services import Services
 from tests.integration.inline import accept, run_all
@@ -209,3 +213,21 @@ def test_an_unknown_instance_and_another_one_cost_the_same_statements(
             event.remove(engine, "before_cursor_execute", note)
 
     assert all(other == nobody and len(other) > 1 for other, nobody in seen)
+
+
+def test_whoever_looks_for_a_name_waits_for_the_one_that_is_making_a_key(services: Services) -> None:
+    """Else both would find the name free."""
+
+    def find() -> str | None:
+        with own_transaction(services.own) as connection:
+            return api_keys.find_living(connection, "in the making")
+
+    waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'api_keys'::regclass)"
+    with ThreadPoolExecutor(1) as pool:
+        with own_transaction(services.own) as connection:
+            nobody = api_keys.find_living(connection, "in the making")
+            new = api_keys.create(connection, services.settings, name="in the making", role=Role.VIEWER)
+            second = pool.submit(find)
+            wait_until(lambda: second.done() or connection.exec_driver_sql(waits).scalar(), 10, "the second to wait")
+
+        assert (nobody, second.result()) == (None, new.id)

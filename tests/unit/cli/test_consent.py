@@ -13,6 +13,7 @@ from cli import consent, orders
 from shared.confirmation import Demand, Means, word_to_type
 from shared.services import Services
 from shared.tenant import Instance
+from tasks.submission import UnknownInstance
 
 
 def instance(name: str) -> Instance:
@@ -22,8 +23,12 @@ def instance(name: str) -> Instance:
 
 def deployment(*names: str, confirmation: Demand = Demand.OFF) -> Services:
     """Services with a tenant database in which instances have these names."""
-    there = {name: instance(name) for name in names}
-    tenant = SimpleNamespace(find=lambda *, name: there.get(name))
+    there = {instance(name).id: instance(name) for name in names}
+
+    def find(*, name: str = "", instance_id: str | None = None) -> Instance | None:
+        return there.get(instance_id or instance(name).id)
+
+    tenant = SimpleNamespace(find=find)
     return cast(Services, SimpleNamespace(tenant=tenant, settings=SimpleNamespace(confirmation=confirmation)))
 
 
@@ -46,11 +51,18 @@ def test_what_is_typed_can_be_typed(name: str, word: str) -> None:
 )
 def test_one_is_confirmed_by_its_name_alone(typed: str, code: int) -> None:
     """Exactly; its id is shown beside it."""
-    answer = run(lambda: click.echo(consent.to_one(instance("acme"))), typed)
+    answer = run(lambda: click.echo(consent.to_one(deployment("acme"))(instance("acme"))), typed)
 
     assert answer.exit_code == code
     assert "'acme' (id id of acme) will be erased" in answer.stderr
     assert (Means.TERMINAL.value in answer.stdout) is (code == 0)
+
+
+def test_what_somebody_else_has_erased_meanwhile_is_not_deleted_again() -> None:
+    """A second deletion would tell the webhooks once more that it is gone, and have a receipt of nothing."""
+    answer = run(lambda: click.echo(consent.to_one(deployment())(instance("acme"))), "acme\n")
+
+    assert isinstance(answer.exception, UnknownInstance)
 
 
 def test_many_are_confirmed_by_the_number_of_those_that_exist() -> None:

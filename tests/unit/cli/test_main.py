@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.common import INTERRUPTED, NOT_POSSIBLE, NOT_REACHABLE, NOT_SET
+from cli.common import INTERRUPTED, NOT_POSSIBLE, NOT_REACHABLE, NOT_SET, Commands
 from cli.main import main
 from tests.unit.conftest import REQUIRED
 
@@ -103,6 +103,23 @@ def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert answer.exit_code == 130
     assert answer.stderr.strip() == "Interrupted"
+
+
+@pytest.mark.parametrize(("pressed", "code"), [(KeyboardInterrupt, INTERRUPTED), (EOFError, NOT_POSSIBLE)])
+def test_ctrl_c_at_a_question_is_one_too(
+    monkeypatch: pytest.MonkeyPatch, pressed: type[BaseException], code: int
+) -> None:
+    """Ctrl-D is an answer that will not do."""
+
+    def press(_: str) -> str:
+        raise pressed
+
+    asking = Commands("lethe", {"ask": click.Command("ask", callback=lambda: click.prompt("Type it"))})
+    monkeypatch.setattr("click.termui.visible_prompt_func", press)
+    with pytest.raises(SystemExit) as ended:
+        asking.main(["ask"])
+
+    assert ended.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ import pytest
 from api.console import words
 
 
-def step(name: str, removed: dict[str, int], *, at_least: bool = False) -> dict[str, object]:
+def step(
+    name: str, removed: dict[str, int], *, at_least: bool = False, notes: dict[str, object] | None = None
+) -> dict[str, object]:
     """A step as the console has it."""
-    return {"name": name, "removed": removed, "planned": removed, "atLeast": at_least}
+    return {"name": name, "removed": removed, "planned": removed, "atLeast": at_least, "notes": notes or {}}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,29 @@ def step(name: str, removed: dict[str, int], *, at_least: bool = False) -> dict[
 def test_what_a_step_did_is_said_in_its_words(name: str, removed: dict[str, int], said: str) -> None:
     """A delivered webhook was not removed, and a gateway neither."""
     assert words.did(step(name, removed)) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "removed", "notes", "said"),
+    [
+        ("logout", {}, {"unlinked": False, "stuck_gateways": ["a"]}, "not logged out at 1 gateway"),
+        ("logout", {"sessions": 1}, {"stuck_gateways": ["a"]}, "1 session logged out, not logged out at 1 gateway"),
+        ("logout", {}, {"not_logged_out": "restart needed: a URL cannot carry the name"}, "not logged out"),
+        ("deregister", {}, {"gateways": {"a": "not_dropped: restart needed"}}, "not dropped from 1 gateway"),
+        (
+            "deregister",
+            {"gateways": 1},
+            {"gateways": {"a": "dropped", "b": "given up, not_dropped: restart needed"}},
+            "dropped from 1 gateway, not dropped from 1 gateway",
+        ),
+        ("deregister", {}, {"gateways": {"a": "not held"}}, "nothing was there"),
+    ],
+)
+def test_what_a_step_could_not_do_is_not_called_nothing(
+    name: str, removed: dict[str, int], notes: dict[str, object], said: str
+) -> None:
+    """A session on a dead socket was there, and a gateway that needs a restart holds the name."""
+    assert words.did(step(name, removed, notes=notes)) == said
 
 
 def test_a_lower_bound_is_called_one() -> None:
