@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, Interval, Update, bindparam, case, func, literal, or_, select, update
+from sqlalchemy import Connection, Engine, Result, Update, case, func, literal, or_, update
 
-from shared import audit, outbox
+from shared import audit, claim_statements, outbox
 from shared.audit import Decision
-from shared.database import own_transaction
+from shared.database import own_statement, own_transaction
 from shared.errors import LostClaim
-from shared.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
+from shared.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.nudges import Nudge, from_now
 
 
@@ -36,9 +36,9 @@ class Claim:
 def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_seconds: float) -> Claim | None:
     """Own the next step, if it is this one, the attempt is current and nobody living owns it; else None."""
     owner = uuid4()
-    with own_transaction(engine, durable=False) as connection:  # a claim that is forgotten is claimed again
+    with own_statement(engine) as connection:
         row = connection.execute(
-            _CLAIM,
+            claim_statements.CLAIM,
             {
                 "of_deletion": deletion_id,
                 "of_attempt": attempt,
@@ -66,58 +66,6 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
     )
 
 
-def _claim_statement() -> Update:
-    """One statement, for it is run seven times a deletion: both rows change, or none."""
-    of_step = Step.deletion_id == bindparam("of_deletion"), Step.name == bindparam("of_step")
-    before = select(Deletion.id, Deletion.owner).where(Deletion.id == bindparam("of_deletion")).with_for_update()
-    before_cte = before.cte("before")
-    stale = Deletion.heartbeat_at < func.now() - bindparam("stale_after", type_=Interval)
-    deletion = (
-        update(Deletion)
-        .where(Deletion.id == before_cte.c.id, Deletion.attempt == bindparam("of_attempt"))
-        .where(Deletion.position == select(Step.position).where(*of_step).scalar_subquery())
-        .where(Deletion.status.in_(UNDER_WAY), or_(Deletion.owner.is_(None), stale))
-        .values(
-            status=DeletionStatus.RUNNING,
-            owner=bindparam("new_owner"),
-            heartbeat_at=func.now(),
-            started_at=func.coalesce(Deletion.started_at, func.now()),
-            next_attempt_at=None,
-            nudges=0,
-        )
-        .returning(
-            Deletion.position,
-            Deletion.instance_id,
-            Deletion.instance_name,
-            Deletion.without_gateways,
-            before_cte.c.owner.label("previous_owner"),
-        )
-        .cte("deletion")
-    )
-    return (
-        update(Step)
-        .where(*of_step, Step.position == deletion.c.position)
-        .values(
-            status=StepStatus.RUNNING,
-            attempts=Step.attempts + 1,
-            started_at=func.coalesce(Step.started_at, func.now()),
-            at_least=or_(Step.at_least, deletion.c.previous_owner.is_not(None)),
-        )
-        .returning(
-            Step.notes,
-            Step.planned,
-            Step.removed,
-            deletion.c.position,
-            deletion.c.instance_id,
-            deletion.c.instance_name,
-            deletion.c.without_gateways,
-        )
-    )
-
-
-_CLAIM = _claim_statement()
-
-
 def step_of(claim: Claim) -> Update:
     """An UPDATE of the claimed step's row; to be run after the deletion's row was written to."""
     return update(Step).where(Step.deletion_id == claim.deletion_id, Step.name == claim.step)
@@ -130,7 +78,12 @@ def owned(claim: Claim, **values: Any) -> Update:
 
 def write(connection: Connection, claim: Claim, **values: Any) -> None:
     """Change the deletion if it is still ours; raises LostClaim."""
-    if connection.execute(owned(claim, **values).returning(Deletion.id)).one_or_none() is None:
+    _see(connection.execute(owned(claim, **values).returning(Deletion.id)))
+
+
+def _see(written: Result[Any]) -> None:
+    """Whether anything was: it is not where the claim was lost."""
+    if written.one_or_none() is None:
         raise LostClaim
 
 
@@ -166,29 +119,22 @@ def finish_step(
 
     With conclude, which is run in the same transaction, it was the last one, and the deletion has succeeded.
     """
-    end = {"status": DeletionStatus.SUCCEEDED, "finished_at": func.now()} if conclude else {}
-    durable = conclude is not None  # a step that is done is harmless to run again
-    with own_transaction(engine, durable=durable) as connection:
-        write(
-            connection,
-            claim,
-            position=claim.position + 1,
-            owner=None,
-            heartbeat_at=None,
-            failures=0,
-            waiting_since=None,
-            reason=None,
-            failed_step=None,
-            next_attempt_at=None if conclude else from_now(nudge_seconds),
-            **end,
-        )
-        connection.execute(
-            step_of(claim).values(
-                status=StepStatus.DONE, finished_at=func.now(), error=None, removed=dict(removed), notes=dict(notes)
+    values = {
+        "of_deletion": claim.deletion_id,
+        "of_owner": claim.owner,
+        "of_step": claim.step,
+        "all_removed": dict(removed),
+        "all_notes": dict(notes),
+    }
+    if conclude is None:
+        with own_statement(engine) as connection:
+            _see(
+                connection.execute(claim_statements.FINISH, values | {"nudge_after": timedelta(seconds=nudge_seconds)})
             )
-        )
-        if conclude:
-            conclude(connection)
+        return
+    with own_transaction(engine) as connection:
+        _see(connection.execute(claim_statements.CONCLUDE, values))
+        conclude(connection)
 
 
 def wait(
