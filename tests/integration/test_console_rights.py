@@ -23,15 +23,6 @@ from tests.integration.visitor import Visitor, signed_in
 from tests.system import ADMIN_KEY, System
 
 
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API alone: what is ordered stays queued."""
-    made = make_system()
-    made.start("web")
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def services(system: System) -> Iterator[Services]:
     """Services on the system, and no sign-in of another test counted."""
