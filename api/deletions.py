@@ -31,7 +31,7 @@ blueprint = APIBlueprint(
 )
 blueprint.before_request(auth.authenticate)
 
-
+_WHOLE = (selectinload(Deletion.steps), selectinload(Deletion.webhooks))
 _FOUND = contract.told(DeletionView, "The deletion as it is now", deletion=examples.DELETION)
 _CANCELLED = contract.told(DeletionView, "It will not begin", deletion=examples.CANCELLED)
 _ORDERED = contract.told(
@@ -77,7 +77,7 @@ def list_deletions(query: Filter) -> Response:
 def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
     """Some deletions that the caller may see, newest first, and the cursor for those that follow."""
     visible = auth.visible()
-    wanted = select(Deletion).where(visible).options(selectinload(Deletion.steps))
+    wanted = select(Deletion).where(visible).options(*_WHOLE)
     if query.status:
         wanted = wanted.where(Deletion.status == query.status)
     if query.cursor:
@@ -169,7 +169,7 @@ def permitted(deletion_id: UUID) -> Deletion:
 
 
 def _load(deletion_id: UUID) -> Deletion:
-    query = select(Deletion).where(Deletion.id == deletion_id).options(selectinload(Deletion.steps))
+    query = select(Deletion).where(Deletion.id == deletion_id).options(*_WHOLE)
     with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         found = session.scalar(query)
     if found is None:
@@ -201,7 +201,7 @@ def _accepted(deletion_id: UUID) -> Response:
 
 def shown(deletion: Deletion) -> dict[str, object]:
     """The deletion as the caller may see it."""
-    view = _json(DeletionView.of(deletion, deletion.steps))
+    view = _json(DeletionView.of(deletion))
     return view if auth.principal().sees_all else _without_addresses(view)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from cli import words
+from shared import outbox
 from shared.api_keys import BOOTSTRAP
 from shared.confirmation import Means
 from shared.database import reaching
@@ -118,8 +119,14 @@ def _delivery(event: WebhookEvent, now: datetime) -> str:
         return f"{event.target}: refused, {NOT_ALLOWED} (LETHE_WEBHOOK_ALLOW opens hosts and networks inside)"
     tries = f" after {words.counted(event.tries, 'try', 'tries')}" if event.tries else ""
     why = f", {event.error}" if event.error else ""
-    again = event.status is WebhookStatus.PENDING and event.next_try_at
-    return f"{event.target}: {event.status.value}{tries}{why}" + (f", next {words.ahead(again, now)}" if again else "")
+    outcome = "given up" if event.status is WebhookStatus.EXPIRED else event.status.value
+    return f"{event.target}: {outcome}{tries}{why}{_when(event, now)}"
+
+
+def _when(event: WebhookEvent, now: datetime) -> str:
+    if event.status is WebhookStatus.PENDING:
+        return f", next {words.ahead(event.next_try_at, now)}" if event.next_try_at else ""
+    return f", {words.ago(event.ended_at, now)}" if event.ended_at else ""
 
 
 def _took(step: Step, now: datetime) -> str:
@@ -180,15 +187,14 @@ def _confirmation_facts(deletion: Deletion) -> dict[str, Any] | None:
 
 
 def _webhook_facts(event: WebhookEvent) -> dict[str, Any]:
-    refused = (
-        NOT_ALLOWED if event.status is WebhookStatus.REFUSED else None
-    )  # the row's own word is forgotten at the end
+    delivery = outbox.delivery_of(event)
     return {
-        "target": event.target,
-        "status": event.status.value,
-        "tries": event.tries,
-        "nextTryAt": _iso(event.next_try_at) if event.status is WebhookStatus.PENDING else None,
-        "error": event.error or refused,
+        "target": delivery.target,
+        "status": delivery.status.value,
+        "tries": delivery.tries,
+        "nextTryAt": _iso(delivery.next_try_at),
+        "endedAt": _iso(delivery.ended_at),
+        "error": delivery.error,
     }
 
 

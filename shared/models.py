@@ -103,6 +103,7 @@ class Deletion(Base):
     finished_at: Mapped[datetime | None]
 
     steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
+    webhooks: Mapped[list["WebhookEvent"]] = relationship(order_by="WebhookEvent.target", lazy="raise")
 
     __table_args__ = (
         # The guard of "exactly once": the Redis lock only turns duplicates away early.

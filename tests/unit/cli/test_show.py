@@ -161,6 +161,23 @@ def test_a_pending_webhook_says_what_is_wrong_and_when_it_is_tried_again() -> No
     assert of_webhooks(text) == ["instance: pending after 2 tries, status 502, next", "instance: delivered after 1 try"]
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "says"),
+    [
+        (WebhookStatus.DELIVERED, None, "instance: delivered after 3 tries, 20"),
+        (WebhookStatus.EXPIRED, "status 502", "instance: given up after 3 tries, status 502, 20"),
+        (WebhookStatus.EXPIRED, "withdrawn", "instance: given up after 3 tries, withdrawn, 20"),
+    ],
+)
+def test_a_webhook_that_was_kept_says_how_and_when_it_ended(status: WebhookStatus, error: str, says: str) -> None:
+    """For people and for scripts."""
+    ended = known(webhooks=[event(status, tries=3, error=error, ended_at=before(60))])
+
+    assert says in shown(ended)
+    assert "(60 s ago)" in shown(ended)
+    assert show.facts(ended)["webhooks"][0]["endedAt"] == before(60).isoformat()
+
+
 def of_webhooks(text: str) -> list[str]:
     """What is said of webhooks, without the moment."""
     return [line.split("webhook", 1)[1].split(" 20")[0].strip() for line in text.splitlines() if "  webhook" in line]
