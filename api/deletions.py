@@ -7,11 +7,12 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
 from sqlalchemy import select, tuple_
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from api import auditing, auth, confirmation, contract, current, examples, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
+from shared import whole_deletion
 from shared.audit import Action
 from shared.confirmation import WARNING
 from shared.database import reaching
@@ -31,7 +32,6 @@ blueprint = APIBlueprint(
 )
 blueprint.before_request(auth.authenticate)
 
-_WHOLE = (selectinload(Deletion.steps), selectinload(Deletion.webhooks))
 _FOUND = contract.told(DeletionView, "The deletion as it is now", deletion=examples.DELETION)
 _CANCELLED = contract.told(DeletionView, "It will not begin", deletion=examples.CANCELLED)
 _ORDERED = contract.told(
@@ -77,7 +77,7 @@ def list_deletions(query: Filter) -> Response:
 def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
     """Some deletions that the caller may see, newest first, and the cursor for those that follow."""
     visible = auth.visible()
-    wanted = select(Deletion).where(visible).options(*_WHOLE)
+    wanted = select(Deletion).where(visible).options(*whole_deletion.OPTIONS)
     if query.status:
         wanted = wanted.where(Deletion.status == query.status)
     if query.cursor:
@@ -169,7 +169,7 @@ def permitted(deletion_id: UUID) -> Deletion:
 
 
 def _load(deletion_id: UUID) -> Deletion:
-    query = select(Deletion).where(Deletion.id == deletion_id).options(*_WHOLE)
+    query = select(Deletion).where(Deletion.id == deletion_id).options(*whole_deletion.OPTIONS)
     with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         found = session.scalar(query)
     if found is None:

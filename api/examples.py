@@ -69,6 +69,7 @@ DELETION: dict[str, Any] = {
     "startedAt": "2026-11-25T08:00:00Z",
     "irrevocableAt": "2026-11-25T08:00:01Z",
     "finishedAt": None,
+    "failedAt": None,
     "nextAttemptAt": None,
     "failedStep": None,
     "reason": None,

@@ -186,6 +186,7 @@ class DeletionView(Schema):
     started_at: datetime | None
     irrevocable_at: datetime | None = Field(description="The point of no return: from here on it is finished")
     finished_at: datetime | None
+    failed_at: datetime | None = Field(description="While it is failed: when it stopped")
     next_attempt_at: datetime | None = Field(description="When a waiting deletion is tried again")
     failed_step: str | None
     reason: str | None = Field(description="Why it waits or has stopped")

@@ -1,7 +1,8 @@
-"""What comes after a step is shown as well: a webhook that was kept and is delivered or given up."""
+"""What comes after a step is shown as well: a webhook that is delivered or given up, the moment of a failure."""
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from html import unescape
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,9 @@ from uuid import UUID
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import outbox
+from shared import audit, claims, outbox
+from shared.audit import Action, Actor, Decision, Entry
+from shared.database import own_transaction
 from shared.services import Services
 from tests.integration.inline import accept, run_all
 from tests.integration.shell import lethe
@@ -78,3 +81,29 @@ def test_a_webhook_that_nobody_took_says_when_it_was_given_up(system: System, se
     assert given_up["endedAt"]
     assert "1 given up instance: given up after 2 tries (status 500), 20" in page(system, deaf)
     assert "given up after 2 tries, status 500, 20" in lethe(system, "show", str(deaf)).stdout
+
+
+def test_a_failed_deletion_says_when_it_failed(system: System, services: Services) -> None:
+    """As long as it is failed; a call about it that met an error later is not its end."""
+    instance = seed_instance(system.deployment, "failing")
+    deletion_id = accept(services, instance.id, instance.name)
+    claimed = claims.claim(services.own, deletion_id, 1, "logout", stale_seconds=30)
+    assert claimed
+    claims.fail(services.own, claimed, "a right is missing")
+    with own_transaction(services.own) as connection:
+        ended = connection.exec_driver_sql("SELECT at FROM audit WHERE deletion_id = %s", (deletion_id,)).scalar_one()
+        audit.append(
+            connection, Entry(Action.DELETE, Decision.FAILED, Actor("admin"), instance.id, deletion_id, "error")
+        )
+
+    failed, text = system.send("GET", f"/deletions/{deletion_id}").body, page(system, deletion_id)
+    listed = system.send("GET", "/deletions?status=failed").body["deletions"][0]
+    said = lethe(system, "show", str(deletion_id)).stdout
+    system.call("POST", f"/deletions/{deletion_id}/retry", json={})
+    resumed = system.send("GET", f"/deletions/{deletion_id}").body
+
+    assert datetime.fromisoformat(failed["failedAt"]) == ended
+    assert listed == failed
+    assert f"Failed {ended:%Y-%m-%d %H:%M:%S} UTC" in text
+    assert re.search(r"^  failed +20.* ago\)$", said, re.MULTILINE)
+    assert resumed["failedAt"] is None

@@ -44,9 +44,8 @@ def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **cha
         "accepted_at": before(300),
         "without_gateways": [],
     }
-    webhooks = changes.pop("webhooks", [])
     key_name = changes.pop("key_name", "shop")
-    return Known(Deletion(status=status, steps=list(steps), **{**usual, **changes}), key_name, webhooks)
+    return Known(Deletion(status=status, steps=list(steps), **{**usual, **changes}), key_name)
 
 
 def shown(of: Known, width: int = 200) -> str:
@@ -121,8 +120,11 @@ def test_a_waiting_one_says_why_and_until_when() -> None:
 
 def test_a_failed_one_says_how_it_goes_on() -> None:
     """By the command that one types then."""
-    text = shown(known(DeletionStatus.FAILED, reason="a right is missing"))
+    failed = known(DeletionStatus.FAILED, reason="a right is missing", failed_at=before(120))
+    text = shown(failed)
 
+    assert "(2 min ago)\n" in text
+    assert show.facts(failed)["failedAt"] == before(120).isoformat()
     assert f"reason        a right is missing\n  next          mend that, then `lethe retry {ID}`" in text
 
 
