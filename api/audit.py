@@ -3,10 +3,10 @@
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
-from api import auth, contract, current, examples
+from api import auditing, auth, contract, current, examples
 from api.audit_schemas import AuditFilter, AuditLineView, AuditPage
 from api.errors import Unauthorized, answer
-from shared import audit_search
+from shared import audit_reads, audit_search
 from shared.audit_search import Wanted
 
 blueprint = APIBlueprint(
@@ -35,4 +35,5 @@ def find_page(query: AuditFilter) -> AuditPage:
     if not auth.principal().sees_all:
         raise Unauthorized
     page = audit_search.search(current.services().own, Wanted(**query.model_dump()))
+    audit_reads.of_audit(current.services().own, auditing.actor())
     return AuditPage(lines=[AuditLineView.model_validate(line) for line in page.lines], next=page.next)

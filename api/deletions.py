@@ -7,11 +7,12 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
 from sqlalchemy import select, tuple_
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from api import auditing, auth, confirmation, contract, current, examples, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
+from shared import whole_deletion
 from shared.audit import Action
 from shared.confirmation import WARNING
 from shared.database import reaching
@@ -30,7 +31,6 @@ blueprint = APIBlueprint(
     operation_id_callback=contract.operation_id,
 )
 blueprint.before_request(auth.authenticate)
-
 
 _FOUND = contract.told(DeletionView, "The deletion as it is now", deletion=examples.DELETION)
 _CANCELLED = contract.told(DeletionView, "It will not begin", deletion=examples.CANCELLED)
@@ -77,7 +77,7 @@ def list_deletions(query: Filter) -> Response:
 def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
     """Some deletions that the caller may see, newest first, and the cursor for those that follow."""
     visible = auth.visible()
-    wanted = select(Deletion).where(visible).options(selectinload(Deletion.steps))
+    wanted = select(Deletion).where(visible).options(*whole_deletion.OPTIONS)
     if query.status:
         wanted = wanted.where(Deletion.status == query.status)
     if query.cursor:
@@ -169,7 +169,7 @@ def permitted(deletion_id: UUID) -> Deletion:
 
 
 def _load(deletion_id: UUID) -> Deletion:
-    query = select(Deletion).where(Deletion.id == deletion_id).options(selectinload(Deletion.steps))
+    query = select(Deletion).where(Deletion.id == deletion_id).options(*whole_deletion.OPTIONS)
     with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         found = session.scalar(query)
     if found is None:
@@ -201,7 +201,7 @@ def _accepted(deletion_id: UUID) -> Response:
 
 def shown(deletion: Deletion) -> dict[str, object]:
     """The deletion as the caller may see it."""
-    view = _json(DeletionView.of(deletion, deletion.steps))
+    view = _json(DeletionView.of(deletion))
     return view if auth.principal().sees_all else _without_addresses(view)
 
 

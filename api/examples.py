@@ -51,6 +51,14 @@ _STEP: dict[str, Any] = {
     "finishedAt": None,
     "error": None,
 }
+_WEBHOOK = {
+    "target": "instance",
+    "status": "pending",
+    "tries": 2,
+    "nextTryAt": "2026-11-25T08:01:01Z",
+    "endedAt": None,
+    "error": "status 502",
+}
 DELETION: dict[str, Any] = {
     "id": DELETION_ID,
     "instanceId": _INSTANCE_ID,
@@ -61,13 +69,15 @@ DELETION: dict[str, Any] = {
     "startedAt": "2026-11-25T08:00:00Z",
     "irrevocableAt": "2026-11-25T08:00:01Z",
     "finishedAt": None,
+    "failedAt": None,
     "nextAttemptAt": None,
     "failedStep": None,
     "reason": None,
     "withoutGateways": [],
+    "webhooks": [_WEBHOOK],
     "steps": [_STEP],
 }
-CANCELLED = {**DELETION, "status": "cancelled", "startedAt": None, "irrevocableAt": None, "steps": []}
+CANCELLED = {**DELETION, "status": "cancelled", "startedAt": None, "irrevocableAt": None, "webhooks": [], "steps": []}
 DELETIONS = {"deletions": [DELETION], "next": None}
 RECEIPT = {
     "receipt": {"kind": "lethe-receipt", "deletionId": DELETION_ID, "instanceName": "my-instance"},

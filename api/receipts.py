@@ -7,11 +7,11 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from api import auth, contract, current, deletions, examples
+from api import auditing, auth, contract, current, deletions, examples
 from api.errors import Conflict, NotFound
 from api.pages import page
 from api.schemas import ById, SignedReceipt
-from shared import receipt, receipt_page
+from shared import audit_reads, receipt, receipt_page
 from shared.models import Deletion, DeletionStatus
 
 _AS_PAGE = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}
@@ -45,7 +45,9 @@ def show_receipt(path: ById, query: Form) -> Response:
 
 def show(deletion_id: UUID, form: Literal["json", "html"]) -> Response:
     """The receipt of a deletion that the caller may see."""
-    document = _document(deletions.permitted(deletion_id))
+    deletion = deletions.permitted(deletion_id)
+    document = _document(deletion)
+    audit_reads.of_receipt(current.services().own, auditing.actor(), deletion.instance_id, deletion_id)
     if form == "html":
         html = receipt_page.render(document)
         return page(html, f"style-src '{receipt_page.style_hash(html)}'")

@@ -20,8 +20,8 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
 from api import examples
-from shared import progress
-from shared.models import Deletion, DeletionStatus, Step, StepStatus
+from shared import outbox, progress
+from shared.models import Deletion, DeletionStatus, Step, StepStatus, WebhookStatus
 
 
 def _encodable(text: str) -> str:
@@ -163,6 +163,17 @@ class StepView(Schema):
         return cls(**fields, **how_far)
 
 
+class WebhookView(Schema):
+    """What became of one webhook."""
+
+    target: str = Field(description="instance or global")
+    status: WebhookStatus = Field(description="expired: nobody took it in time, or the deletion was cancelled")
+    tries: int
+    next_try_at: datetime | None = Field(description="While it is pending")
+    ended_at: datetime | None = Field(description="When it was delivered, refused or given up")
+    error: str | None = Field(description="What the last try met")
+
+
 class DeletionView(Schema):
     """A deletion, and how far it is."""
 
@@ -175,17 +186,20 @@ class DeletionView(Schema):
     started_at: datetime | None
     irrevocable_at: datetime | None = Field(description="The point of no return: from here on it is finished")
     finished_at: datetime | None
+    failed_at: datetime | None = Field(description="While it is failed: when it stopped")
     next_attempt_at: datetime | None = Field(description="When a waiting deletion is tried again")
     failed_step: str | None
     reason: str | None = Field(description="Why it waits or has stopped")
     without_gateways: list[str] = Field(description="Gateways that were given up")
+    webhooks: list[WebhookView] = Field(description="Those that were to be sent, and what became of each by now")
     steps: list[StepView]
 
     @classmethod
-    def of(cls, deletion: Deletion, steps: list[Step]) -> "DeletionView":
+    def of(cls, deletion: Deletion) -> "DeletionView":
         """From the own database's rows."""
-        fields = {name: getattr(deletion, name) for name in cls.model_fields if name != "steps"}
-        return cls(**fields, steps=[StepView.of(step) for step in steps])
+        fields = {name: getattr(deletion, name) for name in cls.model_fields if name not in ("webhooks", "steps")}
+        webhooks = [WebhookView.model_validate(outbox.delivery_of(event)) for event in deletion.webhooks]
+        return cls(**fields, webhooks=webhooks, steps=[StepView.of(step) for step in deletion.steps])
 
 
 class Accepted(Schema):

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import click
 
-from cli import words
+from cli import operator, words
 from cli.common import json_option, reached, stop
-from shared import audit, audit_search
+from shared import audit, audit_reads, audit_search
 from shared.audit import Action, Decision, Place
 from shared.audit_search import Wanted
 from shared.models import AuditLine
@@ -64,6 +64,7 @@ def list_lines(
     )
     with reached() as made:
         page = audit_search.search(made.own, wanted)
+        audit_reads.of_audit(made.own, operator.actor())
     if as_json:
         click.echo(json.dumps({"lines": [_whole(line) for line in page.lines], "next": page.next}))
         return

@@ -8,8 +8,9 @@ from uuid import UUID
 import click
 import requests
 
+from cli import operator
 from cli.common import NOT_REACHABLE, json_option, reached, stop
-from shared import receipt, receipt_page, signing
+from shared import audit_reads, receipt, receipt_page, signing
 
 _TIMEOUT_SECONDS = 10
 
@@ -29,8 +30,10 @@ def show(deletion_id: UUID, as_page: bool) -> None:
     """
     with reached() as made:
         document = receipt.load(made.own, deletion_id)
-    if document is None:
-        stop("There is no receipt: the deletion is unknown, or has not succeeded")
+        if document is None:
+            stop("There is no receipt: the deletion is unknown, or has not succeeded")
+        instance_id = receipt.proved(json.loads(document))["instanceId"]
+        audit_reads.of_receipt(made.own, operator.actor(), instance_id, deletion_id)
     click.echo(receipt_page.render(document) if as_page else document)
 
 

@@ -1,16 +1,17 @@
 """One deletion as it is shown: when, by whom, what each step removed, and what it waits for."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from cli import words
+from shared import outbox, whole_deletion
 from shared.api_keys import BOOTSTRAP
 from shared.confirmation import Means
 from shared.database import reaching
@@ -26,17 +27,15 @@ class Known:
 
     deletion: Deletion
     key_name: str | None  # of whoever answers for it
-    webhooks: Sequence[WebhookEvent] = ()
 
 
 def load(made: Services, deletion_id: UUID) -> Known | None:
     """The deletion from the own database; None when there is none of this id."""
     whose = ApiKey.id == Deletion.requester_key_id
     query = select(Deletion, ApiKey.name).outerjoin(ApiKey, whose).where(Deletion.id == deletion_id)
-    of_deletion = select(WebhookEvent).where(WebhookEvent.deletion_id == deletion_id).order_by(WebhookEvent.target)
     with reaching("the own database"), Session(made.own, expire_on_commit=False) as session:
-        row = session.execute(query.options(selectinload(Deletion.steps))).one_or_none()
-        return Known(*row, webhooks=list(session.scalars(of_deletion))) if row else None
+        row = session.execute(query.options(*whole_deletion.OPTIONS)).one_or_none()
+        return Known(*row) if row else None
 
 
 def requester(role: str, key_id: str | None, key_name: str | None) -> str:
@@ -72,6 +71,8 @@ def _about(known: Known, now: datetime, deadline: timedelta) -> Iterator[tuple[s
         yield "started", words.ago(deletion.started_at, now)
     if deletion.irrevocable_at:
         yield "irrevocable", f"since {words.moment(deletion.irrevocable_at)}"
+    if deletion.failed_at:
+        yield "failed", words.ago(deletion.failed_at, now)
     if deletion.finished_at:
         yield "finished", f"{words.moment(deletion.finished_at)}{_after(deletion)}"
     yield "requested by", requester(deletion.requester, deletion.requester_key_id, known.key_name)
@@ -80,7 +81,7 @@ def _about(known: Known, now: datetime, deadline: timedelta) -> Iterator[tuple[s
     if deletion.without_gateways:
         yield "gave up", ", ".join(deletion.without_gateways)
     yield from _stands(deletion, now, deadline)
-    for event in known.webhooks:
+    for event in deletion.webhooks:
         yield "webhook", _delivery(event, now)
 
 
@@ -118,8 +119,14 @@ def _delivery(event: WebhookEvent, now: datetime) -> str:
         return f"{event.target}: refused, {NOT_ALLOWED} (LETHE_WEBHOOK_ALLOW opens hosts and networks inside)"
     tries = f" after {words.counted(event.tries, 'try', 'tries')}" if event.tries else ""
     why = f", {event.error}" if event.error else ""
-    again = event.status is WebhookStatus.PENDING and event.next_try_at
-    return f"{event.target}: {event.status.value}{tries}{why}" + (f", next {words.ahead(again, now)}" if again else "")
+    outcome = "given up" if event.status is WebhookStatus.EXPIRED else event.status.value
+    return f"{event.target}: {outcome}{tries}{why}{_when(event, now)}"
+
+
+def _when(event: WebhookEvent, now: datetime) -> str:
+    if event.status is WebhookStatus.PENDING:
+        return f", next {words.ahead(event.next_try_at, now)}" if event.next_try_at else ""
+    return f", {words.ago(event.ended_at, now)}" if event.ended_at else ""
 
 
 def _took(step: Step, now: datetime) -> str:
@@ -151,12 +158,13 @@ def facts(known: Known) -> dict[str, Any]:
         "startedAt": _iso(deletion.started_at),
         "irrevocableAt": _iso(deletion.irrevocable_at),
         "finishedAt": _iso(deletion.finished_at),
+        "failedAt": _iso(deletion.failed_at),
         "nextAttemptAt": _iso(deletion.next_attempt_at),
         "waitingSince": _iso(deletion.waiting_since),
         "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id, "keyName": known.key_name},
         "confirmedBy": _confirmation_facts(deletion),
         "withoutGateways": deletion.without_gateways,
-        "webhooks": [_webhook_facts(event) for event in known.webhooks],
+        "webhooks": [_webhook_facts(event) for event in deletion.webhooks],
     }
 
 
@@ -180,15 +188,14 @@ def _confirmation_facts(deletion: Deletion) -> dict[str, Any] | None:
 
 
 def _webhook_facts(event: WebhookEvent) -> dict[str, Any]:
-    refused = (
-        NOT_ALLOWED if event.status is WebhookStatus.REFUSED else None
-    )  # the row's own word is forgotten at the end
+    delivery = outbox.delivery_of(event)
     return {
-        "target": event.target,
-        "status": event.status.value,
-        "tries": event.tries,
-        "nextTryAt": _iso(event.next_try_at) if event.status is WebhookStatus.PENDING else None,
-        "error": event.error or refused,
+        "target": delivery.target,
+        "status": delivery.status.value,
+        "tries": delivery.tries,
+        "nextTryAt": _iso(delivery.next_try_at),
+        "endedAt": _iso(delivery.ended_at),
+        "error": delivery.error,
     }
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, LargeBinary, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_expression, relationship
 
 from shared.confirmation import Means
 from shared.permissions import Role
@@ -101,8 +101,10 @@ class Deletion(Base):
     started_at: Mapped[datetime | None]
     irrevocable_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.whole_deletion
 
     steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
+    webhooks: Mapped[list["WebhookEvent"]] = relationship(order_by="WebhookEvent.target", lazy="raise")
 
     __table_args__ = (
         # The guard of "exactly once": the Redis lock only turns duplicates away early.

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from shared.nudges import from_now
 from shared.settings import Settings
 from shared.webhooks import Event
 
+WITHDRAWN = "withdrawn"  # the error of what is not sent any more, for its deletion was cancelled
 _ENDS = {None: Decision.DELIVERED, webhooks.NOT_ALLOWED: Decision.REFUSED}
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
@@ -29,6 +30,25 @@ _OF_DELETION = (
     .scalar_subquery()
 )
 _TOLD = (WebhookEvent.deletion_id, _OF_DELETION, WebhookEvent.target, WebhookEvent.tries)  # what the audit tells
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of one webhook, for whoever may see its deletion."""
+
+    target: str
+    status: WebhookStatus
+    tries: int
+    next_try_at: datetime | None
+    ended_at: datetime | None
+    error: str | None
+
+
+def delivery_of(event: WebhookEvent) -> Delivery:
+    """As the row has it; it forgets a refusal's word when the deletion succeeds, but that is always the same."""
+    refused = webhooks.NOT_ALLOWED if event.status is WebhookStatus.REFUSED else None
+    next_try_at = event.next_try_at if event.status is WebhookStatus.PENDING else None
+    return Delivery(event.target, event.status, event.tries, next_try_at, event.ended_at, event.error or refused)
 
 
 def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
@@ -132,7 +152,7 @@ def withdraw(connection: Connection, deletion_id: UUID) -> list[Entry]:
     """Send no more of a deletion that was cancelled: it would be untrue. Returns what the audit is to tell of it."""
     of_deletion = WebhookEvent.deletion_id == deletion_id, WebhookEvent.status == WebhookStatus.PENDING
     row = update(WebhookEvent).where(*of_deletion)
-    change = row.values(status=WebhookStatus.EXPIRED, sealed=None, error="withdrawn", ended_at=func.now())
+    change = row.values(status=WebhookStatus.EXPIRED, sealed=None, error=WITHDRAWN, ended_at=func.now())
     return [_line(Decision.CANCELLED, *tuple(event)) for event in connection.execute(change.returning(*_TOLD))]
 
 

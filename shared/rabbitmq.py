@@ -15,6 +15,8 @@ from shared.storage import Neighbours
 
 _LONGEST_NAME_BYTES = 255  # of a queue or an exchange
 _KIND = "topic"  # of the exchanges that Evolution declares
+_IMPOSSIBLE = {"alternate-exchange": 0}  # has to be a name
+_ALL_BUT_THE_IMPOSSIBLE = "PRECONDITION_FAILED - inequivalent arg 'alternate-exchange'"  # in RabbitMQ's words
 _TIMEOUTS = {"read_timeout": 10, "write_timeout": 10}
 
 
@@ -112,11 +114,15 @@ def _exists(connection: Connection, look: Callable[[Channel], object]) -> bool:
 
 
 def _is_a_topic(connection: Connection, name: str) -> bool:
-    """Whether a declaration as Evolution's is accepted for what exists: of another kind, it is somebody else's."""
+    """Whether what exists is an exchange as Evolution declares it: of another kind, it is somebody else's.
+
+    A passive declaration tells nothing of the kind. This one is refused whatever is there, so that it never creates
+    an exchange that has gone since: kinds are compared first, and only then what no exchange can have.
+    """
     channel = connection.channel()
     try:
-        channel.exchange_declare(name, _KIND, durable=True, auto_delete=False)
-    except PreconditionFailed:
-        return False
+        channel.exchange_declare(name, _KIND, durable=True, auto_delete=False, arguments=_IMPOSSIBLE)
+    except PreconditionFailed as refusal:
+        return (refusal.reply_text or "").startswith(_ALL_BUT_THE_IMPOSSIBLE)
     channel.close()
-    return True
+    return False

@@ -1,8 +1,10 @@
 """What a step has done, in words that fit the step."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from shared import outbox
 
 _UNITS = {
     "sessions": "session",
@@ -15,6 +17,7 @@ _UNITS = {
     "gateways": "gateway",
 }
 _DELIVERY = {"delivered": "delivered", "refused": "refused", "pending": "kept for later"}
+_BY_NOW = {"delivered": "delivered", "refused": "refused", "pending": "still tried", "expired": "given up"}
 _NOTHING = {
     "logout": "nothing to log out",
     "send_webhook": "nobody to tell",
@@ -34,6 +37,22 @@ def did(step: Mapping[str, Any]) -> str:
         parts.append(f"{', '.join(gone)} removed")
     at_least = "at least " if parts and step["atLeast"] else ""
     return at_least + ", ".join([*parts, *_undone(step["notes"])]) or _nothing(step["name"])
+
+
+def told(webhooks: Sequence[Mapping[str, Any]]) -> str:
+    """How many webhooks were delivered by now, and how many were not."""
+    outcomes = Counter(_BY_NOW[webhook["status"]] for webhook in webhooks)
+    return ", ".join(f"{_amount(number)} {outcome}" for outcome, number in sorted(outcomes.items()))
+
+
+def outcome(webhook: Mapping[str, Any]) -> str:
+    """What became of one webhook; the moment is said elsewhere."""
+    ended = "withdrawn" if webhook["error"] == outbox.WITHDRAWN else _BY_NOW[webhook["status"]]
+    tries = (
+        f" after {_amount(webhook['tries'])} {'try' if webhook['tries'] == 1 else 'tries'}" if webhook["tries"] else ""
+    )
+    why = f" ({webhook['error']})" if webhook["error"] not in (None, outbox.WITHDRAWN) else ""
+    return f"{ended}{tries}{why}"
 
 
 def planned(step: Mapping[str, Any]) -> str:

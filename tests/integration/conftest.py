@@ -1,7 +1,7 @@
 """What tests of a module that has a system of its own share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,15 @@ from tests.system import System
 
 CHROMIUM = Path("/usr/bin/chromium")
 SECONDS = 1000
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System]) -> Iterator[System]:
+    """An API without a worker: the tests run the steps. A module that needs more or less has one of its own."""
+    made = make_system()
+    made.start("web")
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="module")

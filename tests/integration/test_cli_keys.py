@@ -1,7 +1,7 @@
 """`lethe keys` on the server: made, listed, rotated, revoked; what the API then says to the key."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,15 +12,6 @@ from shared import audit_search
 from shared.audit_search import Wanted
 from tests.integration.shell import lethe
 from tests.system import System
-
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker."""
-    made = make_system()
-    made.start("web")
-    yield made
-    made.stop()
 
 
 def create(system: System, *words: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The console for those who listen to it, see little or no colours, or are in the dark; on every page."""
 
 import re
-from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
@@ -13,15 +12,6 @@ from tests.integration import accessibility
 from tests.integration.inline import accept, run_all, run_steps
 from tests.integration.visitor import sign_in_with
 from tests.system import System
-
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker: the tests run the steps."""
-    made = make_system()
-    made.start("web")
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """API keys: what each role may do, and that whoever may not learns nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,15 +35,6 @@ CALLS: dict[str, tuple[str, str, str | None, int, set[Role]]] = {
     "receipt": ("GET", f"/deletions/{NOBODY}/receipt", None, 404, {Role.ADMIN, Role.AUDITOR}),
     "audit": ("GET", "/audit", None, 200, {Role.ADMIN, Role.AUDITOR}),
 }
-
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker: the tests run the steps."""
-    made = make_system()
-    made.start("web")
-    yield made
-    made.stop()
 
 
 def call(system: System, key: str | None, method: str, path: str, body: str | None = None) -> Answer:

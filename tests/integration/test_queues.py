@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port
+from shared import rabbitmq
 from shared.errors import Refused, Unreachable
 from shared.models import Deletion, Step
 from shared.queues import Taken
@@ -72,13 +73,14 @@ def queues_of(*names: str) -> set[str]:
     return {f"{name}.{event}" for name in names for event in EVENTS}
 
 
-def test_the_exchange_and_the_queues_of_a_name_go(broker: Broker) -> None:
-    """With their messages; a second time there is nothing to do."""
-    broker.declare("a")
+@pytest.mark.parametrize("name", ["a", "long " * 45])
+def test_the_exchange_and_the_queues_of_a_name_go(broker: Broker, name: str) -> None:
+    """With their messages; a second time there is nothing to do. A long name leaves RabbitMQ few words of its own."""
+    broker.declare(name)
     queues = RabbitMQ(broker.url, SHARED)
 
-    counted = queues.count_named("a", nobody)
-    taken = [queues.take_named("a", nobody) for _ in range(2)]
+    counted = queues.count_named(name, nobody)
+    taken = [queues.take_named(name, nobody) for _ in range(2)]
 
     assert counted == {"queues": 3, "exchanges": 1}
     assert taken == [Taken(counted, 0), Taken({"queues": 0, "exchanges": 0}, 0)]
@@ -110,6 +112,18 @@ def test_what_a_neighbour_or_everybody_explains_as_well_stays_and_is_counted(bro
     assert [each.kept for each in taken] == [4, 1, 3]
     assert broker.names("exchanges") == {"evolution", "lethe"}
     assert broker.names("queues") == queues_of("evolution", "twice")
+
+
+def test_an_exchange_that_has_gone_since_it_was_seen_is_not_made_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking at its kind declares nothing."""
+    monkeypatch.setattr(rabbitmq, "_exists", lambda connection, look: True)
+
+    counted = RabbitMQ(broker.url, SHARED).count_named("a", nobody)
+
+    assert counted["exchanges"] == 0
+    assert broker.names("exchanges") == set()
 
 
 def test_a_rabbitmq_that_is_away_is_waited_for_and_one_that_refuses_is_named(broker: Broker) -> None:

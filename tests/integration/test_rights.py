@@ -1,6 +1,5 @@
 """The requester's rights are looked at again, before logout and before the point of no return, and never after."""
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -27,15 +26,6 @@ LOSSES = {
     "another role": ("role = 'viewer'", "role of the key"),
     "limited away": ("""instances = '["another"]'""", "limited to other instances"),
 }
-
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker: the tests run the steps."""
-    made = make_system()
-    made.start("web")
-    yield made
-    made.stop()
 
 
 def order(system: System, name: str, key: str) -> UUID:

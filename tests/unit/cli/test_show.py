@@ -44,9 +44,8 @@ def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **cha
         "accepted_at": before(300),
         "without_gateways": [],
     }
-    webhooks = changes.pop("webhooks", [])
     key_name = changes.pop("key_name", "shop")
-    return Known(Deletion(status=status, steps=list(steps), **{**usual, **changes}), key_name, webhooks)
+    return Known(Deletion(status=status, steps=list(steps), **{**usual, **changes}), key_name)
 
 
 def shown(of: Known, width: int = 200) -> str:
@@ -121,8 +120,11 @@ def test_a_waiting_one_says_why_and_until_when() -> None:
 
 def test_a_failed_one_says_how_it_goes_on() -> None:
     """By the command that one types then."""
-    text = shown(known(DeletionStatus.FAILED, reason="a right is missing"))
+    failed = known(DeletionStatus.FAILED, reason="a right is missing", failed_at=before(120))
+    text = shown(failed)
 
+    assert "(2 min ago)\n" in text
+    assert show.facts(failed)["failedAt"] == before(120).isoformat()
     assert f"reason        a right is missing\n  next          mend that, then `lethe retry {ID}`" in text
 
 
@@ -159,6 +161,23 @@ def test_a_pending_webhook_says_what_is_wrong_and_when_it_is_tried_again() -> No
     text = shown(known(webhooks=[pending, event(WebhookStatus.DELIVERED, tries=1)]))
 
     assert of_webhooks(text) == ["instance: pending after 2 tries, status 502, next", "instance: delivered after 1 try"]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "says"),
+    [
+        (WebhookStatus.DELIVERED, None, "instance: delivered after 3 tries, 20"),
+        (WebhookStatus.EXPIRED, "status 502", "instance: given up after 3 tries, status 502, 20"),
+        (WebhookStatus.EXPIRED, "withdrawn", "instance: given up after 3 tries, withdrawn, 20"),
+    ],
+)
+def test_a_webhook_that_was_kept_says_how_and_when_it_ended(status: WebhookStatus, error: str, says: str) -> None:
+    """For people and for scripts."""
+    ended = known(webhooks=[event(status, tries=3, error=error, ended_at=before(60))])
+
+    assert says in shown(ended)
+    assert "(60 s ago)" in shown(ended)
+    assert show.facts(ended)["webhooks"][0]["endedAt"] == before(60).isoformat()
 
 
 def of_webhooks(text: str) -> list[str]:

@@ -59,6 +59,28 @@ def test_what_a_step_could_not_do_is_not_called_nothing(
     assert words.did(step(name, removed, notes=notes)) == said
 
 
+@pytest.mark.parametrize(
+    ("status", "tries", "error", "said"),
+    [
+        ("delivered", 1, None, "delivered after 1 try"),
+        ("pending", 2, "status 502", "still tried after 2 tries (status 502)"),
+        ("pending", 0, None, "still tried"),
+        ("expired", 12, "ReadTimeout", "given up after 12 tries (ReadTimeout)"),
+        ("expired", 2, "withdrawn", "withdrawn after 2 tries"),
+        ("refused", 0, "its address is not allowed", "refused (its address is not allowed)"),
+    ],
+)
+def test_what_became_of_a_webhook_is_said(status: str, tries: int, error: str | None, said: str) -> None:
+    """Also when that was long after its step."""
+    assert words.outcome({"status": status, "tries": tries, "error": error}) == said
+
+
+def test_webhooks_are_counted_by_what_became_of_them() -> None:
+    """By now, and not when the step was done."""
+    assert words.told([{"status": "delivered"}, {"status": "expired"}]) == "1 delivered, 1 given up"
+    assert words.told([{"status": "delivered"}, {"status": "delivered"}]) == "2 delivered"
+
+
 def test_a_lower_bound_is_called_one() -> None:
     """A run died between removing and counting; of nothing there is no less."""
     assert words.did(step("purge_cache", {"keys": 2}, at_least=True)) == "at least 2 keys removed"

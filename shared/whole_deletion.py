@@ -1,0 +1,21 @@
+"""What a deletion is loaded with for whoever looks at it: its steps, its webhooks, and when it failed."""
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import selectinload, with_expression
+
+from shared.audit import WORKER, Action, Decision
+from shared.models import AuditLine, Deletion, DeletionStatus
+
+# The audit alone keeps this moment. A line of somebody else's tells of a call that failed.
+_LAST_FAILURE = (
+    select(func.max(AuditLine.at))
+    .where(AuditLine.deletion_id == Deletion.id, AuditLine.role == WORKER.role)
+    .where(AuditLine.action == Action.DELETE.value, AuditLine.decision == Decision.FAILED.value)
+    .correlate(Deletion)
+    .scalar_subquery()
+)
+OPTIONS = (
+    selectinload(Deletion.steps),
+    selectinload(Deletion.webhooks),
+    with_expression(Deletion.failed_at, case((Deletion.status == DeletionStatus.FAILED, _LAST_FAILURE))),
+)
