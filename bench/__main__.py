@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,9 +33,11 @@ def main(scale: str, only: tuple[str, ...]) -> None:
     with ground() as place:
         for name in only or MEASURES:
             console.print(f"[dim]{name} ...[/dim]")
+            began = time.monotonic()
             for figure in MEASURES[name](place, scale):
                 found.append((name, figure))
                 console.print(f"  {figure.what}: {figure.ratio:.2f}x")
+            console.print(f"  [dim]in {time.monotonic() - began:.0f} s[/dim]")
         server = place.postgres.version()
     console.print(_table(found))
     RESULTS.mkdir(exist_ok=True)

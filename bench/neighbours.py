@@ -22,7 +22,7 @@ from shared import services
 _APART = multiprocessing.get_context("spawn")  # so that it does not wait for this process's interpreter lock
 _RATE = 200  # calls a second
 _IDLE_SECONDS = 3
-_MESSAGES = {"small": 50_000, "medium": 200_000, "large": 500_000}
+_MESSAGES = {"small": 20_000, "medium": 200_000, "large": 500_000}
 _ROUNDS = 3
 
 

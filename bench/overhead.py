@@ -25,9 +25,9 @@ from shared import celery_app
 from shared.settings import Settings
 
 _CALLERS = 8
-_MANY = {"small": 40, "medium": 100, "large": 200}
-_ONES = {"small": 15, "medium": 40, "large": 60}
-_ACCEPTED = {"small": 200, "medium": 500, "large": 1000}
+_MANY = {"small": 20, "medium": 100, "large": 200}
+_ONES = {"small": 10, "medium": 40, "large": 60}
+_ACCEPTED = {"small": 60, "medium": 500, "large": 1000}
 
 
 def measure(ground: Ground, scale: str) -> Iterator[Figure]:

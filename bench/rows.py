@@ -17,11 +17,11 @@ from shared import services
 from shared.services import Services
 
 _SIZES = {
-    "small": (10_000, 100_000),
+    "small": (10_000, 30_000),
     "medium": (10_000, 100_000, 500_000),
-    "large": (10_000, 100_000, 500_000, 2_000_000),
+    "large": (100_000, 2_000_000),
 }
-_TIMES = {10_000: 5, 100_000: 3, 500_000: 3, 2_000_000: 1}
+_TIMES = {10_000: 5, 30_000: 3, 100_000: 3, 500_000: 3, 2_000_000: 1}
 
 
 def seed_tenant(deployment: Deployment, name: str, messages: int, sessions: int = 100) -> SeededInstance:
@@ -50,7 +50,7 @@ def settle(made: Services) -> None:
 
 
 def measure(ground: Ground, scale: str) -> Iterator[Figure]:
-    """Each size against the plain way; in the end, time per row of the largest against that of the 100k."""
+    """Each size against the plain way; in the end, time per row of the largest against that of 100,000."""
     per_row: dict[int, float] = {}
     for messages in _SIZES[scale]:
         deployment = ground.deployment()
@@ -70,6 +70,7 @@ def measure(ground: Ground, scale: str) -> Iterator[Figure]:
         yield Figure(f"rows of {messages:,} messages", "one DELETE per table", statistics.median(ours),
                      statistics.median(theirs), "s", at_most=1.0, notes={"ours": ours, "theirs": theirs})  # fmt: skip
         made.close()
-    largest = max(per_row)
-    yield Figure(f"time per message at {largest:,}", "at 100,000", per_row[largest] * 1e6, per_row[100_000] * 1e6, "us",
-                 at_most=1.15)  # fmt: skip
+    largest, usual = max(per_row), 100_000
+    if largest > usual:
+        yield Figure(f"time per message at {largest:,}", f"at {usual:,}", per_row[largest] * 1e6, per_row[usual] * 1e6,
+                     "us", at_most=1.15)  # fmt: skip

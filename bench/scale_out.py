@@ -13,9 +13,9 @@ from bench.rows import seed_tenant
 from demo.lethe import Lethe
 from demo.processes import wait_until
 
-_SMALL = {"small": 20, "medium": 40, "large": 100}
-_GIANT = {"small": 50_000, "medium": 200_000, "large": 2_000_000}
-_MEMORY = {"small": 100_000, "medium": 500_000, "large": 2_000_000}
+_SMALL = {"small": 10, "medium": 40, "large": 100}
+_GIANT = {"small": 10_000, "medium": 200_000, "large": 500_000}
+_MEMORY = {"small": 30_000, "medium": 500_000, "large": 2_000_000}
 _CALLERS = 8
 
 
