@@ -114,15 +114,20 @@ def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # 
 def retry(deletion_id: UUID, body: Retry) -> None:
     """Let the caller's stopped deletion go on; raises Conflict when there is nothing to resume."""
     deletion, services = own(deletion_id), current.services()
-    if body.without_gateway and auth.principal().role is not Role.ADMIN:
-        raise Unauthorized
-    if unknown := set(body.without_gateway) - set(services.settings.gateways):
-        raise BadRequest(f"Not a gateway of the settings: {sorted(unknown)[0]}")
+    _check_given_up(body.without_gateway)
     confirmed = submission.confirm_again(deletion)
     if not pipeline.resume(services, deletion.id, submission.caller(), body.without_gateway, confirmation=confirmed):
         raise Conflict(
             f"The deletion is {deletion.status.value}: there is nothing to resume", deletionId=str(deletion.id)
         )
+
+
+def _check_given_up(gateways: list[str]) -> None:
+    """Only an admin may give gateways up, and only those that there are."""
+    if gateways and auth.principal().role is not Role.ADMIN:
+        raise Unauthorized
+    if unknown := set(gateways) - set(current.services().settings.gateways):
+        raise BadRequest(f"Not a gateway of the settings: {sorted(unknown)[0]}")
 
 
 @blueprint.post(
@@ -179,8 +184,9 @@ def _load(deletion_id: UUID) -> Deletion:
 
 def _preview(order: Order) -> Response:
     auditing.acting(Action.PREVIEW)
+    _check_given_up(order.without_gateway)
     instance = submission.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
-    planned = pipeline.preview(Target(current.services(), instance.id, instance.name))
+    planned = pipeline.preview(Target(current.services(), instance.id, instance.name, tuple(order.without_gateway)))
     shown = Preview(
         instance_id=instance.id,
         instance_name=instance.name,

@@ -105,11 +105,14 @@ class Order(Schema):
     instance_name: Text | SkipJsonSchema[None] = Field(None, description="Name of the instance")
     instance_id: Text | SkipJsonSchema[None] = Field(None, description="Id of the instance")
     dry_run: bool = Field(False, description="Only count what would go, and change nothing")
+    without_gateway: list[Text] = Field([], description="With dryRun: gateways that are gone for good, and not asked")
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
         if (self.instance_name is None) == (self.instance_id is None):
             raise ValueError("give either instanceName or instanceId")
+        if self.without_gateway and not self.dry_run:
+            raise ValueError("withoutGateway goes with dryRun, or with a retry")
         return self
 
 

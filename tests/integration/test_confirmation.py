@@ -272,3 +272,36 @@ def test_off_asks_for_nothing(make_system: Callable[..., System]) -> None:
     assert delete(relaxed, "b", X_Confirmation_Token=token_of(relaxed, "b")).status == 202
     assert lethe(relaxed, "delete", "c", "--yes").returncode == 0
     relaxed.stop()
+
+
+def test_a_preview_leaves_out_a_gateway_that_is_gone(make_system: Callable[..., System]) -> None:
+    """So that whoever gives it up can confirm a deletion whose instance is whole; for admins alone."""
+    system = make_system(confirmation="token")
+    system.start("web")
+    services = system.make_services()
+    instance = seed_instance(system.deployment, "left")
+    deletion_id = accept(services, instance.id, instance.name)
+    fail(services, deletion_id, irrevocable=False)
+    operator = make_key(services, Role.OPERATOR).key
+    gone = system.gateways[0]
+    gone.stop()
+    given_up, order = {"withoutGateway": [gone.url]}, {"instanceName": "left", "dryRun": True}
+
+    asked = system.call("POST", "/deletions", json=order)
+    by_operator = system.call("POST", "/deletions", key=operator, json=order | given_up)
+    unknown = system.call("POST", "/deletions", json=order | {"withoutGateway": ["http://x"]})
+    not_dry = system.call("POST", "/deletions", json={"instanceName": "left", **given_up})
+    left_out = system.call("POST", "/deletions", json=order | given_up)
+    headers = {"X-Confirmation-Token": left_out.json()["confirmationToken"]}
+    resumed = system.call("POST", f"/deletions/{deletion_id}/retry", json=given_up, headers=headers)
+
+    assert (asked.status_code, by_operator.status_code, unknown.status_code, not_dry.status_code) == (
+        500,
+        401,
+        400,
+        400,
+    )
+    assert left_out.status_code == 200
+    assert resumed.status_code == 202
+    assert resumed.json()["withoutGateways"] == [gone.url]
+    services.close()
