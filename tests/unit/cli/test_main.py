@@ -105,6 +105,26 @@ def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.stderr.strip() == "Interrupted"
 
 
+def test_ctrl_c_in_a_question_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same exit code as anywhere else; an end of input is none."""
+
+    def ask() -> None:
+        click.prompt("Sure?")
+
+    def interrupt(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.setup.read_settings", ask)
+    ended = CliRunner().invoke(main, ["config"], prog_name="lethe", input="")
+    # As the terminal's own function does; the runner has one of its own, which a prompt asks by this name.
+    monkeypatch.setattr("click.termui.visible_prompt_func", interrupt)
+    with pytest.raises(SystemExit) as interrupted:
+        main(["config"], prog_name="lethe")
+
+    assert ended.exit_code == 1
+    assert interrupted.value.code == 130
+
+
 @pytest.mark.parametrize(
     "words", [["sweep", "--remove", "--json"], ["doctor", "--fix", "--json"], ["tombstones", "replay", "--json"]]
 )
