@@ -241,7 +241,9 @@ def _indexes(services: Services) -> Iterator[Finding]:
     missing = missing_indexes.find(services.tenant)
     for each in missing:
         if each.is_costly:
-            advice = f"`lethe doctor --fix` creates {each.name} without keeping anybody from writing"
+            creates = f"creates {each.name} without keeping anybody from writing"
+            prints = f"prints what the owner of the table has to run: {each.name}"
+            advice = f"`lethe doctor --fix` {creates if each.may_create and not each.partitioned else prints}"
             yield Finding("index", Verdict.WARNING, each.cost, advice)
     small = sum(not each.is_costly for each in missing)
     if small == len(missing):
