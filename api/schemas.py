@@ -151,7 +151,7 @@ class StepView(Schema):
     total: int = Field(description="All that is expected to go")
     per_second: float | None = Field(description="The mean rate since the step began, while it runs")
     eta_seconds: float | None = Field(description="How long it still takes at that rate")
-    failures: int = Field(description="How often in a row it failed by itself; progress sets it back")
+    failures: int = Field(description="How often it failed by itself, ever")
     at_least: bool = Field(description="A run died between removing and counting: removed is a lower bound")
     notes: dict[str, Any] = Field(description="What else is worth knowing, such as how each gateway let go")
     started_at: datetime | None

@@ -69,10 +69,19 @@ def reached() -> Iterator[Services]:
 
 
 def _sentence(error: Exception) -> str:
-    what = error.title if isinstance(error, LetheError) else type(error).__name__
+    what = _failed(error)
     if "UndefinedTable" in what or "UndefinedColumn" in what:
+        if what.startswith("the tenant database"):
+            return f"{what}. Is it Evolution's? `lethe doctor` looks"
         return f"{what}. Are migrations missing? `lethe db upgrade` runs them"
     return f"{what}. Is it running, and are the LETHE_* settings of this shell the server's? `lethe doctor` looks"
+
+
+def _failed(error: Exception) -> str:
+    if isinstance(error, LetheError):
+        return error.title
+    # Without the client's words: they may hold an address with its password.
+    return f"{'Redis' if isinstance(error, RedisError) else 'a database'} cannot be reached: {type(error).__name__}"
 
 
 def print_json(value: object) -> None:

@@ -75,12 +75,13 @@ def show(deletion_id: UUID, watched: bool, as_json: bool) -> None:
             succeeded = watch.follow(lambda: _load_known(made, deletion_id).deletion, as_json=as_json)
             raise click.exceptions.Exit(0 if succeeded else NOT_POSSIBLE)
         known = _load_known(made, deletion_id)
-        deadline_seconds = made.settings.deadline_seconds
+        limits = made.settings.deadline_seconds, made.settings.max_failures
     if as_json:
         print_json(showing.facts(known))
         return
     width = shutil.get_terminal_size().columns
-    click.echo("\n".join(showing.lines(known, datetime.now(UTC), width=width, deadline_seconds=deadline_seconds)))
+    told = showing.lines(known, datetime.now(UTC), width=width, deadline_seconds=limits[0], max_failures=limits[1])
+    click.echo("\n".join(told))
 
 
 @click.command("list")

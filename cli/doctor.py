@@ -70,6 +70,8 @@ def mend(*, yes: bool, as_json: bool) -> None:
         outcomes += [_outcome(made, each, "not the owner") for each in theirs]
     if as_json:
         print_json(outcomes)
+    if theirs and not any(outcome["error"] for outcome in outcomes[: len(ours)]):
+        stop("What is left is for the tables' owner: see above")
     if any(outcome["error"] for outcome in outcomes):
         stop("Not all indexes could be created; run it again, an unfinished one is replaced")
 

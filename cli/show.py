@@ -49,12 +49,12 @@ def requester(role: str, key_id: str | None, key_name: str | None) -> str:
     return f"{role}, key {key_id} {key_name!r}"
 
 
-def lines(known: Known, now: datetime, *, width: int, deadline_seconds: float) -> Iterator[str]:
+def lines(known: Known, now: datetime, *, width: int, deadline_seconds: float, max_failures: int) -> Iterator[str]:
     """The deletion in lines that a terminal of this width need not break."""
     deletion = known.deletion
     head = f"{deletion.id}  {deletion.instance_name!r}  {deletion.status.value}"
     yield from textwrap.wrap(head, width, subsequent_indent="  ")
-    for title, says in _about(known, now, timedelta(seconds=deadline_seconds)):
+    for title, says in _about(known, now, timedelta(seconds=deadline_seconds), max_failures):
         yield from textwrap.wrap(f"  {title:<13} {says}", width, subsequent_indent=" " * 16)
     yield ""
     yield f"  {'step':<15} {'status':<8} {'took':>6}  removed"
@@ -63,7 +63,7 @@ def lines(known: Known, now: datetime, *, width: int, deadline_seconds: float) -
         yield from textwrap.wrap(line, width, subsequent_indent=" " * 35, replace_whitespace=False)
 
 
-def _about(known: Known, now: datetime, deadline: timedelta) -> Iterator[tuple[str, str]]:
+def _about(known: Known, now: datetime, deadline: timedelta, max_failures: int) -> Iterator[tuple[str, str]]:
     deletion = known.deletion
     yield "instance", deletion.instance_id
     yield "accepted", words.ago(deletion.accepted_at, now)
@@ -80,7 +80,7 @@ def _about(known: Known, now: datetime, deadline: timedelta) -> Iterator[tuple[s
         yield "confirmed", _confirmed(deletion, deletion.confirmed_with)
     if deletion.without_gateways:
         yield "gave up", ", ".join(deletion.without_gateways)
-    yield from _stands(deletion, now, deadline)
+    yield from _stands(deletion, now, deadline, max_failures)
     for event in deletion.webhooks:
         yield "webhook", _delivery(event, now)
 
@@ -96,7 +96,7 @@ def _confirmed(deletion: Deletion, means: Means) -> str:
     return f"{means.words}{by}{at}"
 
 
-def _stands(deletion: Deletion, now: datetime, deadline: timedelta) -> Iterator[tuple[str, str]]:
+def _stands(deletion: Deletion, now: datetime, deadline: timedelta, max_failures: int) -> Iterator[tuple[str, str]]:
     """Why it stands where it stands, and when it goes on."""
     if deletion.reason:
         yield "reason", deletion.reason
@@ -104,6 +104,8 @@ def _stands(deletion: Deletion, now: datetime, deadline: timedelta) -> Iterator[
         yield "next", f"mend that, then `lethe retry {deletion.id}`; what is done is not done again"
     if deletion.status is DeletionStatus.WAITING and deletion.next_attempt_at:
         yield "next try", words.ahead(deletion.next_attempt_at, now)
+    if deletion.status is DeletionStatus.WAITING and deletion.failures:
+        yield "failures", f"{deletion.failures} in a row by the step itself; with {max_failures} the deletion fails"
     if deletion.status is DeletionStatus.QUEUED and deletion.next_attempt_at:
         yield "next try", f"no worker has taken it yet; offered again {words.ahead(deletion.next_attempt_at, now)}"
     if deletion.status in (DeletionStatus.WAITING, DeletionStatus.QUEUED) and deletion.waiting_since:

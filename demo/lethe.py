@@ -55,7 +55,9 @@ class Lethe:
     def write_environment(self) -> Path:
         """A file that a shell reads to run `lethe` on these settings; gone with the folder."""
         path = self.folder / "lethe.env"
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment(self.settings).items()]
+        commands = shlex.quote(str(Path(sys.executable).parent))
+        lines = [f"export PATH={commands}:$PATH\n"]  # else the shell knows no `lethe`
+        lines += [f"export {name}={shlex.quote(value)}\n" for name, value in environment(self.settings).items()]
         path.write_text("".join(lines))
         path.chmod(0o600)
         return path

@@ -1,5 +1,6 @@
 """Connections to the two PostgreSQL databases, made so that a dead server is noticed in seconds."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from shared.errors import TransientError, Unreachable
 # SQLSTATEs after which the same statement may well succeed: a deadlock or a lock that was not had in time,
 # serialisation, a statement that ran out of its time, and a row that was written meanwhile and refers to ours.
 _TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "23001", "23503"}
+
+_FUNCTION = re.compile(r"^PL/\w+ function (\S+?)\(", re.MULTILINE)  # in the context that the server gives
 
 _USED_AT, _IDLE_SECONDS = "used_at", 1.0
 _LAZILY = "SET LOCAL synchronous_commit TO off"
@@ -87,9 +90,16 @@ def _translated(what: str, error: DBAPIError | psycopg.Error) -> TransientError:
     lost = invalidated or state is None or state[:2] in ("08", "53", "57")
     if lost and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
         return Unreachable(what, kind)
-    table = getattr(getattr(cause, "diag", None), "table_name", None)
-    where = f' on "{table}"' if table else ""
-    return TransientError(f"{what} refused a statement{where}: {kind} ({state})")
+    return TransientError(f"{what} refused a statement{_where(cause)}: {kind} ({state})")
+
+
+def _where(cause: BaseException | None) -> str:
+    """The table, or the function that a trigger ran; no more of the server's words, which may hold values."""
+    diagnosis = getattr(cause, "diag", None)
+    if table := getattr(diagnosis, "table_name", None):
+        return f' on "{table}"'
+    function = _FUNCTION.search(getattr(diagnosis, "context", None) or "")
+    return f" in the function {function[1]}" if function else ""
 
 
 @contextmanager

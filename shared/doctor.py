@@ -15,7 +15,7 @@ from shared import migrate, missing_indexes, one_time_codes, tenant_rows
 from shared.cache import Cache
 from shared.cache_keys import escape
 from shared.confirmation import Demand
-from shared.errors import LetheError, Refused
+from shared.errors import LetheError, Refused, TransientError
 from shared.gateway import can_be_addressed
 from shared.models import Clock
 from shared.permissions import Permission
@@ -87,7 +87,11 @@ def _tenant_database(services: Services) -> Iterator[Finding]:
 
 
 def _schema(services: Services) -> Iterator[Finding]:
-    plan = services.tenant.plan()
+    try:
+        plan = services.tenant.plan()
+    except TransientError as error:
+        yield Finding("schema", Verdict.BROKEN, explain(error), "mend the tenant database first")
+        return
     if len(plan.tables) < 2:  # the root is always planned, whether or not it is there
         raise Refused(f'no tables of Evolution in schema "{services.tenant.schema}"')
     yield Finding("schema", Verdict.OK, f"understood: {len(plan.tables)} tables hold an instance's rows")
@@ -163,7 +167,8 @@ def _reconciler(services: Services) -> Iterator[Finding]:
     allowed = _MISSED_ROUNDS * services.settings.reconcile_seconds
     advice = "start the Procfile's beat, and at least one worker"
     if age is None:
-        yield Finding("reconciler", Verdict.BROKEN, "has never run", advice)
+        first = f"{advice}; the first round comes {services.settings.reconcile_seconds:g} s after that"
+        yield Finding("reconciler", Verdict.BROKEN, "has never run", first)
     elif age > allowed:
         yield Finding("reconciler", Verdict.BROKEN, f"ran last {age:,.0f} s ago", advice)
     else:
@@ -236,7 +241,9 @@ def _indexes(services: Services) -> Iterator[Finding]:
     missing = missing_indexes.find(services.tenant)
     for each in missing:
         if each.is_costly:
-            advice = f"`lethe doctor --fix` creates {each.name} without keeping anybody from writing"
+            creates = f"creates {each.name} without keeping anybody from writing"
+            prints = f"prints what the owner of the table has to run: {each.name}"
+            advice = f"`lethe doctor --fix` {creates if each.may_create and not each.partitioned else prints}"
             yield Finding("index", Verdict.WARNING, each.cost, advice)
     small = sum(not each.is_costly for each in missing)
     if small == len(missing):
@@ -264,9 +271,10 @@ _STORAGE_ADVICE = {
 _ADVICE = {
     "own database": f"start it, or mend {PREFIX}DATABASE_URL",
     "tenant database": f"start it, or mend {PREFIX}TENANT_DATABASE_URL",
-    "schema": f"mend {PREFIX}TENANT_SCHEMA or the tables that are named: no deletion is begun until then",
+    "schema": f"mend {PREFIX}TENANT_DATABASE_URL, {PREFIX}TENANT_SCHEMA or the tables that are named:"
+    " no deletion is begun until then",
     "redis": f"start it, or mend {PREFIX}REDIS_URL",
-    "broker": f"start it, or mend {PREFIX}BROKER_URL",
+    "broker": f"start it, or mend {PREFIX}BROKER_URL (without one it is {PREFIX}REDIS_URL)",
     "confirmation": "mend the own database first",
     "reconciler": "mend the own database first",
     "gateways": f"mend {PREFIX}GATEWAYS",

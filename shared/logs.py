@@ -76,6 +76,8 @@ def configure(settings: Settings) -> None:
         "requests_hardened",
     ):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # It warns of each pipeline that an error ended; the error itself is raised, and told by whom it concerns.
+    logging.getLogger("psycopg").setLevel(max(logging.ERROR, root.level))
     structlog.configure(
         processors=[*_BEFORE, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -223,7 +224,7 @@ class Settings(BaseSettings):
         known = {f"{PREFIX}{name.upper()}{suffix}" for name in type(self).model_fields for suffix in ("", "_FILE")}
         unknown = {name for name in os.environ if name.startswith(PREFIX)} - known - _OF_THE_COMPOSE_FILE
         if unknown:  # a confirmation that is misspelt is none
-            raise ValueError(f"there is no setting called {', '.join(sorted(unknown))}")
+            raise ValueError(f"there is no setting called {', '.join(_meant(each, known) for each in sorted(unknown))}")
         return self
 
     @model_validator(mode="after")
@@ -274,6 +275,10 @@ def _say(wrong: ErrorDetails) -> str:
             has = f", it has {rest['actual_length']}" if "actual_length" in rest else ""
             return f"must be of {least} characters or more{has}"
     return wrong["msg"].removeprefix("Value error, ")
+
+
+def _meant(name: str, known: set[str]) -> str:
+    return f"{name} (is it {near[0]}?)" if (near := get_close_matches(name, known, 1, 0.85)) else name
 
 
 def source_of(name: str) -> str:

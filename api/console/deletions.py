@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import deletions, receipts
+from api import current, deletions, receipts
 from api.console import filters, standing
 from api.schemas import Filter, Retry
 from shared.models import UNDER_WAY, Deletion, DeletionStatus
@@ -64,6 +64,8 @@ def _seen(deletion_id: UUID) -> dict[str, object]:
         "asked": standing.asked(deletion),
         "waiting_since": deletion.waiting_since if deletion.status in standing.STOPPED else None,
         "gives_up_at": standing.gives_up_at(deletion),
+        "failures": deletion.failures,
+        "max_failures": current.services().settings.max_failures,
         "under_way": deletion.status in UNDER_WAY,
         "can_retry": can_retry,
         "must_confirm": standing.must_be_confirmed(deletion),

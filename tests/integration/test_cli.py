@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from demo.evolution.seed import seed_instance
-from demo.lethe import environment
+from demo.lethe import Lethe, environment
 from demo.parts import Postgres
 from demo.processes import free_port
 from tests.integration.inline import accept, run_all, run_steps
@@ -30,6 +31,22 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made = make_system()
     yield made
     made.stop()
+
+
+def test_the_demos_settings_bring_the_command_along(system: System, tmp_path: Path) -> None:
+    """A shell that has read them, from whatever folder, knows `lethe`."""
+    path = Lethe(system.settings, tmp_path).write_environment()
+
+    told = subprocess.run(
+        ["sh", "-c", f". {shlex.quote(str(path))}; lethe --version"],
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.stdout.startswith("lethe, version"), told.stderr
 
 
 def test_cancel_and_show(system: System) -> None:
@@ -147,6 +164,28 @@ def test_what_is_wrong_is_said_in_a_sentence(system: System, changes: dict[str, 
     assert words in answer.stderr
     assert "Traceback" not in answer.stderr
     assert "short" not in answer.stderr.replace("LETHE", "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        ("LETHE_REDIS_URL", "Redis cannot be reached"),
+        ("LETHE_TENANT_DATABASE_URL", "Is it Evolution's? `lethe doctor` looks"),
+    ],
+)
+def test_an_order_says_which_setting_leads_nowhere(system: System, variable: str, words: str) -> None:
+    """By the part's name, and never with Lethe's own migrations for somebody else's tables."""
+    seed_instance(system.deployment, f"wanted beside {variable}")
+    wrong = {
+        "LETHE_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "LETHE_TENANT_DATABASE_URL": system.settings.database_url.get_secret_value(),
+    }
+
+    answer = lethe(system, "delete", f"wanted beside {variable}", "--yes", **{variable: wrong[variable]})
+
+    assert answer.returncode == 3, answer.stderr
+    assert words in answer.stderr
+    assert "db upgrade" not in answer.stderr
 
 
 def test_show_watches_until_the_end(system: System) -> None:

@@ -306,6 +306,21 @@ def test_a_waiting_one_says_why_since_when_and_what_comes_next(system: System, s
     assert "Waiting since 2026-11-25 12:00:00 UTC Next try 2026-11-25 12:30:00 UTC" in shown
 
 
+def test_one_that_fails_by_itself_says_how_often_it_may(system: System, services: Services) -> None:
+    """Which is long before the day that it may wait for what is away."""
+    instance = seed_instance(system.deployment, "failing")
+    deletion_id = accept(services, instance.id, instance.name)
+    stop_at_gateway(services, deletion_id, system.gateways[0].url)
+    page = f"/deletions/{deletion_id}"
+    assert "in a row" not in text_of(signed_in(system).get(page).text)
+
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE deletions SET failures = 3 WHERE id = %s", (deletion_id,))
+
+    shown = text_of(signed_in(system).get(page).text)
+    assert "It fails earlier if this happens 5 times in a row; so far: 3." in shown
+
+
 def test_an_admin_gives_up_a_gateway_that_is_gone_for_good(system: System, services: Services) -> None:
     """By ticking its box below what follows from it; nobody else may, nor without the box or the form's token."""
     instance, url = seed_instance(system.deployment, "dead gateway"), system.gateways[0].url

@@ -11,7 +11,27 @@ from sqlalchemy import Connection, Engine
 from demo.parts import Postgres
 from shared import database
 from shared.database import begin_with, own_transaction, reaching
-from shared.errors import Unreachable
+from shared.errors import TransientError, Unreachable
+
+REFUSED = """
+CREATE TABLE guarded (id int);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'row of 5511987650001 stays'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+def test_a_trigger_that_refuses_is_named_without_its_words(postgres_part: Postgres) -> None:
+    """Its function is what somebody has to look at; its message may hold a customer's data."""
+    engine = database.connect(postgres_part.create_database("guarded"), name="test")
+    with own_transaction(engine) as connection:
+        connection.exec_driver_sql(REFUSED)
+
+    with pytest.raises(TransientError) as refused, own_transaction(engine) as connection:
+        connection.exec_driver_sql("INSERT INTO guarded VALUES (1)")
+
+    engine.dispose()
+    assert refused.value.title == "the own database refused a statement in the function refuse: RaiseException (P0001)"
 
 
 def test_an_idle_connection_is_asked_before_it_is_used(tmp_path_factory: pytest.TempPathFactory) -> None:

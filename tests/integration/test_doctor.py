@@ -113,6 +113,7 @@ def test_without_processes_it_says_what_to_start(system: System) -> None:
     assert "workers: none answers" in answer.stdout
     assert "reconciler: has never run" in answer.stdout
     assert "start the Procfile's beat" in answer.stdout
+    assert "; the first round comes " in answer.stdout
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,21 @@ def test_what_is_wrong_is_named_with_what_to_do(
     assert found[part]["advice"]
     assert len(found) >= 10
     assert "hidden-word" not in json.dumps(found)
+
+
+def test_a_dead_tenant_database_sends_nobody_to_its_schema(system: System) -> None:
+    """One cause has one remedy."""
+    found = examine(system, LETHE_TENANT_DATABASE_URL=f"postgresql://x@127.0.0.1:{free_port()}/x")
+
+    assert "LETHE_TENANT_DATABASE_URL" in found["tenant database"]["advice"]
+    assert found["schema"]["advice"] == "mend the tenant database first"
+
+
+def test_a_dead_broker_is_mended_where_it_is_set(system: System) -> None:
+    """Which is LETHE_REDIS_URL where no broker is named."""
+    found = examine(system, LETHE_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+
+    assert "LETHE_REDIS_URL" in found["broker"]["advice"]
 
 
 def test_a_wrong_gateway_key_and_a_dead_gateway_are_told_apart(system: System) -> None:
@@ -184,6 +200,7 @@ def test_missing_rights_come_with_the_sql_for_the_owner(system: System) -> None:
     )
     assert fixed.returncode == 1
     assert f'CREATE INDEX CONCURRENTLY IF NOT EXISTS "{INDEX}" ON "public"."Message" ("sessionId");' in fixed.stdout
+    assert "What is left is for the tables' owner" in fixed.stderr
     assert INDEX not in str(indexes(system))
 
 
@@ -251,6 +268,9 @@ def test_the_cost_of_a_missing_index_is_told_in_words(system: System, services: 
     assert first.is_costly
     assert 'reads all of "Message" (about 4,000 rows' in first.cost
     assert "50 times" in first.cost
+    reader, _ = role_without_rights(system)
+    assert "creates" in examine(system)["index"]["advice"]
+    assert "the owner of the table has to run" in examine(system, LETHE_TENANT_DATABASE_URL=reader)["index"]["advice"]
 
 
 def test_each_unindexed_key_of_the_schema_is_found(services: Services) -> None:

@@ -50,7 +50,7 @@ def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **cha
 
 def shown(of: Known, width: int = 200) -> str:
     """All lines."""
-    return "\n".join(show.lines(of, NOW, width=width, deadline_seconds=86_400))
+    return "\n".join(show.lines(of, NOW, width=width, deadline_seconds=86_400, max_failures=5))
 
 
 def event(status: WebhookStatus, **changes: Any) -> WebhookEvent:
@@ -116,6 +116,16 @@ def test_a_waiting_one_says_why_and_until_when() -> None:
     assert "without progress it fails" in text
     assert "(in 23 h)" in text
     assert "0 of 20,005 cannot be reached" in text
+
+
+def test_a_waiting_one_that_fails_by_itself_says_how_often_it_may() -> None:
+    """Long before the deadline; what is only away counts for nothing."""
+    waiting = {"reason": "refused", "next_attempt_at": NOW, "waiting_since": before(60)}
+
+    assert "failures      3 in a row by the step itself; with 5" in shown(
+        known(DeletionStatus.WAITING, failures=3, **waiting)
+    )
+    assert "failures" not in shown(known(DeletionStatus.WAITING, failures=0, **waiting))
 
 
 def test_a_failed_one_says_how_it_goes_on() -> None:

@@ -85,3 +85,16 @@ def test_a_traceback_is_still_one_to_read(
         logs.get("ours").error("it failed", exc_info=error)
 
     assert "\ncaused by:\n" in capsys.readouterr().err
+
+
+def test_the_driver_does_not_tell_again_of_what_it_has_raised(
+    make_settings: Callable[..., Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pipeline that an error ended is no line of its own; what it cannot raise is."""
+    logs.configure(make_settings())
+    logging.getLogger("psycopg").warning("error ignored terminating a pipeline")
+    logging.getLogger("psycopg").error("error ignored in a destructor")
+
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == [
+        "error ignored in a destructor"
+    ]

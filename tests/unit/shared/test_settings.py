@@ -335,3 +335,17 @@ def test_what_is_wrong_is_said_for_who_sets_it(monkeypatch: pytest.MonkeyPatch) 
         "  LETHE_SECRET_KEY: must be of 32 characters or more, it has 10",
         "  LETHE_REDIS_URL: is not set",
     ]
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("LETHE_GATEWAY_KYE", " (is it LETHE_GATEWAY_KEY?)"), ("LETHE_X", "")])
+def test_a_misspelt_setting_is_refused_with_what_it_may_be(
+    monkeypatch: pytest.MonkeyPatch, typed: str, meant: str
+) -> None:
+    """And with no guess where nothing is like it."""
+    set_all(monkeypatch)
+    monkeypatch.setenv(typed, "x")
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    assert settings.explain(raised.value).endswith(f"there is no setting called {typed}{meant}")
