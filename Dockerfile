@@ -8,11 +8,11 @@ COPY cli cli
 COPY worker worker
 COPY tasks tasks
 COPY shared shared
-# So that an operator can say `docker compose exec web lethe doctor`.
+# So that an operator can say `docker compose exec worker lethe doctor`.
 RUN printf '#!/venv/bin/python\nfrom cli.__main__ import run\n\nrun()\n' > /venv/bin/lethe && chmod +x /venv/bin/lethe
 
 FROM python:3.12-slim-bookworm
-# The worker must be able to write to Evolution's folder: set `user:` in the compose file to whom that belongs.
+# Web and worker must be able to write to Evolution's folder: set `user:` in the compose file to whom that belongs.
 RUN useradd --uid 1000 --no-create-home lethe
 COPY --from=build /venv /venv
 COPY --from=build /app /app

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -26,7 +26,7 @@ _LAZILY = "SET LOCAL synchronous_commit TO off"
 LAZILY = func.set_config("synchronous_commit", "off", True)
 
 
-def connect(url: str, *, name: str, pool_size: int = 5, options: str = "") -> Engine:
+def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "") -> Engine:
     """An engine whose connections show name in pg_stat_activity and cannot wait for ever."""
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),

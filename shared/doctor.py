@@ -25,6 +25,7 @@ from shared.settings import PREFIX
 _PING_SECONDS = 1.5
 _MISSED_ROUNDS = 4  # of the reconciler, after which it counts as dead
 _SCANS = 20  # that look for a key under the cache's prefix
+_WHO_AND_WHERE = text("SELECT quote_ident(current_user), quote_ident(current_database())")
 
 
 class Verdict(StrEnum):
@@ -74,6 +75,15 @@ def _own_database(services: Services) -> Iterator[Finding]:
         yield Finding(part, Verdict.OK, "answers, with the newest schema")
     else:
         yield Finding(part, Verdict.BROKEN, "migrations are missing", "run `lethe db upgrade`")
+    with services.own.connect() as connection:
+        role, database = connection.execute(_WHO_AND_WHERE).one()
+        bounded = connection.execute(text("SELECT current_setting('statement_timeout') <> '0'")).scalar_one()
+    if not bounded:
+        says = "statements have no time limit: a pooler dropped the one that Lethe asks for"
+        limits = f"ALTER ROLE {role} IN DATABASE {database} SET statement_timeout = '10s';"
+        yield Finding(
+            part, Verdict.WARNING, says, f"set it, and what else docs/operations/pgbouncer.md names: {limits}"
+        )
 
 
 def _tenant_database(services: Services) -> Iterator[Finding]:

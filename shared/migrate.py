@@ -23,16 +23,14 @@ def _config() -> Config:
 def upgrade(engine: Engine) -> None:
     """Run the migrations that are missing; safe to call from several processes at once."""
     config = _config()
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
-        connection.commit()
-        try:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
-            connection.commit()
+    # All in one transaction: a lock or setting of the session would be somebody else's behind PgBouncer.
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout TO 0"))
+        connection.execute(text("SET LOCAL lock_timeout TO 0"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout TO 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def revisions(engine: Engine) -> tuple[str | None, str | None]:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from shared import database
 from shared.database import reaching
 from shared.errors import Refused
 from shared.tenant import WHAT, Tenant
 from shared.tenant_schema import OWNER_COLUMN, ROOT, quote
 
 _LONGEST_NAME = 63  # bytes, of a PostgreSQL identifier
-_LOCK_SECONDS = 60  # CONCURRENTLY waits for all transactions that are older than itself
+# A large table takes as long as it takes, and CONCURRENTLY waits for all transactions that are older than itself.
+_PATIENTLY = "-c statement_timeout=0 -c lock_timeout=60s"
 _MANY_ROWS = 10_000  # reading fewer than these takes no time worth a word
 
 # A partial index serves only queries that repeat its condition, and of the others only these find a single value.
@@ -122,8 +124,6 @@ def create(tenant: Tenant, missing: MissingIndex) -> None:
     if missing.partitioned or not missing.may_create:
         raise Refused(f'"{missing.table}" is its owner\'s to index')
     with reaching(WHAT), _alone(tenant) as connection:
-        connection.execute(text("SET statement_timeout = 0"))  # a large table takes as long as it takes
-        connection.execute(text(f"SET lock_timeout = '{_LOCK_SECONDS}s'"))
         if connection.execute(_LEFTOVER, {"schema": tenant.schema, "name": missing.name}).scalar() is not None:
             connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {tenant.table(missing.name)}"))
         connection.execute(text(missing.statement(tenant.schema)))
@@ -131,12 +131,14 @@ def create(tenant: Tenant, missing: MissingIndex) -> None:
 
 @contextmanager
 def _alone(tenant: Tenant) -> Iterator[Connection]:
-    """A connection without a transaction, which CONCURRENTLY refuses; its settings go with it."""
-    with tenant.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        try:
+    """A connection without a transaction, which CONCURRENTLY refuses, with time limits of its own."""
+    # Given as it opens: what a SET leaves behind, PgBouncer hands to whoever comes next.
+    engine = database.connect(tenant.engine.url, name="index", pool_size=1, options=_PATIENTLY)
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
-        finally:
-            connection.invalidate()
+    finally:
+        engine.dispose()
 
 
 def _megabytes(size_bytes: int) -> str:

@@ -19,7 +19,7 @@ from shared import signing
 from shared.confirmation import Demand
 
 PREFIX = "LETHE_"
-_OF_THE_COMPOSE_FILE = {"LETHE_PORT", "LETHE_DATABASE_PASSWORD"}  # it hands its whole .env over
+_OF_THE_COMPOSE_FILE = {"LETHE_PORT", "LETHE_FLOWER_PORT", "LETHE_DATABASE_PASSWORD"}  # it hands its whole .env over
 _POSTGRES = ("postgresql", "postgres")
 _SCHEMES = {
     "database_url": _POSTGRES,
