@@ -20,6 +20,7 @@ from shared.throttle import Throttle
 _FIRST_BATCH = 500
 _FIRST_PAGES = 1_000
 _LARGEST_BATCH = 50_000
+_SECONDS_A_ROW = 1e-5  # a message, with the two searches by index that it costs, takes 8e-6
 _STATEMENT_SECONDS = 10
 
 
@@ -39,11 +40,18 @@ class Pace:
 
     batch_seconds: float
     size: int = _FIRST_BATCH
+    rows_a_page: float = 0  # where the size is one of pages, all rows of which may be the instance's
+    _seconds_a_row: float = _SECONDS_A_ROW
 
-    def learn(self, took_seconds: float) -> None:
+    def learn(self, took_seconds: float, rows: int = 0) -> None:
         """Aim at batch_seconds; at most halve or double at once, for one measurement proves little."""
         factor = min(2.0, max(0.5, self.batch_seconds / max(took_seconds, 0.001)))
-        self.size = min(_LARGEST_BATCH, max(1, int(self.size * factor)))
+        largest = float(_LARGEST_BATCH)
+        if self.rows_a_page:  # pages without the instance's rows say nothing about the next ones, which may be full
+            if rows > self.size * self.rows_a_page / 8:
+                self._seconds_a_row = took_seconds / rows
+            largest = min(largest, self.batch_seconds / self._seconds_a_row / self.rows_a_page)
+        self.size = max(1, int(min(self.size * factor, largest)))
 
     def shrink(self) -> bool:
         """A batch ran out of its time and was rolled back: try far fewer; False when there is nothing to shrink."""
@@ -101,7 +109,8 @@ class RowEraser:
 
     def _one_by_one(self, sized: Sequence[tuple[Owned, Size]]) -> bool:
         return all(
-            self._by_page(owned, size) if size.rows is None else self._by_search(owned, size) for owned, size in sized
+            self._by_page(owned, size) if size.rows is None or size.is_dense else self._by_search(owned, size)
+            for owned, size in sized
         )
 
     def _by_search(self, owned: Owned, size: Size) -> bool:
@@ -125,14 +134,13 @@ class RowEraser:
         return False
 
     def _by_page(self, owned: Owned, size: Size) -> bool:
-        """Without an index every search reads the whole table: walk it once, by physical pages."""
+        """Where every search would read most of the table, for want of an index or of other rows: walk it once."""
         table, predicate = self.tenant.table(owned.table), guarded(owned)
         delete = f"DELETE FROM {table} WHERE ctid >= CAST(:first AS tid) AND ctid < CAST(:after AS tid) AND {predicate}"
-        pace, page, pages = (
-            self._pace(size, _FIRST_PAGES),
-            self.pages.page_of(owned.table),
-            self.tenant.pages(owned.table),
-        )
+        pace = self._pace(size, _FIRST_PAGES)
+        if size.is_dense:
+            pace = Pace(pace.batch_seconds, max(1, int(_FIRST_BATCH / size.rows_a_page)), size.rows_a_page)
+        page, pages = self.pages.page_of(owned.table), self.tenant.pages(owned.table)
         while page < pages:
             if self._is_over():
                 self.pages.keep_page(owned.table, page)
@@ -174,7 +182,7 @@ class RowEraser:
             self.report({owned.table: sum(rows)})
         failures = [outcome for outcome in outcomes if isinstance(outcome, TransientError)]
         if not failures:
-            pace.learn(time.monotonic() - began)
+            pace.learn(time.monotonic() - began, sum(rows) // len(rows))
             return rows
         # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
         away = [failure for failure in failures if isinstance(failure, Unreachable)]

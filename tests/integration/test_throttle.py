@@ -35,13 +35,13 @@ def test_it_is_what_the_settings_say_until_somebody_changes_it(system: System, s
     """One value at a time, and back."""
     usual = throttle.read(services.own, services.settings)
 
-    changed = lethe(system, "throttle", "--connections", "1", "--pause-seconds", "0.2")
+    changed = lethe(system, "throttle", "--connections", "2", "--pause-seconds", "0.2")
     after = throttle.read(services.own, services.settings)
     lethe(system, "throttle", "--reset")
 
     assert changed.returncode == 0, changed.stderr
-    assert "settings: 2" in changed.stdout
-    assert (after.connections, after.pause_seconds, after.batch_seconds) == (1, 0.2, usual.batch_seconds)
+    assert "settings: 1" in changed.stdout
+    assert (after.connections, after.pause_seconds, after.batch_seconds) == (2, 0.2, usual.batch_seconds)
     assert throttle.read(services.own, services.settings) == usual
 
 

@@ -43,6 +43,7 @@ class FakeTenant:
     answers: list[Any] = field(default_factory=list)
     statements: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     table_pages: dict[str, int] = field(default_factory=dict)
+    table_rows: dict[str, float] = field(default_factory=dict)
     schema: str = "public"
     denied: set[tuple[str, str]] = field(default_factory=set)
 
@@ -56,7 +57,8 @@ class FakeTenant:
     def execute(self, statement: Any, values: dict[str, Any]) -> Answer:
         self.statements.append((str(statement), values))
         if "tables" in values and "schema" in values:
-            return Answer([(table, self.table_pages.get(table, 0)) for table in values["tables"]])
+            pages, rows = self.table_pages, self.table_rows
+            return Answer([(table, pages.get(table, 0), rows.get(table, 0)) for table in values["tables"]])
         if "rights" in values:
             asked = list(zip(values["tables"], values["rights"], strict=True))
             return Answer(next((at for at, pair in enumerate(asked, 1) if pair in self.denied), None))

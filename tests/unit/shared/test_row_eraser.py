@@ -196,6 +196,70 @@ def test_a_large_table_without_an_index_is_walked_once_by_its_pages() -> None:
     assert int(windows[-1][1].strip("()").split(",")[0]) >= 2_500
 
 
+HALF = {"table_pages": {"Chat": 400}, "table_rows": {"Chat": 20_000.0}}
+
+
+def test_a_table_of_which_a_good_part_goes_is_walked_by_its_pages() -> None:
+    """Each search would read most of it again; the first window is as small as a first batch."""
+    tenant = FakeTenant([0] * 100, **HALF)
+
+    done, _ = erase(tenant, BOUND, planned={"Chat": 5_000})
+
+    windows = [(values["first"], values["after"]) for _, values in deletes(tenant)]
+    assert done
+    assert windows[0] == ("(0,0)", "(10,0)")
+    assert all(before[1] == after[0] for before, after in pairwise(windows))
+
+
+def test_a_table_of_which_a_small_part_goes_is_searched() -> None:
+    """Most of its pages hold nothing of the instance."""
+    tenant = FakeTenant([0], **HALF)
+
+    erase(tenant, BOUND, planned={"Chat": 4_999})
+
+    assert [values["size"] for _, values in deletes(tenant)] == [500]
+
+
+def test_rows_that_cost_a_search_each_are_never_walked() -> None:
+    """A page is the least that can be walked, and its rows may take far too long."""
+    tenant = FakeTenant([0], table_pages={"Chat": 400, "Message": 10_000}, table_rows={"Chat": 20_000.0})
+
+    erase(tenant, Owned("Chat", '"instanceId" = :id', True, ("Message",)), planned={"Chat": 20_000})
+
+    assert [values["size"] for _, values in deletes(tenant)] == [8]
+
+
+def test_what_is_left_is_estimated_when_the_plan_is_old() -> None:
+    """More than a few rows are not counted again; what the planner expects decides how they are found."""
+    expected = [{"Plan": {"Plan Rows": 12_000}}]
+    tenant = FakeTenant([[("Chat", 501)], expected, *[0] * 100], **HALF)
+    eraser = RowEraser(tenant, "the-id", lambda: ONE, lambda _: None, lambda: False, FakePages(), FREE)  # type: ignore[arg-type]
+
+    assert eraser.erase((BOUND,))
+    assert deletes(tenant)[0][1]["after"] == "(10,0)"
+
+
+def test_empty_pages_do_not_let_a_window_outgrow_what_fits() -> None:
+    """The next ones may be full: 50 rows a page at 10 us make 1,000 pages of half a second."""
+    pace = Pace(0.5, size=10, rows_a_page=50)
+
+    for _ in range(30):
+        pace.learn(0.001, rows=0)
+
+    assert 900 < pace.size <= 1_000
+
+
+def test_full_pages_teach_what_a_row_costs() -> None:
+    """10,000 rows in 10 ms: from then on 500,000 fit into half a second."""
+    pace = Pace(0.5, size=200, rows_a_page=50)
+
+    for _ in range(30):
+        pace.learn(0.01, rows=pace.size * 50)
+        pace.learn(0.001, rows=0)
+
+    assert pace.size > 1_000
+
+
 def test_a_batch_that_takes_too_long_is_made_smaller() -> None:
     """Each row may make PostgreSQL search a large table; what was rolled back is tried again in small pieces."""
     tenant = FakeTenant([TransientError("too long"), 50, 3])

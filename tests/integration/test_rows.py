@@ -1,0 +1,57 @@
+"""Rows of a real database, walked and searched, on one connection and on two, in many slices."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import select
+
+from demo.evolution.census import census, fingerprint, fingerprint_of
+from demo.evolution.seed import seed_instance
+from shared.models import Step
+from shared.services import Services
+from tests.integration.inline import accept, run_steps
+from tests.system import System
+from worker.runner import Outcome
+
+MESSAGES = 1_500
+
+
+@pytest.fixture(params=[1, 2], ids=["one connection", "two connections"])
+def services(system: System, request: pytest.FixtureRequest) -> Iterator[Services]:
+    """Batches of a few milliseconds, and slices of a few batches."""
+    made = system.make_services(row_connections=request.param, batch_seconds=0.002, slice_seconds=0.02)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=[1, 6], ids=["half of the table", "a small part"])
+def system(make_system: Callable[..., System], request: pytest.FixtureRequest) -> System:
+    """A deployment without processes, in which a neighbour has as much as what is erased, or far more."""
+    made = make_system()
+    seed_instance(made.deployment, "beside", messages=MESSAGES * request.param)
+    return made
+
+
+def test_all_rows_go_and_none_beside_them(system: System, services: Services) -> None:
+    """Each once, whichever way they are found: the counts are those of before."""
+    name = f"on {services.settings.row_connections}"
+    instance = seed_instance(system.deployment, name, messages=MESSAGES)
+    with system.deployment.connect() as connection:
+        connection.execute("ANALYZE")
+    before, own = fingerprint(system.deployment), fingerprint_of(system.deployment, instance.id, name)
+    rows = census(system.deployment, instance.id, name)["rows"]
+    deletion_id = accept(services, instance.id, name)
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook", "deregister")
+
+    slices = []
+    while slices[-1:] != [Outcome.GO_ON]:
+        slices += run_steps(services, deletion_id, "delete_records")
+
+    with services.own.connect() as connection:
+        of_step = select(Step.removed, Step.at_least).where(Step.deletion_id == deletion_id)
+        removed, at_least = connection.execute(of_step.where(Step.name == "delete_records")).one()
+    assert slices[0] is Outcome.AGAIN
+    assert (removed, at_least) == ({table: number for table, number in rows.items() if number}, False)
+    gone = {entry for entry in own if entry.startswith("row:")}
+    left = {entry: value for entry, value in fingerprint(system.deployment).items() if entry.startswith("row:")}
+    assert left == {entry: value for entry, value in before.items() if entry.startswith("row:") and entry not in gone}
