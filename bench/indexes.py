@@ -13,7 +13,7 @@ from bench.timing import timed
 from demo.evolution.seed import seed_instance
 from shared import services
 
-_MESSAGES = {"small": 50_000, "medium": 500_000, "large": 500_000}
+_MESSAGES = {"small": 20_000, "medium": 500_000, "large": 500_000}
 _ROUNDS = 3
 _INDEX = 'CREATE INDEX "Message_sessionId_bench" ON "Message" ("sessionId")'
 

@@ -15,8 +15,8 @@ from demo.evolution.deployment import Deployment, S3Place, SeededInstance
 from demo.evolution.seed import seed_instance
 from shared import services
 
-_FILES = {"small": 5_000, "medium": 50_000, "large": 50_000}
-_OBJECTS = {"small": 500, "medium": 5_000, "large": 50_000}
+_FILES = {"small": 2_000, "medium": 50_000, "large": 50_000}
+_OBJECTS = {"small": 200, "medium": 5_000, "large": 50_000}
 _ROUNDS = 3
 
 

@@ -21,9 +21,9 @@ from shared import services
 
 _APART = multiprocessing.get_context("spawn")  # so that it does not wait for this process's interpreter lock
 _RATE = 200  # calls a second
-_IDLE_SECONDS = 3
-_MESSAGES = {"small": 20_000, "medium": 200_000, "large": 500_000}
-_ROUNDS = 3
+_IDLE_SECONDS = {"small": 2, "medium": 3, "large": 3}
+_MESSAGES = {"small": 10_000, "medium": 200_000, "large": 500_000}
+_ROUNDS = {"small": 2, "medium": 3, "large": 3}
 
 
 @dataclass
@@ -117,12 +117,12 @@ def measure(ground: Ground, scale: str) -> Iterator[Figure]:
     made = services.create(ground.settings(deployment, "http://127.0.0.1:9"))
     neighbour = seed_tenant(deployment, "neighbour", _MESSAGES[scale])
     found: dict[str, list[Watch]] = {"idle": [], "ours": [], "theirs": []}
-    for at in range(_ROUNDS):
+    for at in range(_ROUNDS[scale]):
         mine, plain = (seed_tenant(deployment, f"{way} {at}", _MESSAGES[scale]) for way in ("ours", "theirs"))
         deletion_id = ready(made, mine, "delete_records")
         settle(made)
         # The reference: as long a look at the neighbour while nothing else is done.
-        found["idle"].append(_during(deployment, neighbour, lambda: time.sleep(_IDLE_SECONDS)))
+        found["idle"].append(_during(deployment, neighbour, lambda: time.sleep(_IDLE_SECONDS[scale])))
         found["ours"].append(_during(deployment, neighbour, lambda: run_step(made, deletion_id, "delete_records")))  # noqa: B023
         settle(made)
         found["theirs"].append(_during(deployment, neighbour, lambda: plain_way(made, plain)))  # noqa: B023

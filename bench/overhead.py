@@ -25,9 +25,9 @@ from shared import celery_app
 from shared.settings import Settings
 
 _CALLERS = 8
-_MANY = {"small": 20, "medium": 100, "large": 200}
+_MANY = {"small": 10, "medium": 100, "large": 200}
 _ONES = {"small": 10, "medium": 40, "large": 60}
-_ACCEPTED = {"small": 60, "medium": 500, "large": 1000}
+_ACCEPTED = {"small": 30, "medium": 500, "large": 1000}
 
 
 def measure(ground: Ground, scale: str) -> Iterator[Figure]:
@@ -119,7 +119,7 @@ def _many_waiting(deployment: Deployment, lethe: Lethe, chains: Chains, number: 
         with ThreadPoolExecutor(_CALLERS) as callers:
             list(callers.map(lambda name: _expect(202, delete(lethe, name, at_once=True)), names))
         with psycopg.connect(lethe.settings.database_url.get_secret_value(), autocommit=True) as own:
-            wait_until(lambda: _unfinished(own) == 0, 120, "all deletions")
+            wait_until(lambda: unfinished(own) == 0, 120, "all deletions")
             row = own.execute(
                 "SELECT extract(epoch FROM max(finished_at) - min(accepted_at))::float FROM deletions"
                 " WHERE instance_name LIKE 'many %'"
@@ -149,7 +149,8 @@ def _accepted(deployment: Deployment, lethe: Lethe, chains: Chains, number: int)
                   at_least=0.4)  # fmt: skip
 
 
-def _unfinished(own: psycopg.Connection) -> int:
+def unfinished(own: psycopg.Connection) -> int:
+    """How many deletions have not come to an end."""
     row = own.execute("SELECT count(*) FROM deletions WHERE finished_at IS NULL").fetchone()
     assert row
     return int(row[0])
