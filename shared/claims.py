@@ -95,7 +95,7 @@ def beat(engine: Engine, claim: Claim) -> None:
 
 def make_irrevocable(engine: Engine, claim: Claim) -> None:
     """Pass the point of no return; raises LostClaim."""
-    with own_transaction(engine) as connection:
+    with own_statement(engine) as connection:
         write(connection, claim, irrevocable_at=func.coalesce(Deletion.irrevocable_at, func.now()))
 
 

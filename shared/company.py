@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Engine, cast, func, literal, select, text, true, update
+from sqlalchemy import BigInteger, Engine, Select, cast, func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.claims import Claim
-from shared.database import own_transaction
+from shared.database import own_statement, own_transaction
 from shared.models import UNDER_WAY, Deletion, Step
 
 _MOST = 200
@@ -26,17 +27,22 @@ class Companion:
 
 def beside(engine: Engine, claim: Claim, *, without_note: str, with_note: str | None = None) -> list[Companion]:
     """Who waits where we are and has not been served yet; the oldest first."""
-    noted = Step.notes.has_key(with_note) if with_note else true()
-    with own_transaction(engine) as connection:
-        rows = connection.execute(
-            select(Deletion.id, Deletion.instance_id, Deletion.instance_name)
-            .join(Step, (Step.deletion_id == Deletion.id) & (Step.position == Deletion.position))
-            .where(Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None), Deletion.position == claim.position)
-            .where(~Step.notes.has_key(without_note), noted)
-            .order_by(Deletion.accepted_at)
-            .limit(_MOST)
-        ).all()
+    with own_statement(engine) as connection:
+        rows = connection.execute(_waiting(claim.position, without_note, with_note)).all()
     return [Companion(*row) for row in rows]
+
+
+@cache
+def _waiting(position: int, without_note: str, with_note: str | None) -> Select[UUID, str, str]:
+    noted = Step.notes.has_key(with_note) if with_note else true()
+    return (
+        select(Deletion.id, Deletion.instance_id, Deletion.instance_name)
+        .join(Step, (Step.deletion_id == Deletion.id) & (Step.position == Deletion.position))
+        .where(Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None), Deletion.position == position)
+        .where(~Step.notes.has_key(without_note), noted)
+        .order_by(Deletion.accepted_at)
+        .limit(_MOST)
+    )
 
 
 def credit(

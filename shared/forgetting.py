@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Uuid, bindparam, select, update
 
 from shared.models import Step, WebhookEvent, WebhookStatus
 
@@ -19,19 +19,28 @@ _HARMLESS = {
     "verified_at",
 }
 
+_OF = bindparam("of_deletion", type_=Uuid)
+_STEPS = select(Step.name, Step.notes, Step.error).where(Step.deletion_id == _OF)
+_SCRUB_STEP = (
+    update(Step)
+    .where(Step.deletion_id == _OF, Step.name == bindparam("of_step"))
+    .values(error=None, notes=bindparam("kept", type_=Step.notes.type))
+)
+_SCRUB_ENDED = (
+    update(WebhookEvent)
+    .where(WebhookEvent.deletion_id == _OF, WebhookEvent.status != WebhookStatus.PENDING)
+    .values(sealed=None, error=None)
+)
+
 
 def scrub(connection: Connection, deletion_id: UUID) -> None:
     """Forget errors and all notes but numbers and known sentences; undelivered webhooks stay, sealed."""
-    of_steps = select(Step.name, Step.notes, Step.error).where(Step.deletion_id == deletion_id)
-    for name, notes, error in connection.execute(of_steps).all():
+    of_deletion = {"of_deletion": deletion_id}
+    for name, notes, error in connection.execute(_STEPS, of_deletion).all():
         kept = harmless(notes)
         if error or kept != notes:
-            step = update(Step).where(Step.deletion_id == deletion_id, Step.name == name)
-            connection.execute(step.values(error=None, notes=kept))
-    ended = update(WebhookEvent).where(
-        WebhookEvent.deletion_id == deletion_id, WebhookEvent.status != WebhookStatus.PENDING
-    )
-    connection.execute(ended.values(sealed=None, error=None))
+            connection.execute(_SCRUB_STEP, of_deletion | {"of_step": name, "kept": kept})
+    connection.execute(_SCRUB_ENDED, of_deletion)
 
 
 def harmless(notes: Mapping[str, Any]) -> dict[str, Any]:

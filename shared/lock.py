@@ -14,9 +14,8 @@ def _lock(redis: Redis, instance_id: str, lease_seconds: float) -> Lock:
 
 def take(redis: Redis, instance_id: str, deletion_id: UUID, lease_seconds: float) -> bool:
     """Take the lock for a deletion, or extend it when that deletion holds it already."""
-    lock = _lock(redis, instance_id, lease_seconds)
-    return bool(lock.acquire(blocking=False, token=str(deletion_id))) or extend(
-        redis, instance_id, deletion_id, lease_seconds
+    return extend(redis, instance_id, deletion_id, lease_seconds) or bool(
+        _lock(redis, instance_id, lease_seconds).acquire(blocking=False, token=str(deletion_id))
     )
 
 

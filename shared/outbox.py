@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.fernet import InvalidToken
-from sqlalchemy import Connection, Engine, Row, func, literal, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import audit, seal, webhooks
 from shared.audit import Action, Decision, Entry
-from shared.database import own_transaction
+from shared.database import own_statement, own_transaction
 from shared.models import Deletion, WebhookEvent, WebhookStatus
 from shared.nudges import from_now
 from shared.settings import Settings
@@ -28,6 +28,11 @@ _OF_DELETION = (
     .where(Deletion.id == WebhookEvent.deletion_id)
     .correlate(WebhookEvent)
     .scalar_subquery()
+)
+_PENDING = (
+    select(WebhookEvent.id)
+    .where(WebhookEvent.deletion_id == bindparam("of_deletion"), WebhookEvent.status == WebhookStatus.PENDING)
+    .order_by(WebhookEvent.target.desc())
 )
 _TOLD = (WebhookEvent.deletion_id, _OF_DELETION, WebhookEvent.target, WebhookEvent.tries)  # what the audit tells
 
@@ -72,11 +77,8 @@ def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence
 
 def pending_of(engine: Engine, deletion_id: UUID) -> list[str]:
     """Ids of the deletion's events that nobody has taken yet."""
-    query = select(WebhookEvent.id).where(
-        WebhookEvent.deletion_id == deletion_id, WebhookEvent.status == WebhookStatus.PENDING
-    )
-    with own_transaction(engine) as connection:
-        return list(connection.scalars(query.order_by(WebhookEvent.target.desc())))
+    with own_statement(engine) as connection:
+        return list(connection.scalars(_PENDING, {"of_deletion": deletion_id}))
 
 
 def take_due(engine: Engine, limit: int) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, insert, select
+from sqlalchemy import Connection, Engine, Row, Uuid, bindparam, insert, select
 
 from shared import receipt_keys, signing
 from shared.audit import Place
@@ -15,18 +15,20 @@ from shared.models import Deletion, Receipt, Step, WebhookEvent
 from shared.settings import Settings
 
 KIND = "lethe.receipt.v1"
+_OF = bindparam("of_deletion", type_=Uuid)
+_DELETION = select(Deletion.__table__).where(Deletion.id == _OF)
+_STEPS = select(Step.__table__).where(Step.deletion_id == _OF).order_by(Step.position)
+_EVENTS = select(WebhookEvent.__table__).where(WebhookEvent.deletion_id == _OF).order_by(WebhookEvent.target.desc())
 
 
 def write(connection: Connection, deletion_id: UUID, settings: Settings, line: Place) -> None:
     """Sign and keep the receipt of a deletion that succeeds in this transaction."""
-    deletion = connection.execute(select(Deletion.__table__).where(Deletion.id == deletion_id)).one()
-    of_steps = select(Step.__table__).where(Step.deletion_id == deletion_id).order_by(Step.position)
-    of_events = select(WebhookEvent.__table__).where(WebhookEvent.deletion_id == deletion_id)
-    steps = connection.execute(of_steps).all()
-    events = connection.execute(of_events.order_by(WebhookEvent.target.desc())).all()
-    content = {"receipt": compose(deletion, steps, events, settings.gateways, line)}
+    deletion, steps, events = (
+        connection.execute(query, {"of_deletion": deletion_id}) for query in (_DELETION, _STEPS, _EVENTS)
+    )
+    content = {"receipt": compose(deletion.one(), steps.all(), events.all(), settings.gateways, line)}
     document = signing.sign(content, receipt_keys.current(connection, settings))
-    connection.execute(insert(Receipt).values(deletion_id=deletion_id, document=document))
+    connection.execute(insert(Receipt), {"deletion_id": deletion_id, "document": document})
 
 
 def load(engine: Engine, deletion_id: UUID) -> str | None:

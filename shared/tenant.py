@@ -1,10 +1,10 @@
 """The tenant database: finds instances, fences their row, reserves names, and erases rows in batches."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
-from typing import LiteralString, cast
+from functools import lru_cache
+from typing import Any, LiteralString, cast
 from uuid import UUID
 
 import psycopg
@@ -54,18 +54,17 @@ class WebhookRow:
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
-@cache
+@lru_cache(1_000)
 def _compiled(statement: str) -> LiteralString:
     """A statement with :names as the driver writes them."""
     return cast(LiteralString, text(statement).compile(dialect=_DIALECT).string)  # type: ignore[redundant-cast]
 
 
-def _in_one_round_trip(connection: Connection, statements: Sequence[str], values: Mapping[str, object]) -> list[int]:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    with driver.pipeline():
-        cursors = [driver.execute(_compiled(statement), values) for statement in statements]
-    return [cursor.rowcount for cursor in cursors]
+def _bounds(statement_seconds: float, lock_seconds: float = 5) -> tuple[str, str]:
+    return (
+        f"SET LOCAL statement_timeout TO {int(statement_seconds * 1000)}",
+        f"SET LOCAL lock_timeout TO {int(lock_seconds * 1000)}",
+    )
 
 
 class Tenant:
@@ -83,25 +82,39 @@ class Tenant:
     @contextmanager
     def transaction(self, *, statement_seconds: float = 10, lock_seconds: float = 5) -> Iterator[Connection]:
         """A transaction whose statements and lock waits are bounded; driver errors are translated."""
-        settings = (
-            f"SET LOCAL statement_timeout TO {int(statement_seconds * 1000)};"
-            f" SET LOCAL lock_timeout TO {int(lock_seconds * 1000)}"
-        )
-        with reaching(WHAT), begin_with(self.engine, settings) as connection:
+        settings = _bounds(statement_seconds, lock_seconds)
+        with reaching(WHAT), begin_with(self.engine, "; ".join(settings)) as connection:
             yield connection
 
     def run_together(
         self, statements: Sequence[str], values: Mapping[str, object], *, statement_seconds: float
     ) -> list[int]:
         """Run statements in one transaction and one round trip; how many rows each one touched."""
-        with self.transaction(statement_seconds=statement_seconds) as connection:
-            return _in_one_round_trip(connection, statements, values)
+        return [cursor.rowcount for cursor in self._together(statements, values, statement_seconds)]
+
+    def ask(self, query: str, values: Mapping[str, object], *, statement_seconds: float = 10) -> list[tuple[Any, ...]]:
+        """What one query finds, in a transaction of its own and one round trip."""
+        return self._together([query], values, statement_seconds)[0].fetchall()
+
+    def _together(
+        self, statements: Sequence[str], values: Mapping[str, object], statement_seconds: float = 10
+    ) -> list[psycopg.Cursor[tuple[Any, ...]]]:
+        with reaching(WHAT), closing(self.engine.raw_connection()) as pooled:
+            driver = pooled.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            with driver.pipeline():
+                for setting in _bounds(statement_seconds):
+                    driver.execute(_compiled(setting))
+                cursors = [driver.execute(_compiled(statement), values) for statement in statements]
+                # Not commit(), which does nothing as long as the driver has not heard of its BEGIN.
+                driver.execute("COMMIT")
+            return cursors
 
     def pages(self, table: str) -> int:
         """How large a table is, in physical pages."""
-        query = text("SELECT pg_relation_size(CAST(:table AS regclass)) / current_setting('block_size')::int")
-        with self.transaction() as connection:
-            return int(connection.execute(query, {"table": self.table(table)}).scalar_one())
+        query = "SELECT pg_relation_size(CAST(:table AS regclass)) / CAST(current_setting('block_size') AS int)"
+        ((pages,),) = self.ask(query, {"table": self.table(table)})
+        return int(pages)
 
     def can_hash_places(self) -> bool:
         """Whether rows can be dealt out by their place: PostgreSQL 14 or newer."""
@@ -112,50 +125,42 @@ class Tenant:
         column, value = ("name", name) if name is not None else ("id", instance_id)
         if value is None or "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
             return None
-        query = text(f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {NOT_RESERVED}")
-        with self.transaction() as connection:
-            row = connection.execute(query, {"value": value}).one_or_none()
-        return Instance(*row) if row else None
+        query = f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {NOT_RESERVED}"
+        return next((Instance(*row) for row in self.ask(query, {"value": value})), None)
 
     def knows_token(self, token: str) -> bool:
         """Whether some instance has this token."""
         if "\x00" in token:
             return False
-        query = text(f"SELECT EXISTS (SELECT 1 FROM {self.table(ROOT)} WHERE token = :token)")
-        with self.transaction() as connection:
-            return bool(connection.execute(query, {"token": token}).scalar_one())
+        return bool(self.ask(f"SELECT 1 FROM {self.table(ROOT)} WHERE token = :token LIMIT 1", {"token": token}))
 
     def living(self, column: str, values: Iterable[str], *, besides: str) -> set[str]:
         """Those of the names (or ids) that another instance than `besides` (an id) bears now."""
         wanted = [value for value in values if "\x00" not in value]
-        query = text(
+        query = (
             f"SELECT {quote(column)} FROM {self.table(ROOT)} WHERE {quote(column)} = ANY(:values)"
             f" AND id <> :besides AND {NOT_RESERVED}"
         )
         if not wanted:
             return set()
-        with self.transaction() as connection:
-            return set(connection.execute(query, {"values": wanted, "besides": besides}).scalars())
+        return {value for (value,) in self.ask(query, {"values": wanted, "besides": besides})}
 
     def neighbours(self, *, besides: str) -> list[str]:
         """The names of all other instances."""
-        query = text(f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides AND {NOT_RESERVED}")
-        with self.transaction() as connection:
-            return list(connection.execute(query, {"besides": besides}).scalars())
+        query = f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides AND {NOT_RESERVED}"
+        return [name for (name,) in self.ask(query, {"besides": besides})]
 
     def webhook(self, instance_id: str) -> WebhookRow | None:
         """The instance's webhook, if it is enabled."""
-        query = text(
+        query = (
             f'SELECT url, headers, events, "webhookByEvents" FROM {self.table("Webhook")}'
             ' WHERE "instanceId" = :id AND enabled'
         )
-        with self.transaction() as connection:
-            row = connection.execute(query, {"id": instance_id}).one_or_none()
-        if row is None:
-            return None
-        headers = row[1] if isinstance(row[1], dict) else {}
-        events = row[2] if isinstance(row[2], list) else []
-        return WebhookRow(row[0], {str(k): str(v) for k, v in headers.items()}, events, bool(row[3]))
+        for url, headers, events, by_events in self.ask(query, {"id": instance_id}):
+            kept = headers if isinstance(headers, dict) else {}
+            asked = events if isinstance(events, list) else []
+            return WebhookRow(url, {str(k): str(v) for k, v in kept.items()}, asked, bool(by_events))
+        return None
 
     @contextmanager
     def holding_name(self, instance_id: str, name: str) -> Iterator[bool]:
@@ -193,18 +198,17 @@ class Tenant:
             yield found is not None
 
     def _put_reservation(self, row: dict[str, str]) -> bool:
-        insert = text(
+        insert = (
             f'INSERT INTO {self.table(ROOT)} (id, name, "clientName", "connectionStatus")'
             " VALUES (:id, :name, 'lethe:reserved', 'close') ON CONFLICT DO NOTHING"
         )
-        ours = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name")
-        with self.transaction() as connection:
-            connection.execute(insert, row)
-            return connection.execute(ours, row).scalar_one_or_none() is not None
+        ours = f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name"
+        _, found = self._together([insert, ours], row)
+        return found.fetchone() is not None
 
     def fence(self, instance_id: str, deletion_id: UUID) -> bool:
         """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
-        known = text(
+        known = (
             "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
             " WHERE nspname = :schema AND relname = ANY(:channels)"
         )
@@ -212,18 +216,17 @@ class Tenant:
             f"UPDATE {self.table(ROOT)} SET name = :fence, \"clientName\" = 'lethe:deleting', token = NULL,"
             " \"connectionStatus\" = 'close' WHERE id = :id"
         )
-        with self.transaction() as connection:
-            channels = connection.execute(known, {"schema": self.schema, "channels": list(CHANNELS)}).scalars().all()
-            disable = [f'UPDATE {self.table(each)} SET enabled = false WHERE "instanceId" = :id' for each in channels]
-            values = {"id": instance_id, "fence": f"lethe:{deletion_id}"}
-            return _in_one_round_trip(connection, [*disable, rename], values)[-1] == 1
+        channels = self.ask(known, {"schema": self.schema, "channels": list(CHANNELS)})
+        disable = [f'UPDATE {self.table(each)} SET enabled = false WHERE "instanceId" = :id' for (each,) in channels]
+        values = {"id": instance_id, "fence": f"lethe:{deletion_id}"}
+        return self._together([*disable, rename], values)[-1].rowcount == 1
 
     def plan(self) -> tenant_schema.Plan:
         """What the schema makes of a deletion, as it is now; raises Refused when it could not be carried out safely."""
-        with self.transaction() as connection:
-            now = tenant_schema.fingerprint(connection, self.schema)
-            plan = self._plans.get(now)
-            if plan is None:
+        ((now,),) = self.ask(tenant_schema.FINGERPRINT, {"schema": self.schema, "column": tenant_schema.OWNER_COLUMN})
+        plan = self._plans.get(now)
+        if plan is None:
+            with self.transaction() as connection:
                 plan = tenant_schema.read_plan(connection, self.schema)
-                self._plans = {now: plan}  # of one schema at a time: who migrates it migrates it once
-            return plan
+            self._plans = {now: plan}  # of one schema at a time: who migrates it migrates it once
+        return plan

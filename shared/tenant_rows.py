@@ -4,7 +4,7 @@ from sqlalchemy import Connection, text
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.tenant import CHANNELS, Tenant
-from shared.tenant_schema import ROOT, Owned, Plan
+from shared.tenant_schema import ROOT, Crossing, Owned, Plan, quote
 
 # A check that walks more parents than this costs more than the loss it guards against is likely.
 _CROSSING_PARENTS = 10_000
@@ -28,8 +28,7 @@ def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
         for owned in plan.tables
     )
     try:
-        with tenant.transaction(statement_seconds=_COUNT_SECONDS) as connection:
-            found = connection.execute(text(query), {"id": instance_id}).all()
+        found = tenant.ask(query, {"id": instance_id}, statement_seconds=_COUNT_SECONDS)
     except TransientError as error:
         if isinstance(error, Unreachable):
             raise
@@ -56,22 +55,19 @@ def remaining(tenant: Tenant, plan: Plan, instance_id: str) -> list[str]:
         f"SELECT {literal(owned.table)} WHERE EXISTS (SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)})"
         for owned in plan.tables
     )
-    with tenant.transaction(statement_seconds=30) as connection:
-        return list(connection.execute(text(query), {"id": instance_id}).scalars())
+    return [table for (table,) in tenant.ask(query, {"id": instance_id}, statement_seconds=30)]
 
 
 def check_rights(tenant: Tenant, plan: Plan) -> None:
     """Raise Refused when the database role may not do what a deletion needs."""
     # has_table_privilege answers yes when one of several is held, so each is asked for.
     needed = [(owned.table, right) for owned in plan.tables for right in (*_RIGHTS, *_MORE_RIGHTS.get(owned.table, ()))]
-    query = text(
+    query = (
         "SELECT n FROM unnest(CAST(:tables AS text[]), CAST(:rights AS text[])) WITH ORDINALITY AS x(t, r, n)"
         " WHERE NOT has_table_privilege(t, r) ORDER BY n LIMIT 1"
     )
     values = {"tables": [tenant.table(table) for table, _ in needed], "rights": [right for _, right in needed]}
-    with tenant.transaction() as connection:
-        missing = connection.execute(query, values).scalar_one_or_none()
-    if missing is not None:
+    for (missing,) in tenant.ask(query, values):
         table, right = needed[missing - 1]
         raise Refused(f'the tenant database role lacks {right} on "{table}"')
 
@@ -83,18 +79,19 @@ def literal(table: str) -> str:
 
 def check_crossings(tenant: Tenant, plan: Plan, instance_id: str, counts: dict[str, int]) -> None:
     """Raise Refused when a row of another instance hangs on one of ours: erasing would take it along."""
-    with tenant.transaction(statement_seconds=30) as connection:
-        for crossing in plan.crossings:
-            if not 0 < counts.get(crossing.parent.table, 0) <= _CROSSING_PARENTS:
-                continue
-            child, parent, key = crossing.child, crossing.parent, crossing.key
-            column, parent_column = f'"{key.columns[0]}"', f'"{key.parent_columns[0]}"'
-            query = text(
-                f"SELECT EXISTS (SELECT 1 FROM {tenant.table(child.table)}"
-                f" WHERE NOT ({guarded(child)}) AND {column} IN"
-                f" (SELECT {parent_column} FROM {tenant.table(parent.table)} WHERE {guarded(parent)}))"
-            )
-            if connection.execute(query, {"id": instance_id}).scalar_one():
-                raise Refused(
-                    f'a row of another instance in "{child.table}" refers to this instance\'s "{parent.table}"'
-                )
+    crossings = [each for each in plan.crossings if 0 < counts.get(each.parent.table, 0) <= _CROSSING_PARENTS]
+    if not crossings:
+        return
+    query = " UNION ALL ".join(f"SELECT {at} WHERE {_crosses(tenant, each)}" for at, each in enumerate(crossings))
+    for (at,) in tenant.ask(query, {"id": instance_id}, statement_seconds=30):
+        child, parent = crossings[at].child.table, crossings[at].parent.table
+        raise Refused(f'a row of another instance in "{child}" refers to this instance\'s "{parent}"')
+
+
+def _crosses(tenant: Tenant, crossing: Crossing) -> str:
+    child, parent, key = crossing.child, crossing.parent, crossing.key
+    return (
+        f"EXISTS (SELECT 1 FROM {tenant.table(child.table)}"
+        f" WHERE NOT ({guarded(child)}) AND {quote(key.columns[0])} IN"
+        f" (SELECT {quote(key.parent_columns[0])} FROM {tenant.table(parent.table)} WHERE {guarded(parent)}))"
+    )

@@ -106,8 +106,8 @@ JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 WHERE n.nspname = :schema AND i.indisvalid AND i.indpred IS NULL""")
 
 
-# Cheap to ask, and different after whatever could make another plan: tables, columns, keys, indexes that came or went.
-_FINGERPRINT = text("""
+# Cheap to ask, and the same as long as a plan that was read before still holds: tables, columns, keys and indexes.
+FINGERPRINT = """
 SELECT concat_ws('/',
   (SELECT concat_ws(' ', max(c.oid), sum(c.relnatts), sum(hashtext(c.relname)), count(a.attname))
    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -116,12 +116,7 @@ SELECT concat_ws('/',
   (SELECT concat_ws(' ', max(k.oid), sum(hashtext(concat(k.conname, k.confdeltype, a.attname, a.attnotnull))))
    FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
    WHERE k.contype = 'f'),
-  (SELECT concat_ws(' ', count(*), max(indexrelid), sum(CAST(indisvalid AS int))) FROM pg_index))""")
-
-
-def fingerprint(connection: Connection, schema: str) -> str:
-    """The same as long as a plan that was read before still holds."""
-    return str(connection.execute(_FINGERPRINT, {"schema": schema, "column": OWNER_COLUMN}).scalar_one())
+  (SELECT concat_ws(' ', count(*), max(indexrelid), sum(CAST(indisvalid AS int))) FROM pg_index))"""
 
 
 def read_plan(connection: Connection, schema: str) -> Plan:

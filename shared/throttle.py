@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database import own_transaction
+from shared.database import own_statement, own_transaction
 from shared.models import ThrottleRow
 from shared.settings import Settings
 
 _FRESH_SECONDS = 1.0
 _ONLY = 1  # there is one row, or none
+_ROW = select(ThrottleRow).where(ThrottleRow.id == _ONLY)
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ def of_settings(settings: Settings) -> Throttle:
 def read(engine: Engine, settings: Settings) -> Throttle:
     """What holds now."""
     usual = of_settings(settings)
-    with own_transaction(engine) as connection:
-        row = connection.execute(select(ThrottleRow).where(ThrottleRow.id == _ONLY)).one_or_none()
+    with own_statement(engine) as connection:
+        row = connection.execute(_ROW).one_or_none()
     if row is None:
         return usual
     return Throttle(

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from shared import company, tenant_rows
 from shared.cache import Cache, Proposals
 from shared.errors import TransientError
-from shared.tenant_schema import Plan
 from tasks.context import Context, Counts, Progress, Target
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
@@ -23,11 +22,17 @@ def preview(target: Target) -> Counts:  # noqa: ARG001 - every step has this sig
 
 def run(ctx: Context) -> Progress:
     """Remove what a connected server wrote meanwhile, then verify; raises StillThere."""
-    plan = ctx.services.tenant.plan()
+    tenant = ctx.services.tenant
+    plan = tenant.plan()
     keys_are_gone = _sweep_keys(ctx)
-    if not _sweep(ctx, plan):
+    if not _sweep_media(ctx):
         return Progress.MORE
-    left = _look(ctx, plan, keys_are_gone)
+    tables = tenant_rows.remaining(tenant, plan, ctx.instance_id)
+    if tables:
+        if not ctx.erase_rows([owned for owned in plan.tables if owned.table in tables]):
+            return Progress.MORE
+        tables = tenant_rows.remaining(tenant, plan, ctx.instance_id)
+    left = [*(f'rows in "{table}"' for table in tables), *_look_elsewhere(ctx, keys_are_gone)]
     if left:
         raise StillThere(f"still there: {', '.join(left)}")
     ctx.note(verified_empty=_stores(ctx), verified_at=datetime.now(UTC).isoformat())
@@ -69,20 +74,18 @@ def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Proposals) ->
     return sum(cache.unlink(cache.by_id(target.instance_id, target.living, proposals)[0]))
 
 
-def _sweep(ctx: Context, plan: Plan) -> bool:
+def _sweep_media(ctx: Context) -> bool:
     """False when the slice was over first."""
     for storage in ctx.storages():
         for count in storage.erase(ctx.instance_id, ctx.deletion_id):
             ctx.removed({storage.unit: count})
             if ctx.slice_is_over():
                 return False
-    left = tenant_rows.remaining(ctx.services.tenant, plan, ctx.instance_id)
-    return ctx.erase_rows([table for table in plan.tables if table.table in left])
+    return True
 
 
-def _look(ctx: Context, plan: Plan, keys_are_gone: bool) -> list[str]:
-    services = ctx.services
-    left = [f'rows in "{table}"' for table in tenant_rows.remaining(services.tenant, plan, ctx.instance_id)]
+def _look_elsewhere(ctx: Context, keys_are_gone: bool) -> list[str]:
+    services, left = ctx.services, []
     if services.cache and not keys_are_gone and services.cache.by_id(ctx.instance_id, ctx.living)[0]:
         left.append("cache keys")
     left += [storage.unit for storage in services.storages if storage.count(ctx.instance_id)]

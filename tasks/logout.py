@@ -11,9 +11,9 @@ _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are e
 
 def preview(target: Target) -> Counts:
     """Sessions that would be ended."""
-    for gateway in target.gateways:
-        gateway.probe()
     if not can_be_addressed(target.instance_name):
+        for gateway in target.gateways:
+            gateway.probe()
         return {}
     states = [gateway.state(target.instance_name) for gateway in target.gateways]
     return {"sessions": sum(state in CONNECTED for state in states)}

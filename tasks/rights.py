@@ -4,14 +4,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 
 from shared import api_keys
-from shared.database import own_transaction
+from shared.database import own_statement
 from shared.errors import RightsLost
 from shared.models import ApiKey, Deletion
 from shared.permissions import SERVER, Permission, Role, permissions_of
 from tasks.context import Context
+
+_REQUESTER = (
+    select(
+        Deletion.requester,
+        Deletion.requester_key_id,
+        Deletion.requester_key_hash,
+        Deletion.irrevocable_at,
+        ApiKey.role,
+        ApiKey.instances,
+    )
+    .outerjoin(ApiKey, and_(ApiKey.id == Deletion.requester_key_id, api_keys.is_alive()))
+    .where(Deletion.id == bindparam("of_deletion"))
+)
 
 
 @dataclass(frozen=True)
@@ -34,21 +47,8 @@ def look_again(ctx: Context) -> None:
 
 
 def _requester_of(ctx: Context) -> _Requester:
-    living_key = and_(ApiKey.id == Deletion.requester_key_id, api_keys.is_alive())
-    query = (
-        select(
-            Deletion.requester,
-            Deletion.requester_key_id,
-            Deletion.requester_key_hash,
-            Deletion.irrevocable_at,
-            ApiKey.role,
-            ApiKey.instances,
-        )
-        .outerjoin(ApiKey, living_key)
-        .where(Deletion.id == ctx.deletion_id)
-    )
-    with own_transaction(ctx.services.own) as connection:
-        return _Requester(*connection.execute(query).one())
+    with own_statement(ctx.services.own) as connection:
+        return _Requester(*connection.execute(_REQUESTER, {"of_deletion": ctx.deletion_id}).one())
 
 
 def _why_not(ctx: Context, requester: _Requester) -> str | None:

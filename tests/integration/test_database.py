@@ -1,4 +1,4 @@
-"""Connections after their server was restarted, and transactions that begin with settings of their own."""
+"""Connections after their server was restarted, and transactions with settings of their own."""
 
 import time
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from demo.parts import Postgres
 from shared import database
 from shared.database import begin_with, own_transaction, reaching
 from shared.errors import TransientError, Unreachable
+from shared.tenant import Tenant
 
 REFUSED = """
 CREATE TABLE guarded (id int);
@@ -104,3 +105,42 @@ def test_a_connection_that_died_a_moment_ago_costs_one_try(lone: Engine, postgre
         pass
     with begin_with(lone, "SET LOCAL lock_timeout TO 1") as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+
+
+def test_what_goes_in_one_round_trip_is_all_or_nothing_and_leaves_no_setting_behind(lone: Engine) -> None:
+    """However much it answers: the driver reads some of it before it has said everything."""
+    tenant = Tenant(lone, "public")
+    long = "INSERT INTO kept SELECT n FROM generate_series(1, 500) n RETURNING repeat('x', 10000)"
+
+    with pytest.raises(TransientError, match="DivisionByZero"):
+        tenant.run_together(["INSERT INTO kept VALUES (0)", "SELECT 1 / 0"], {}, statement_seconds=10)
+    inside = tenant.ask("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')", {})
+    rows = tenant.run_together([long, "UPDATE kept SET n = n WHERE n = :n"], {"n": 7}, statement_seconds=10)
+
+    with lone.connect() as connection:
+        after = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
+        kept = connection.exec_driver_sql("SELECT min(n), count(*) FROM kept").one()
+    assert (inside, rows, after, tuple(kept)) == ([("10s", "5s")], [500, 1], "0", (1, 500))
+
+
+def test_a_question_is_given_up_in_time(lone: Engine) -> None:
+    """And whoever asks next gets an answer."""
+    tenant = Tenant(lone, "public")
+
+    with pytest.raises(TransientError, match="QueryCanceled"):
+        tenant.ask("SELECT pg_sleep(30)", {}, statement_seconds=0.05)
+
+    assert tenant.ask("SELECT CAST(:n AS int)", {"n": 1}) == [(1,)]
+
+
+def test_a_question_on_a_connection_that_died_a_moment_ago_costs_one_try(lone: Engine, postgres_part: Postgres) -> None:
+    """As it does for a transaction."""
+    tenant = Tenant(lone, "public")
+    ((pid,),) = tenant.ask("SELECT pg_backend_pid()", {})
+    with psycopg.connect(postgres_part.url, autocommit=True) as server:
+        server.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    with pytest.raises(Unreachable):
+        tenant.ask("SELECT 1", {})
+
+    assert tenant.ask("SELECT 1", {}) == [(1,)]

@@ -26,12 +26,6 @@ class Answer:
     def rowcount(self) -> int:
         return int(self.value)
 
-    def scalar_one(self) -> Any:
-        return self.value
-
-    def scalar_one_or_none(self) -> Any:
-        return self.value
-
     def all(self) -> Any:
         return self.value
 
@@ -61,11 +55,15 @@ class FakeTenant:
             return Answer([(table, pages.get(table, 0), rows.get(table, 0)) for table in values["tables"]])
         if "rights" in values:
             asked = list(zip(values["tables"], values["rights"], strict=True))
-            return Answer(next((at for at, pair in enumerate(asked, 1) if pair in self.denied), None))
+            return Answer([(at,) for at, pair in enumerate(asked, 1) if pair in self.denied])
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return Answer(answer)
+
+    def ask(self, query: str, values: dict[str, Any], **_: float) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self.execute(query, values).all()
+        return rows
 
     def run_together(self, statements: Sequence[str], values: dict[str, Any], *, statement_seconds: float) -> list[int]:
         return [self.execute(statement, values).rowcount for statement in statements]

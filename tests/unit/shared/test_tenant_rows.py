@@ -51,7 +51,7 @@ def test_a_row_of_another_instance_on_ours_is_refused() -> None:
     )
 
     with pytest.raises(Refused, match='"Reaction" refers to this instance\'s "Message"'):
-        tenant_rows.check_crossings(FakeTenant([True]), Plan((), (crossing,)), "the-id", {"Message": 5})
+        tenant_rows.check_crossings(FakeTenant([[(0,)]]), Plan((), (crossing,)), "the-id", {"Message": 5})
 
 
 @pytest.mark.parametrize("parents", [0, 10_001])

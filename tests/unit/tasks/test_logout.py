@@ -1,0 +1,43 @@
+"""Before anything is removed, every gateway has been seen to answer, whatever the instance is called."""
+
+from typing import Any, cast
+
+import pytest
+
+from shared.errors import Refused, Unreachable
+from shared.gateway import Gateway
+from tasks import logout
+from tasks.context import Target
+from tests.unit.shared.fake_http import FakeAdapter
+
+UNKNOWN = '{"response":{"message":["The \\"a\\" instance does not exist"]}}'
+NAMES = ["a", "."]  # a URL carries the one unchanged, and not the other
+
+
+def target(name: str, adapter: FakeAdapter) -> Target:
+    """An instance of this name, and one gateway that answers so."""
+    gateway = Gateway("http://gateway.invalid:8080", "the-global-key", 10)
+    gateway._session.mount("http://", adapter)
+
+    class OneGateway:
+        gateways = (gateway,)
+
+    return Target(cast(Any, OneGateway), "the-id", name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("status", "error"), [(401, Refused), (503, Unreachable)])
+def test_a_gateway_that_is_away_or_refuses_the_key_is_noticed(name: str, status: int, error: type[Exception]) -> None:
+    """A deletion could not be finished."""
+    with pytest.raises(error):
+        logout.preview(target(name, FakeAdapter(status)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gateway_is_asked_once(name: str) -> None:
+    """What it says of the instance shows as well that it answers."""
+    adapter = FakeAdapter(404, UNKNOWN)
+
+    counts = logout.preview(target(name, adapter))
+
+    assert (sum(counts.values()), len(adapter.sent)) == (0, 1)
