@@ -1,17 +1,19 @@
 """Connections after their server was restarted, and transactions that begin with settings of their own."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import Connection, Engine
 
+from demo.evolution.seed import seed_instance
 from demo.parts import Postgres
-from shared import database
+from shared import database, tenant
 from shared.database import begin_with, own_transaction, reaching
 from shared.errors import TransientError, Unreachable
+from tests.system import System
 
 REFUSED = """
 CREATE TABLE guarded (id int);
@@ -104,3 +106,22 @@ def test_a_connection_that_died_a_moment_ago_costs_one_try(lone: Engine, postgre
         pass
     with begin_with(lone, "SET LOCAL lock_timeout TO 1") as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+
+
+def test_a_look_at_an_instance_is_bounded(make_system: Callable[..., System], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds the table holds no caller, and the connection keeps no setting of it."""
+    system = make_system()
+    services, name = system.make_services(), seed_instance(system.deployment, "looked at", messages=1).name
+    monkeypatch.setattr(tenant, "_BOUNDS", tenant._BOUNDS.replace("'5s'", "'50ms'"))
+    with psycopg.connect(system.deployment.database_url) as holder:
+        holder.execute('LOCK TABLE "Instance" IN ACCESS EXCLUSIVE MODE')
+
+        with pytest.raises(TransientError, match="LockNotAvailable"):
+            services.tenant.find(name=name)
+
+    found = services.tenant.find(name=name)
+    with services.tenant.engine.connect() as connection:
+        left = [connection.exec_driver_sql(f"SHOW {each}").scalar() for each in ("statement_timeout", "lock_timeout")]
+    services.close()
+    assert found
+    assert (found.name, left) == (name, ["0", "0"])
