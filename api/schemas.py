@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
@@ -82,6 +83,12 @@ class Confirming(BaseModel):
     code: str | SkipJsonSchema[None] = Field(
         None, alias="X-Confirmation-Code", description="A one-time code of the key; each is good once"
     )
+
+    @classmethod
+    @cache  # flask-openapi3 asks for it with each request that has headers to read
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """As pydantic makes it, once."""
+        return super().model_json_schema(*args, **kwargs)
 
 
 class Preference(Confirming):

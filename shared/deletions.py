@@ -11,9 +11,9 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    insert,
     literal,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -27,6 +27,20 @@ from shared.errors import LetheError
 from shared.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
 from shared.nudges import Nudge, from_now
 from shared.permissions import Role
+
+# One statement, and no more to build than its values: callers wait for it.
+_ACCEPT = text("""
+WITH deletion AS (
+    INSERT INTO deletions (id, instance_id, instance_name, status, position, attempt, failures, nudges, next_attempt_at,
+        requester, requester_key_id, requester_key_hash, confirmed_by, confirmed_with, confirmed_at, confirmed_preview)
+    VALUES (:id, :instance_id, :instance_name, 'queued', 0, 1, 0, 0, now() + :nudge_seconds * interval '1 second',
+        :role, :key_id, :token_hash, :confirmed_by, CAST(:means AS text),
+        CASE WHEN CAST(:means AS text) IS NOT NULL THEN now() END, :preview)
+    RETURNING id
+)
+INSERT INTO steps (deletion_id, name, position, status, attempts, failures, at_least)
+SELECT id, step, number - 1, 'pending', 0, 0, false
+FROM deletion, unnest(CAST(:steps AS text[])) WITH ORDINALITY AS ordered (step, number)""")
 
 
 class AlreadyRequested(LetheError):
@@ -54,25 +68,23 @@ def accept(
     confirmation: Confirmation | None = None,
 ) -> Nudge:
     """Insert the promise; raises AlreadyRequested when the instance has an unfinished deletion."""
+    values = {
+        "id": deletion_id,
+        "instance_id": instance_id,
+        "instance_name": instance_name,
+        "role": requester.role,
+        "key_id": requester.key_id,
+        "token_hash": requester.token_hash,
+        "confirmed_by": confirmation.key_id if confirmation else None,
+        "means": confirmation.means.value if confirmation else None,
+        "preview": confirmation.preview if confirmation else None,
+        "nudge_seconds": nudge_seconds,
+        "steps": list(steps),
+    }
     try:
-        connection.execute(
-            insert(Deletion).values(
-                id=deletion_id,
-                instance_id=instance_id,
-                instance_name=instance_name,
-                status=DeletionStatus.QUEUED,
-                requester=requester.role,
-                requester_key_id=requester.key_id,
-                requester_key_hash=requester.token_hash,
-                **_confirmed(confirmation),
-                next_attempt_at=from_now(nudge_seconds),
-            )
-        )
+        connection.execute(_ACCEPT, values)
     except IntegrityError as error:
         raise AlreadyRequested from error
-    connection.execute(
-        insert(Step), [{"deletion_id": deletion_id, "name": name, "position": at} for at, name in enumerate(steps)]
-    )
     return Nudge(deletion_id, 1, 0)
 
 

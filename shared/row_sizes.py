@@ -4,8 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
-
 from shared.tenant import Tenant
 from shared.tenant_rows import estimate, guarded, literal
 from shared.tenant_schema import Owned
@@ -77,20 +75,19 @@ def _few_rows(tenant: Tenant, tables: Sequence[Owned], instance_id: str) -> dict
         f" (SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)} LIMIT {FEW + 1}) AS few)"
         for owned in tables
     )
-    with tenant.transaction() as connection:
-        found = {table: int(rows) for table, rows in connection.execute(text(query), {"id": instance_id}).all()}
-        many = [owned for owned in tables if found.get(owned.table, 0) > FEW]
-        return found | {each.table: max(FEW + 1, estimate(tenant, connection, each, instance_id)) for each in many}
+    found = {table: int(rows) for table, rows in tenant.ask(query, {"id": instance_id})}
+    many = [owned for owned in tables if found.get(owned.table, 0) > FEW]
+    return found | {owned.table: max(FEW + 1, estimate(tenant, owned, instance_id)) for owned in many}
 
 
 def _extents(tenant: Tenant, tables: set[str]) -> defaultdict[str, _Extent]:
     # reltuples is of relpages, and grows with the table until it is counted again.
-    query = text(
+    query = (
         "SELECT c.relname, p.pages, greatest(c.reltuples, 0) * p.pages / greatest(c.relpages, 1) FROM pg_class c"
         " JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " CROSS JOIN LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::int AS pages) AS p"
+        " CROSS JOIN LATERAL"
+        " (SELECT pg_relation_size(c.oid) / CAST(current_setting('block_size') AS int) AS pages) AS p"
         " WHERE n.nspname = :schema AND c.relname = ANY(:tables)"
     )
-    with tenant.transaction() as connection:
-        found = connection.execute(query, {"schema": tenant.schema, "tables": sorted(tables)}).all()
+    found = tenant.ask(query, {"schema": tenant.schema, "tables": sorted(tables)})
     return defaultdict(_Extent, {table: _Extent(int(pages), float(rows)) for table, pages, rows in found})

@@ -1,7 +1,5 @@
 """Counts an instance's rows, and checks that they can be erased safely."""
 
-from sqlalchemy import Connection, text
-
 from shared.errors import Refused, TransientError, Unreachable
 from shared.tenant import CHANNELS, Tenant
 from shared.tenant_schema import ROOT, Crossing, Owned, Plan, quote
@@ -32,20 +30,14 @@ def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
     except TransientError as error:
         if isinstance(error, Unreachable):
             raise
-        return _estimate(tenant, plan, instance_id)
+        return {owned.table: estimate(tenant, owned, instance_id) for owned in plan.tables}  # too large to be counted
     return {table: rows for table, rows in found if rows}
 
 
-def _estimate(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
-    """What the planner expects, for an instance too large to be counted in time."""
-    with tenant.transaction() as connection:
-        return {owned.table: estimate(tenant, connection, owned, instance_id) for owned in plan.tables}
-
-
-def estimate(tenant: Tenant, connection: Connection, owned: Owned, instance_id: str) -> int:
+def estimate(tenant: Tenant, owned: Owned, instance_id: str) -> int:
     """How many rows of a table the planner expects: it reads statistics, never the table."""
-    query = text(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)}")
-    (explained,) = connection.execute(query, {"id": instance_id}).scalar_one()
+    query = f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)}"
+    (((explained,),),) = tenant.ask(query, {"id": instance_id})
     return int(explained["Plan"]["Plan Rows"])
 
 

@@ -1,16 +1,17 @@
 """Takes orders, whichever way they come: accepts a deletion, or finds the one that is there; logs an instance out."""
 
 import time
+from typing import Any
 from uuid import UUID, uuid4
 
 from redis.exceptions import RedisError
-from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from shared import audit, deletions, lock, logs
 from shared.audit import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
-from shared.database import own_transaction, reaching
+from shared.database import own_statement, own_transaction
 from shared.errors import LetheError, Refused
 from shared.gateway import can_be_addressed
 from shared.models import ENDED, Deletion, DeletionStatus
@@ -24,6 +25,14 @@ log = logs.get(__name__)
 # Another call may hold the lock and not have written its deletion yet; a round trip or two is enough.
 _LOOK_AGAIN_SECONDS = 2.0
 _FIRST_LEASE_SECONDS = 10.0  # long enough to be claimed, short enough if this process dies before it inserts
+
+
+def _newest_unfinished_with(column: InstrumentedAttribute[str]) -> Select[Any]:
+    wanted = select(Deletion.__table__).where(column == bindparam("value"), Deletion.status.not_in(ENDED))
+    return wanted.order_by(Deletion.accepted_at.desc()).limit(1)
+
+
+_OF_NAME, _OF_INSTANCE = map(_newest_unfinished_with, (Deletion.instance_name, Deletion.instance_id))
 
 
 class UnknownInstance(LetheError):
@@ -44,14 +53,14 @@ class UnderWay(LetheError):
 
 def by_name(services: Services, caller: Caller, name: str) -> UUID:
     """Accept (or resume) the deletion of whoever bears the name; returns its id."""
-    unfinished = _newest_unfinished(services, Deletion.instance_name, name)
+    unfinished = _newest_unfinished(services, _OF_NAME, name)
     return _submit(services, caller, services.tenant.find(name=name), unfinished, name)
 
 
 def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
     """Accept (or resume) the deletion of the instance with that id; returns its id."""
     # Looked up in this order: a deletion that ends in between is under way, and its instance not there any more.
-    unfinished = _newest_unfinished(services, Deletion.instance_id, instance_id)
+    unfinished = _newest_unfinished(services, _OF_INSTANCE, instance_id)
     return _submit(services, caller, services.tenant.find(instance_id=instance_id), unfinished, instance_id)
 
 
@@ -102,12 +111,12 @@ def _tell(services: Services, entry: Entry) -> None:
         audit.append(connection, entry)
 
 
-def _newest_unfinished(services: Services, column: InstrumentedAttribute[str], value: str) -> Deletion | None:
+def _newest_unfinished(services: Services, query: Select[Any], value: str) -> Deletion | None:
     if "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
         return None
-    query = select(Deletion).where(column == value, Deletion.status.not_in(ENDED))
-    with reaching("the own database"), Session(services.own, expire_on_commit=False) as session:
-        return session.scalar(query.order_by(Deletion.accepted_at.desc()).limit(1))
+    with own_statement(services.own) as connection:
+        row = connection.execute(query, {"value": value}).one_or_none()
+    return Deletion(**row._mapping) if row else None
 
 
 def _submit(
@@ -168,7 +177,7 @@ def _deletion_of_the_lock(services: Services, instance: Instance) -> Deletion:
     """The deletion that is under way, from the own database: a refusal never takes its word from Redis."""
     deadline = time.monotonic() + _LOOK_AGAIN_SECONDS
     while True:
-        found = _newest_unfinished(services, Deletion.instance_id, instance.id)
+        found = _newest_unfinished(services, _OF_INSTANCE, instance.id)
         if found:
             return found
         if time.monotonic() > deadline:

@@ -87,6 +87,14 @@ def test_thirty_writers_at_once_keep_the_chain_whole(services: Services) -> None
     assert verdict.head.seq == 300
 
 
+@pytest.mark.parametrize("value", ['"\\"', "\\u0000", "é\u2028😀", "\x01\t\x7f", "{", ":x %s %(y)s", "'; --"])
+def test_the_database_hashes_as_everybody_else(services: Services, value: str) -> None:
+    """Whatever a line says: what the hash is of is canonical JSON."""
+    write(services, Entry(Action.DELETE, Decision.REFUSED, SOMEBODY, instance_id=value, reason=value), a_line())
+
+    assert audit.verify(services.own).broken is None
+
+
 def test_a_line_is_written_with_what_it_tells_of_or_not_at_all(services: Services) -> None:
     """A transaction that is rolled back leaves no gap."""
     write(services, a_line())

@@ -231,7 +231,7 @@ def test_rows_that_cost_a_search_each_are_never_walked() -> None:
 
 def test_what_is_left_is_estimated_when_the_plan_is_old() -> None:
     """More than a few rows are not counted again; what the planner expects decides how they are found."""
-    expected = [{"Plan": {"Plan Rows": 12_000}}]
+    expected = [([{"Plan": {"Plan Rows": 12_000}}],)]
     tenant = FakeTenant([[("Chat", 501)], expected, *[0] * 100], **HALF)
     eraser = RowEraser(tenant, "the-id", lambda: ONE, lambda _: None, lambda: False, FakePages(), FREE)  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from celery import Celery, Signature
 from kombu.exceptions import OperationalError
 
 from shared import celery_app
@@ -99,17 +100,15 @@ class Broker:
     def taking(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """In place of the real one."""
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline, "chain", self._chain)
+            patch.setattr(Celery, "send_task", self._send)
             yield
 
-    def _chain(self, *steps: Any, app: object) -> SimpleNamespace:
-        assert all(step.immutable for step in steps)
-        return SimpleNamespace(apply_async=lambda **_: self._take([(step.task, tuple(step.args)) for step in steps]))
-
-    def _take(self, steps: list[tuple[str, tuple[Any, ...]]]) -> None:
+    def _send(self, name: str, args: tuple[Any, ...], *_: Any, chain: list[Signature], **options: Any) -> None:
         if self.failure:
             raise self.failure
-        self.chains.append(steps)
+        assert all(step.immutable for step in chain)
+        following = [(step.task, tuple(step.args)) for step in reversed(chain)]
+        self.chains.append([(name, args), *following])
 
 
 @pytest.fixture
