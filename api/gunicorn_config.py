@@ -5,7 +5,6 @@ from pathlib import Path
 
 from gunicorn.http import message
 
-from api import app  # noqa: F401 - before the fork, so that its processes share the memory of all modules
 from api.prefer import LONGEST_WAIT_SECONDS
 from shared import settings
 
