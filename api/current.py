@@ -11,7 +11,6 @@ from limits.strategies import MovingWindowRateLimiter, RateLimiter
 from shared.services import Services
 
 _KEY = "lethe"
-LIMITS = "lethe:limit"  # what the keys of all windows begin with
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class _Process:
 def attach(app: Flask, services: Services) -> None:
     """Give the application its services."""
     # On the connections of the lock: a Redis that is away for one is away for the other.
-    storage = RedisStorage("redis://", connection_pool=services.redis.connection_pool, key_prefix=LIMITS)
+    storage = RedisStorage("redis://", connection_pool=services.redis.connection_pool, key_prefix="lethe:limit")
     waiters = BoundedSemaphore(services.settings.max_waiters)
     app.extensions[_KEY] = _Process(services, waiters, MovingWindowRateLimiter(storage))
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from itertools import islice
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 
@@ -9,30 +10,17 @@ from api import auth, current
 from api.errors import LimitReached
 from shared.settings import Settings
 
-# As `limits` keeps its moving windows. One script: all are looked at before one is counted, so that no minute is used
-# up while the hour is full, and no other call comes in between.
-_COUNT = """
-for at, window in ipairs(KEYS) do
-    local amount, seconds = ARGV[at * 2], ARGV[at * 2 + 1]
-    local oldest = redis.call('lindex', window, amount - 1)
-    if oldest and tonumber(oldest) >= ARGV[1] - seconds then return 0 end
-end
-for at, window in ipairs(KEYS) do
-    redis.call('lpush', window, ARGV[1])
-    redis.call('ltrim', window, 0, ARGV[at * 2] - 1)
-    redis.call('expire', window, ARGV[at * 2 + 1])
-end
-return 1
-"""
-
 
 def count() -> None:
     """Count one deletion of the caller's; raises LimitReached instead when it has ordered too many."""
-    limits, key = _limits(current.services().settings), _key(auth.principal())
-    windows = [f"{current.LIMITS}:{limit.key_for(key)}" for limit in limits]
-    bounds = [bound for limit in limits for bound in (limit.amount, limit.get_expiry())]
-    if not current.services().redis.register_script(_COUNT)(windows, [time.time(), *bounds]):
-        raise _refusal([limit for limit in limits if not current.limiter().test(limit, key)] or list(limits), key)
+    limits, counted = _limits(current.services().settings), current.limiter()
+    key = _key(auth.principal())
+    # All are looked at before one is counted: while the hour is full, no minute is used up.
+    full = [limit for limit in limits if not counted.test(limit, key)]
+    if not full:
+        full = list(islice((limit for limit in limits if not counted.hit(limit, key)), 1))
+    if full:
+        raise _refusal(full, key)
 
 
 def _limits(settings: Settings) -> tuple[RateLimitItem, ...]:

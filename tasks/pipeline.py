@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from uuid import UUID
 
+from celery import chain
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, select
@@ -59,13 +60,14 @@ def submit(services: Services, nudge: Nudge, *, priority: int = celery_app.NORMA
     """
     arguments = (str(nudge.deletion_id), nudge.attempt)
     carried = trail.headers(services.redis, nudge.deletion_id)
-    first, *following = [
+    steps = [
         services.celery.signature(celery_app.task_name(name), args=arguments, immutable=True, headers=carried)
         for name in NAMES[nudge.position :]
     ]
     try:
-        # As celery.chain publishes it, which would copy each signature first; the next one is the last of the list.
-        first.apply_async(chain=following[::-1], priority=celery_app.priority_on(services.settings.broker, priority))
+        chain(*steps, app=services.celery).apply_async(
+            priority=celery_app.priority_on(services.settings.broker, priority)
+        )
     except (OperationalError, OSError):
         return False
     return True

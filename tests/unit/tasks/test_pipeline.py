@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from celery import Celery, Signature
 from kombu.exceptions import OperationalError
 
 from shared import celery_app
@@ -100,15 +99,17 @@ class Broker:
     def taking(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """In place of the real one."""
         with monkeypatch.context() as patch:
-            patch.setattr(Celery, "send_task", self._send)
+            patch.setattr(pipeline, "chain", self._chain)
             yield
 
-    def _send(self, name: str, args: tuple[Any, ...], *_: Any, chain: list[Signature], **options: Any) -> None:
+    def _chain(self, *steps: Any, app: object) -> SimpleNamespace:
+        assert all(step.immutable for step in steps)
+        return SimpleNamespace(apply_async=lambda **_: self._take([(step.task, tuple(step.args)) for step in steps]))
+
+    def _take(self, steps: list[tuple[str, tuple[Any, ...]]]) -> None:
         if self.failure:
             raise self.failure
-        assert all(step.immutable for step in chain)
-        following = [(step.task, tuple(step.args)) for step in reversed(chain)]
-        self.chains.append([(name, args), *following])
+        self.chains.append(steps)
 
 
 @pytest.fixture
