@@ -42,7 +42,11 @@ def change(
         return
     for name, value in asdict(now).items():
         as_set = getattr(usual, name)
-        click.echo(f"{name:<14} {value:g}" + ("" if value == as_set else f"   (settings: {as_set:g})"))
+        click.echo(f"{name:<14} {_shown(value)}" + ("" if value == as_set else f"   (settings: {_shown(as_set)})"))
+
+
+def _shown(value: float | None) -> str:
+    return "automatic" if value is None else f"{value:g}"
 
 
 def _tell(made: Services, what: str) -> None:

@@ -21,6 +21,7 @@ _FIRST_BATCH = 500
 _FIRST_PAGES = 1_000
 _LARGEST_BATCH = 50_000
 _SECONDS_A_ROW = 1e-5  # a message, with the two searches by index that it costs, takes 8e-6
+_READING_SECONDS = 0.001  # a row for which so much is read costs next to nothing to write
 _STATEMENT_SECONDS = 10
 
 
@@ -118,7 +119,7 @@ class RowEraser:
         table, predicate = self.tenant.table(owned.table), guarded(owned)
         pace = self._pace(size, _FIRST_BATCH)
         while not self._is_over():
-            parts = self._connections()
+            parts = self._connections(size)
             mine = " AND (hashtid(ctid) & 2147483647) % :parts = :part" if parts > 1 else ""
             delete = (
                 f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("
@@ -145,7 +146,7 @@ class RowEraser:
             if self._is_over():
                 self.pages.keep_page(owned.table, page)
                 return False
-            bounds = [page + pace.size * at for at in range(self._connections() + 1)]
+            bounds = [page + pace.size * at for at in range(self._connections(size) + 1)]
             windows: list[dict[str, object]] = [
                 {"first": f"({first},0)", "after": f"({after},0)"} for first, after in pairwise(bounds)
             ]
@@ -167,8 +168,10 @@ class RowEraser:
         fitting = int(seconds / size.seconds_a_row) if size.seconds_a_row else first
         return Pace(seconds, max(1, min(first, fitting)))
 
-    def _connections(self) -> int:
-        return self.throttle().connections if self.tenant.can_hash_places() else 1
+    def _connections(self, size: Size) -> int:
+        """Two by default where PostgreSQL mostly reads; two that write leave a neighbour neither core nor disk."""
+        wanted = self.throttle().connections or (2 if size.seconds_a_row >= _READING_SECONDS else 1)
+        return wanted if self.tenant.can_hash_places() else 1
 
     def _round(self, owned: Owned, delete: str, windows: Sequence[dict[str, object]], pace: Pace) -> list[int] | None:
         """One DELETE for each window, at once; None when one took too long and smaller ones are to be tried."""

@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     hard_limit_seconds: int = Field(60, gt=0, description="Celery's hard time limit of a task")
     visibility_seconds: int = Field(300, gt=0, description="When Redis hands an unacknowledged message out again")
     batch_seconds: float = Field(0.1, gt=0, description="How long one DELETE statement should take")
-    row_connections: int = Field(1, ge=1, le=8, description="Connections on which one deletion erases rows at once")
+    row_connections: int | None = Field(None, ge=1, le=8, description="Connections for rows; else 1 or 2, as fits")
     pause_between_batches_seconds: float = Field(0, ge=0, le=10, description="Pause before each batch of rows")
     replica_urls: SecretStr | None = Field(
         None, description="Replicas of Evolution's database, by comma: batches wait while one lags"

@@ -17,10 +17,13 @@ _ROW = select(ThrottleRow).where(ThrottleRow.id == _ONLY)
 
 @dataclass(frozen=True)
 class Throttle:
-    """How long one DELETE should take, on how many connections at once, and the pause before the next ones."""
+    """How long one DELETE should take, on how many connections at once, and the pause before the next ones.
+
+    None: as many as the rows at hand allow without the neighbours feeling much of it.
+    """
 
     batch_seconds: float
-    connections: int
+    connections: int | None
     pause_seconds: float
 
 

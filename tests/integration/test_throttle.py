@@ -40,7 +40,7 @@ def test_it_is_what_the_settings_say_until_somebody_changes_it(system: System, s
     lethe(system, "throttle", "--reset")
 
     assert changed.returncode == 0, changed.stderr
-    assert "settings: 1" in changed.stdout
+    assert "settings: automatic" in changed.stdout
     assert (after.connections, after.pause_seconds, after.batch_seconds) == (2, 0.2, usual.batch_seconds)
     assert throttle.read(services.own, services.settings) == usual
 

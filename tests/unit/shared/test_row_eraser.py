@@ -163,6 +163,21 @@ def test_each_connection_takes_rows_of_its_own() -> None:
     assert sorted(parts) == [(0, 2), (0, 2), (1, 2), (1, 2)]
 
 
+@pytest.mark.parametrize(("message_pages", "parts"), [(10_000, 2), (100, None)])
+def test_rows_that_cost_a_long_search_go_on_two_connections_by_default(message_pages: int, parts: int | None) -> None:
+    """PostgreSQL mostly reads for them; what is mostly written goes on one."""
+    tenant = FakeTenant([0, 0], table_pages={"Message": message_pages})
+
+    erase(
+        tenant,
+        Owned("Chat", '"instanceId" = :id', True, ("Message",)),
+        planned={"Chat": 1_000},
+        throttle=Throttle(batch_seconds=0.5, connections=None, pause_seconds=0),
+    )
+
+    assert {values.get("parts") for _, values in deletes(tenant)} == {parts}
+
+
 def test_a_table_without_rows_reports_nothing() -> None:
     """Already gone."""
     assert erase(FakeTenant([0]), BOUND) == (True, [])
