@@ -13,13 +13,13 @@ from tests.integration.inline import accept, run_steps
 from tests.system import System
 from worker.runner import Outcome
 
-MESSAGES = 1_500
+MESSAGES = 3_000
 
 
 @pytest.fixture(params=[1, 2], ids=["one connection", "two connections"])
 def services(system: System, request: pytest.FixtureRequest) -> Iterator[Services]:
     """Batches of a few milliseconds, and slices of a few batches."""
-    made = system.make_services(row_connections=request.param, batch_seconds=0.002, slice_seconds=0.02)
+    made = system.make_services(row_connections=request.param, batch_seconds=0.002, slice_seconds=0.03)
     yield made
     made.close()
 
