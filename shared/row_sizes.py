@@ -11,9 +11,8 @@ from shared.tenant_schema import Owned
 FEW = 500  # rows of a table that are erased in one statement
 _LARGE_PAGES = 1_000  # a table without an index that is larger than this is walked, not asked
 _SECONDS_A_PAGE = 6e-6  # what it takes to search one, measured on warm pages: 96 ms for 500,000 messages
-_DENSE = (
-    0.25  # from this share of a table's rows on, reading all its pages once costs less than a search for each batch
-)
+# From this share of a table's rows on, reading all its pages once costs less than a search for each batch.
+_DENSE = 0.25
 
 
 @dataclass(frozen=True)

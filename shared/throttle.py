@@ -19,7 +19,7 @@ _ROW = select(ThrottleRow).where(ThrottleRow.id == _ONLY)
 class Throttle:
     """How long one DELETE should take, on how many connections at once, and the pause before the next ones.
 
-    None: as many as the rows at hand allow without the neighbours feeling much of it.
+    connections is None: one where rows are mostly written, two where PostgreSQL mostly reads for them.
     """
 
     batch_seconds: float
