@@ -24,8 +24,9 @@ class Unreachable(TransientError):
 class NotYet(Unreachable):
     """Something is not as it has to be, and may be later; waiting for it uses nothing up."""
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, first_pause_seconds: float | None = None) -> None:
         LetheError.__init__(self, sentence)
+        self.first_pause_seconds = first_pause_seconds  # before the next look; None is as the settings have it
 
 
 class Refused(LetheError):

@@ -57,6 +57,14 @@ class Gateway:
         state = instance.get("state")
         return state if isinstance(state, str) else None
 
+    def is_down(self) -> bool:
+        """Whether nothing listens at its address: whatever the server was doing has ended with it."""
+        try:
+            self._session.get(self.url, timeout=self._timeout, allow_redirects=False)
+        except requests.RequestException as error:
+            return isinstance(_cause_of(error), ConnectionRefusedError)
+        return False
+
     def log_out(self, name: str) -> None:
         """End the session; an instance that is not connected, or not known, is logged out already."""
         answer = self._call("DELETE", "instance/logout", name)
@@ -99,6 +107,12 @@ def _was_not_sent(error: requests.RequestException) -> bool:
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
+
+
+def _cause_of(error: requests.RequestException) -> BaseException | None:
+    """Why no connection was made; None when one was, or the address is not known."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return reason.__cause__ if isinstance(reason, NewConnectionError) else None
 
 
 def _is_evolutions(answer: requests.Response) -> bool:

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Engine, bindparam, func, update
+from sqlalchemy import Engine, bindparam, func, select, update
 
 from shared.claims import Claim, step_of, write
-from shared.database import own_transaction
+from shared.database import own_statement, own_transaction
 from shared.models import Step
+
+_NOTES = select(Step.notes).where(Step.deletion_id == bindparam("of_deletion"), Step.name == bindparam("of_step"))
 
 
 def store_plan(engine: Engine, claim: Claim, planned: Mapping[str, Mapping[str, int]]) -> None:
@@ -38,6 +41,12 @@ def record(engine: Engine, claim: Claim, entry: Entry) -> None:
         write(connection, claim, **{"heartbeat_at": func.now(), **forgiveness(entry)})
         planned = {} if entry.planned is None else {"planned": dict(entry.planned)}
         connection.execute(step_of(claim).values(removed=dict(entry.removed), notes=dict(entry.notes), **planned))
+
+
+def notes_of(engine: Engine, deletion_id: UUID, step: str) -> dict[str, Any]:
+    """What another step of the deletion has noted."""
+    with own_statement(engine) as connection:
+        return dict(connection.execute(_NOTES, {"of_deletion": deletion_id, "of_step": step}).scalar_one())
 
 
 def forgiveness(entry: Entry) -> dict[str, Any]:

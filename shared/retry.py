@@ -14,15 +14,19 @@ def on_the_spot(
     act: Callable[[], T],
     *,
     seconds: float,
+    first_pause_seconds: float = 0.2,
     only: type[Exception] = TransientError,
-    give_up: Callable[[], bool] = lambda: False,
+    give_up: Callable[[BaseException], bool] = lambda _: False,
 ) -> T:
-    """Call act again as long as it raises `only`, at most for the seconds; raises its last error."""
+    """Call act again as long as it raises `only`, at most for the seconds; raises its last error.
+
+    The pauses double, from the first one on.
+    """
     policy = Retrying(
         # Bounded below the soft time limit: the long waits are the reconciler's.
         stop=stop_after_delay(seconds),
-        wait=wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.3),
-        retry=retry_if_exception(lambda error: isinstance(error, only) and not give_up()),
+        wait=wait_exponential_jitter(multiplier=first_pause_seconds, max=3, jitter=1.5 * first_pause_seconds),
+        retry=retry_if_exception(lambda error: isinstance(error, only) and not give_up(error)),
         reraise=True,
     )
     return policy(act)

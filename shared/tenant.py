@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from shared import tenant_schema
 from shared.database import begin_with, reaching
-from shared.errors import TransientError
 from shared.tenant_schema import ROOT, quote
 
 WHAT = "the tenant database"
@@ -28,17 +27,6 @@ class Instance:
     id: str
     name: str
     token: str | None
-
-
-@dataclass
-class Reservation:
-    """A name that nobody can bear, for as long as a block runs, or until the deletion comes again."""
-
-    is_kept: bool = False
-
-    def keep(self) -> None:
-        """Let it outlive the block."""
-        self.is_kept = True
 
 
 @dataclass(frozen=True)
@@ -90,15 +78,16 @@ class Tenant:
         self, statements: Sequence[str], values: Mapping[str, object], *, statement_seconds: float
     ) -> list[int]:
         """Run statements in one transaction and one round trip; how many rows each one touched."""
-        return [cursor.rowcount for cursor in self._together(statements, values, statement_seconds)]
+        return [cursor.rowcount for cursor in self.run(statements, values, statement_seconds)]
 
     def ask(self, query: str, values: Mapping[str, object], *, statement_seconds: float = 10) -> list[tuple[Any, ...]]:
         """What one query finds, in a transaction of its own and one round trip."""
-        return self._together([query], values, statement_seconds)[0].fetchall()
+        return self.run([query], values, statement_seconds)[0].fetchall()
 
-    def _together(
+    def run(
         self, statements: Sequence[str], values: Mapping[str, object], statement_seconds: float = 10
     ) -> list[psycopg.Cursor[tuple[Any, ...]]]:
+        """Run statements in one transaction and one round trip; what each one found."""
         with reaching(WHAT), closing(self.engine.raw_connection()) as pooled:
             driver = pooled.driver_connection
             assert isinstance(driver, psycopg.Connection)
@@ -150,13 +139,13 @@ class Tenant:
         query = f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides AND {NOT_RESERVED}"
         return [name for (name,) in self.ask(query, {"besides": besides})]
 
-    def webhook(self, instance_id: str) -> WebhookRow | None:
-        """The instance's webhook, if it is enabled."""
+    def webhook(self, instance_id: str, *, even_if_off: bool = False) -> WebhookRow | None:
+        """The instance's webhook, if it is enabled, or was before Lethe switched it off."""
         query = (
             f'SELECT url, headers, events, "webhookByEvents" FROM {self.table("Webhook")}'
-            ' WHERE "instanceId" = :id AND enabled'
+            ' WHERE "instanceId" = :id AND (enabled OR :even_if_off)'
         )
-        for url, headers, events, by_events in self.ask(query, {"id": instance_id}):
+        for url, headers, events, by_events in self.ask(query, {"id": instance_id, "even_if_off": even_if_off}):
             kept = headers if isinstance(headers, dict) else {}
             asked = events if isinstance(events, list) else []
             return WebhookRow(url, {str(k): str(v) for k, v in kept.items()}, asked, bool(by_events))
@@ -169,57 +158,38 @@ class Tenant:
         with self.transaction() as connection:
             yield connection.execute(query, {"id": instance_id, "name": name}).scalar() == 1
 
-    @contextmanager
-    def reserving_name(self, name: str, deletion_id: UUID) -> Iterator[Reservation | None]:
-        """Keep the name from being borne while something is done by it; None when somebody bears it again.
-
-        A committed row has the name, locked for as long as the block runs: a drop finds that row and nobody else's. It
-        goes at the end; when the block raises or keeps it, or the process dies, it stays until that comes again.
-        """
-        row = {"id": f"lethe:{deletion_id}", "name": name}
-        if not self._put_reservation(row):
-            yield None
-            return
-        lock = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id FOR UPDATE")
-        with self.transaction() as connection:
-            if connection.execute(lock, row).scalar_one_or_none() is None:
-                raise TransientError("a late drop has erased the reservation of the name")
-            reservation = Reservation()
-            yield reservation
-            if not reservation.is_kept:
-                connection.execute(text(f"DELETE FROM {self.table(ROOT)} WHERE id = :id"), row)
-
-    @contextmanager
-    def holding_reservation(self, name: str, deletion_id: UUID) -> Iterator[bool]:
-        """Hold on to the reservation of another deletion that waits, while something is done by its name."""
-        query = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name FOR KEY SHARE")
-        with self.transaction() as connection:
-            found = connection.execute(query, {"id": f"lethe:{deletion_id}", "name": name}).scalar_one_or_none()
-            yield found is not None
-
-    def _put_reservation(self, row: dict[str, str]) -> bool:
-        insert = (
-            f'INSERT INTO {self.table(ROOT)} (id, name, "clientName", "connectionStatus")'
-            " VALUES (:id, :name, 'lethe:reserved', 'close') ON CONFLICT DO NOTHING"
+    def channels(self, instance_id: str) -> list[str]:
+        """The tables of the channels on which the server sends the instance's events now."""
+        known = self._channel_tables()
+        query = " UNION ALL ".join(
+            f"SELECT '{each}' FROM {self.table(each)} WHERE \"instanceId\" = :id AND enabled" for each in known
         )
-        ours = f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name"
-        _, found = self._together([insert, ours], row)
-        return found.fetchone() is not None
+        return [table for (table,) in self.ask(query, {"id": instance_id})] if known else []
 
-    def fence(self, instance_id: str, deletion_id: UUID) -> bool:
-        """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
+    def switch_channels(self, instance_id: str, tables: Iterable[str], *, on: bool) -> None:
+        """Switch the instance's channels on or off: the server reads them anew for each event."""
+        self.run(
+            [self._switch(each) for each in self._channel_tables() if each in tables], {"id": instance_id, "on": on}
+        )
+
+    def _switch(self, channel: str) -> str:
+        return f'UPDATE {self.table(channel)} SET enabled = :on WHERE "instanceId" = :id'
+
+    def _channel_tables(self) -> list[str]:
         known = (
             "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
             " WHERE nspname = :schema AND relname = ANY(:channels)"
         )
+        return [table for (table,) in self.ask(known, {"schema": self.schema, "channels": list(CHANNELS)})]
+
+    def fence(self, instance_id: str, deletion_id: UUID) -> bool:
+        """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
         rename = (
             f"UPDATE {self.table(ROOT)} SET name = :fence, \"clientName\" = 'lethe:deleting', token = NULL,"
             " \"connectionStatus\" = 'close' WHERE id = :id"
         )
-        channels = self.ask(known, {"schema": self.schema, "channels": list(CHANNELS)})
-        disable = [f'UPDATE {self.table(each)} SET enabled = false WHERE "instanceId" = :id' for (each,) in channels]
-        values = {"id": instance_id, "fence": f"lethe:{deletion_id}"}
-        return self._together([*disable, rename], values)[-1].rowcount == 1
+        values = {"id": instance_id, "fence": f"lethe:{deletion_id}", "on": False}
+        return self.run([*map(self._switch, self._channel_tables()), rename], values)[-1].rowcount == 1
 
     def plan(self) -> tenant_schema.Plan:
         """What the schema makes of a deletion, as it is now; raises Refused when it could not be carried out safely."""

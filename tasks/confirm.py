@@ -1,14 +1,19 @@
 """Sweeps once more by id, then looks into every store: only what is seen to be gone is gone."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from shared import company, tenant_rows
+from shared import company, ledger, retry, tenant_rows
 from shared.cache import Cache, Proposals
-from shared.errors import TransientError
+from shared.errors import NotYet, TransientError
+from shared.reservation import Reservation
+from tasks import acknowledgement
 from tasks.context import Context, Counts, Progress, Target
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
+_NAME_IS_FREE = "name_is_free"  # the note that the name was given back
 _FRESH_SECONDS = 30
+_SOON_SECONDS = 0.3  # most drops are over by now: waiting for a message would take longer
 
 
 class StillThere(TransientError):
@@ -21,7 +26,8 @@ def preview(target: Target) -> Counts:  # noqa: ARG001 - every step has this sig
 
 
 def run(ctx: Context) -> Progress:
-    """Remove what a connected server wrote meanwhile, then verify; raises StillThere."""
+    """Give the name back, remove what a connected server wrote meanwhile, then verify; raises StillThere."""
+    _give_the_name_back(ctx)
     tenant = ctx.services.tenant
     plan = tenant.plan()
     keys_are_gone = _sweep_keys(ctx)
@@ -37,6 +43,23 @@ def run(ctx: Context) -> Progress:
         raise StillThere(f"still there: {', '.join(left)}")
     ctx.note(verified_empty=_stores(ctx), verified_at=datetime.now(UTC).isoformat())
     return Progress.DONE
+
+
+def _give_the_name_back(ctx: Context) -> None:
+    """When what the gateways were asked to do by it is over; raises NotYet until then."""
+    if _NAME_IS_FREE in ctx.notes:
+        return
+    deregister = ledger.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
+    if acknowledgement.ASKED in deregister and not deregister.get("name_borne_again"):
+        reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
+        _soon(lambda: acknowledgement.wait(ctx, {**deregister, **ctx.notes}, reservation))
+        _soon(lambda: acknowledgement.wait_for_quiet(ctx, {**deregister, **ctx.notes}, reservation))
+        reservation.release()
+    ctx.note(**{_NAME_IS_FREE: True})
+
+
+def _soon(look: Callable[[], None]) -> None:
+    retry.on_the_spot(look, seconds=_SOON_SECONDS, first_pause_seconds=0.005, only=NotYet)
 
 
 def _sweep_keys(ctx: Context) -> bool:

@@ -1,23 +1,32 @@
 """Takes the name away: fences the row, removes what is kept by name, drops it from every gateway's memory."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from shared import claims, company, retry
 from shared.cache import Cache, Proposals
 from shared.errors import NotYet, Unreachable
 from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
-from tasks import rights
+from shared.reservation import Found, Reservation
+from tasks import acknowledgement, rights
+from tasks.acknowledgement import ASKED
 from tasks.context import Context, Counts, Progress, Target
 
 DROPPED, NOT_HELD = "dropped", "not held"
 RESTART = "not_dropped: restart needed"
 _DROPPED, _PASSED = "dropped_at", "passed_at"  # the notes that all gateways dropped it, and that its keys went
 _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
+_SOON_SECONDS = 2
 
 
 class StillHeld(NotYet):
     """A gateway may still act on the name: it stays reserved, and the deletion waits."""
+
+
+class _Taken(Exception):
+    """Another instance has the name now: nothing is done by it any more."""
 
 
 def preview(target: Target) -> Counts:
@@ -33,30 +42,50 @@ def preview(target: Target) -> Counts:
 
 def run(ctx: Context) -> Progress:
     """Pass the point of no return, then work by name under its reservation, for the last time."""
-    tenant = ctx.services.tenant
     rights.look_again(ctx)
     claims.make_irrevocable(ctx.services.own, ctx.claim)
-    if tenant.fence(ctx.instance_id, ctx.deletion_id):
+    if ctx.services.tenant.fence(ctx.instance_id, ctx.deletion_id):
         ctx.note(fenced=True)
     ctx.still_ours()
-    with tenant.reserving_name(ctx.instance_name, ctx.deletion_id) as reservation:
-        if reservation is None:
-            _leave_to_the_new_bearer(ctx)
-            return Progress.DONE
+    reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
+    try:
+        return _work_by_name(ctx, reservation)
+    except _Taken:
+        _leave_to_the_new_instance(ctx)
+        return Progress.DONE
+
+
+def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
+    with _held(ctx, reservation):
         _remove_named_media(ctx)
-        for gateway in ctx.services.gateways:
-            _drop(ctx, gateway)
+    for gateway in ctx.services.gateways:
+        _drop(ctx, gateway, reservation)
+    with _held(ctx, reservation):
         cache = ctx.services.cache
         if cache and _PASSED not in ctx.notes:
             if cache.is_large() and _others_are_about_to_drop(ctx):
-                reservation.keep()
                 return Progress.MORE
             _purge_named_keys(ctx, cache)
         _remove_named_queues(ctx)
+    if acknowledgement.ASKED in ctx.notes:  # confirm gives the name back, when what was asked for is over
+        acknowledgement.look(ctx, ctx.notes, reservation.put())
+    else:
+        reservation.release()
     return Progress.DONE
 
 
-def _leave_to_the_new_bearer(ctx: Context) -> None:
+@contextmanager
+def _held(ctx: Context, reservation: Reservation) -> Iterator[None]:
+    """Hold the name, and see what became of it since it was held last; raises _Taken."""
+    with reservation.held() as found:
+        if found is not Found.KEPT:
+            acknowledgement.look(ctx, ctx.notes, found)
+        if found is Found.TAKEN:
+            raise _Taken
+        yield
+
+
+def _leave_to_the_new_instance(ctx: Context) -> None:
     dropped = ctx.notes.get("gateways", {})
     outcomes = {gateway.url: dropped.get(gateway.url, RESTART) for gateway in ctx.services.gateways}
     ctx.note(
@@ -88,33 +117,46 @@ def _remove_named_queues(ctx: Context) -> None:
         ctx.note(kept_queues=kept)  # a neighbour's or everybody's as well
 
 
-def _drop(ctx: Context, gateway: Gateway) -> None:
-    """Have one gateway drop the name, and see that it did; raises StillHeld while that is not sure."""
+def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
+    """Have one gateway drop the name, and see that it did; raises StillHeld while that is not sure, or _Taken."""
     if gateway.url in ctx.notes.get("gateways", {}):
         return None
     if gateway.url in ctx.without_gateways:
         return _note_gateway(ctx, gateway, f"given up, {RESTART}")
     if not can_be_addressed(ctx.instance_name):
         return _note_gateway(ctx, gateway, RESTART)
-    asked_at = ctx.notes.get("asked", {}).get(gateway.url)
+    asked_at = ctx.notes.get(ASKED, {}).get(gateway.url)
     if gateway.state(ctx.instance_name) is None:
         return _note_gateway(ctx, gateway, DROPPED if asked_at else NOT_HELD)
     if asked_at and _age_seconds(asked_at) < ctx.services.settings.gateway_late_seconds:
         raise StillHeld(f"gateway {gateway.url} was asked to drop the name and has not done it yet")
+    # One after the other: the one row can tell of one drop at a time that it is over.
+    _soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation))
+    with _held(ctx, reservation):
+        return _ask_to_drop(ctx, gateway)
+
+
+def _ask_to_drop(ctx: Context, gateway: Gateway) -> None:
     ctx.still_ours()
-    ctx.note_first(asked={**ctx.notes.get("asked", {}), gateway.url: datetime.now(UTC).isoformat()})
+    acknowledgement.begin(ctx, gateway.url)
     try:
         retry.on_the_spot(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
-    except Stuck:
+    except Stuck:  # it refused, so nothing of it is under way
+        acknowledgement.forget(ctx, gateway.url)
         return _note_gateway(ctx, gateway, RESTART)
     except Unanswered:
         raise
     except Unreachable:  # it never got the request
-        ctx.note(asked={url: at for url, at in ctx.notes["asked"].items() if url != gateway.url})
+        acknowledgement.forget(ctx, gateway.url)
         raise
-    retry.on_the_spot(lambda: _see_that_it_is_gone(gateway, ctx.instance_name), seconds=_STUCK_SECONDS)
+    _soon(lambda: _see_that_it_is_gone(gateway, ctx.instance_name))
     ctx.removed({"gateways": 1})
     return _note_gateway(ctx, gateway, DROPPED)
+
+
+def _soon(look: Callable[[], None]) -> None:
+    """Look again after 5 ms, 10 ms, 20 ms and so on: it is a matter of milliseconds, unless it is one of minutes."""
+    retry.on_the_spot(look, seconds=_SOON_SECONDS, first_pause_seconds=0.005, only=NotYet)
 
 
 def _see_that_it_is_gone(gateway: Gateway, name: str) -> None:
@@ -147,7 +189,7 @@ def _purge_named_keys(ctx: Context, cache: Cache) -> None:
     ctx.removed({"keys": _unlink_named(ctx, cache, proposals)})
     ctx.note(**{_PASSED: passed_at})
     for each in companions:
-        with ctx.services.tenant.holding_reservation(each.instance_name, each.deletion_id) as is_reserved:
+        with Reservation(ctx.services.tenant, each.instance_name, each.deletion_id).locked() as is_reserved:
             if is_reserved:
                 target = Target(ctx.services, each.instance_id, each.instance_name)
                 counts = {"keys": _unlink_named(target, cache, proposals)}

@@ -2,7 +2,7 @@
 
 from shared import retry
 from shared.gateway import Gateway, Stuck, can_be_addressed
-from tasks import rights
+from tasks import channels, rights
 from tasks.context import Context, Counts, Progress, Target
 
 CONNECTED = ("open", "connecting")
@@ -28,9 +28,11 @@ def run(ctx: Context) -> Progress:
     with ctx.services.tenant.holding_name(ctx.instance_id, ctx.instance_name) as is_its_name:
         if not is_its_name:
             return Progress.DONE
-        for gateway in ctx.gateways:
-            if gateway.state(ctx.instance_name) in CONNECTED:
-                _log_out(ctx, gateway)
+        connected = [gateway for gateway in ctx.gateways if gateway.state(ctx.instance_name) in CONNECTED]
+        if connected:
+            channels.switch_off(ctx)  # first, so that no server waits for a webhook before it cleans up by name
+        for gateway in connected:
+            _log_out(ctx, gateway)
     return Progress.DONE
 
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from shared import outbox, webhooks
 from shared.webhooks import Event
+from tasks import channels
 from tasks.context import Context, Counts, Progress, Target
 
 _TRIES = 2  # a dead receiver costs seconds, not the deletion: the rest is tried from the outbox
@@ -11,20 +12,21 @@ _TRIES = 2  # a dead receiver costs seconds, not the deletion: the rest is tried
 
 def preview(target: Target) -> Counts:
     """Webhooks that would be sent."""
-    return {"webhooks": len(_events(target, UUID(int=0)))}
+    return {"webhooks": len(_events(target, UUID(int=0), was_switched_off=False))}
 
 
 def run(ctx: Context) -> Progress:
     """Keep the events, so that none is lost, then try each one now."""
     own, settings = ctx.services.own, ctx.services.settings
-    outbox.keep(own, settings, ctx.deletion_id, _events(ctx, ctx.deletion_id))
+    was_switched_off = "Webhook" in channels.were_switched_off(own, ctx.deletion_id)
+    outbox.keep(own, settings, ctx.deletion_id, _events(ctx, ctx.deletion_id, was_switched_off=was_switched_off))
     for event_id in outbox.pending_of(own, ctx.deletion_id):
         _send(ctx, event_id)
     return Progress.DONE
 
 
-def _events(target: Target, deletion_id: UUID) -> list[Event]:
-    row = target.services.tenant.webhook(target.instance_id)
+def _events(target: Target, deletion_id: UUID, *, was_switched_off: bool) -> list[Event]:
+    row = target.services.tenant.webhook(target.instance_id, even_if_off=was_switched_off)
     return webhooks.events_for(deletion_id, target.instance_id, target.instance_name, row, target.services.settings)
 
 

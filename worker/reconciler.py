@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 
 from shared import deletions, logs, nudges, refusals
 from shared.services import Services
-from tasks import pipeline
+from tasks import channels, pipeline
 
 log = logs.get(__name__)
 
@@ -32,6 +32,7 @@ def reconcile(services: Services) -> Round:
         services.own, stale_seconds=settings.stale_seconds, nudge_seconds=settings.nudge_seconds
     )
     overdue = deletions.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
+    channels.put_back(services)
     if overdue:
         log.error("deletions failed at the deadline", deletions=overdue)
     due = nudges.take_due(

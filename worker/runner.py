@@ -13,10 +13,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from shared import claims, ledger, logs, retry
 from shared.claims import Claim
-from shared.errors import LetheError, LostClaim, RightsLost, TransientError, Unreachable
+from shared.errors import LetheError, LostClaim, NotYet, RightsLost, TransientError, Unreachable
 from shared.models import DeletionStatus
 from shared.services import Services
-from tasks import pipeline
+from tasks import channels, pipeline
 from tasks.context import Context, Progress, Target
 from tasks.pipeline import PipelineStep
 from worker import heart
@@ -109,7 +109,11 @@ class Runner:
     def _run_with_retries(self, step: PipelineStep, ctx: Context) -> Outcome:
         seconds = self.services.settings.retry_seconds
         try:
-            progress = retry.on_the_spot(lambda: step.run(ctx), seconds=seconds, give_up=ctx.slice_is_over)
+            progress = retry.on_the_spot(
+                lambda: step.run(ctx),
+                seconds=seconds,
+                give_up=lambda error: ctx.slice_is_over() or _says_when(error),
+            )
         except BaseException:
             ctx.write_down()
             raise
@@ -148,20 +152,30 @@ class Runner:
         )
         log.warning("step put off", reason=reason, status=status.value, counts=counts)
         if status is DeletionStatus.FAILED:
-            self._let_go(claim)
+            self._stopped(claim)
         return Outcome.STOP
 
     def _fail(self, claim: Claim, reason: str) -> Outcome:
         claims.fail(self.services.own, claim, reason)
         log.error("deletion failed", reason=reason)
-        self._let_go(claim)
+        self._stopped(claim)
         return Outcome.STOP
 
     def _cancel(self, claim: Claim, reason: str) -> Outcome:
         claims.cancel(self.services.own, claim, reason)
         log.warning("deletion cancelled", reason=reason)
-        self._let_go(claim)
+        self._stopped(claim)
         return Outcome.STOP
+
+    def _stopped(self, claim: Claim) -> None:
+        """It failed or was cancelled: the instance may live on as it was."""
+        self._let_go(claim)
+        channels.put_back(self.services)
 
     def _let_go(self, claim: Claim) -> None:
         pipeline.let_go(self.services, claim.instance_id, claim.deletion_id)
+
+
+def _says_when(error: BaseException) -> bool:
+    """Whether the step knows itself when to look again: the worker is free until then."""
+    return isinstance(error, NotYet) and error.first_pause_seconds is not None

@@ -2,12 +2,12 @@
 
 import hmac
 import json
-import logging
 import re
 import secrets
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -17,6 +17,7 @@ import click
 import psycopg
 
 from demo.evolution import instances
+from demo.evolution.cleanup import CleanUp
 from demo.evolution.seed import CLIENT_NAME
 from demo.evolution.serving import Answer, Request, Server
 
@@ -26,15 +27,13 @@ REASONS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 500: "Interna
 BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 CONNECTION_CLOSED = "Error: Connection Closed"
 
-log = logging.getLogger(__name__)
-
 
 class Gateway:
     """One replica with a memory of its own: sessions, by name.
 
     Faults go by endpoint (connectionState, logout, delete, create): delays, in seconds, before the look-up;
-    fail_next, the statuses of the next calls. delays["erase"] makes a delete that was answered wait, and look
-    the name up a second time before it erases anything.
+    fail_next, the statuses of the next calls. With session_cache a create looks at the memory alone, swallows the
+    error of its INSERT, and cleans up by name when it fails.
     """
 
     def __init__(self, database_url: str, api_key: str, client_name: str = CLIENT_NAME, port: int = 0) -> None:
@@ -42,12 +41,13 @@ class Gateway:
         self.calls: list[tuple[str, str]] = []
         self.delays: dict[str, float] = {}
         self.fail_next: dict[str, list[int]] = {}
+        self.session_cache = False
+        self.clean_up = CleanUp(self._database)
         self._database_url = database_url
         self._api_key = api_key
         self._client_name = client_name
         self._ids: dict[str, str] = {}
         self._broken: set[str] = set()
-        self._erasing: list[threading.Thread] = []
         self._idle: list[psycopg.Connection] = []
         self._server = Server(self._answer, port)
 
@@ -82,9 +82,8 @@ class Gateway:
         self._ids = {name: instance_id for name, instance_id, _ in found}
 
     def settle(self, seconds: float = 30) -> None:
-        """Wait until every delete that was answered has erased what it erases."""
-        for erasing in list(self._erasing):
-            erasing.join(seconds)
+        """Wait until every delete and logout that was answered has removed what it removes."""
+        self.clean_up.settle(seconds)
 
     def _answer(self, request: Request) -> Answer:
         path = request.target.partition("?")[0]
@@ -133,7 +132,7 @@ class Gateway:
             return _unauthorized()
         if endpoint == "logout":
             return self._log_out(name)
-        return self._delete(name, row) if endpoint == "delete" else self._show_state(name)
+        return self._delete(name) if endpoint == "delete" else self._show_state(name)
 
     def _show_state(self, name: str) -> Answer:
         instance = {"instanceName": name}
@@ -148,28 +147,18 @@ class Gateway:
             return _failure(500, CONNECTION_CLOSED)
         return _success("Instance logged out")
 
-    def _delete(self, name: str, row: instances.Row | None) -> Answer:
+    def _delete(self, name: str) -> Answer:
         if not self._close_socket(name):
             return _failure(400, CONNECTION_CLOSED)
-        # As the server does it: nobody waits for the removal, and the answer does not tell how it ends.
-        # Listed before the memory forgets the name, so that who sees that can settle.
-        erasing = threading.Thread(target=self._erase, args=(name, row), name="erase", daemon=True)
-        erasing.start()
-        self._erasing.append(erasing)
-        self.sessions.pop(name, None)
-        self._ids.pop(name, None)
+        self._remove(name)
         return _success("Instance deleted")
 
-    def _erase(self, name: str, row: instances.Row | None) -> None:
-        try:
-            with self._database() as connection:
-                if seconds := self.delays.get("erase"):
-                    time.sleep(seconds)  # the fault itself: a server that erases after its answer
-                    row = instances.find(connection, name)
-                if row:
-                    instances.erase(connection, row.id)
-        except psycopg.Error as error:
-            log.warning("rows stay: %s", error)
+    def _remove(self, name: str) -> None:
+        def forget() -> None:
+            self.sessions.pop(name, None)
+            self._ids.pop(name, None)
+
+        self.clean_up.after_delete(name, self._ids.get(name, ""), forget)
 
     def _close_socket(self, name: str) -> bool:
         """Log out if there is a session that is not closed; False when its socket is dead."""
@@ -178,8 +167,7 @@ class Gateway:
         if name in self._broken:
             return False
         self.sessions[name] = "close"
-        with self._database() as connection:
-            instances.mark_closed(connection, self._ids.get(name, ""), name)
+        self.clean_up.after_logout(name, self._ids.get(name, ""))
         return True
 
     def _create(self, wish: dict[str, Any]) -> Answer:
@@ -187,13 +175,17 @@ class Gateway:
         time.sleep(self.delays.get("create", 0))  # as above
         if failure := self._failure_on_purpose("create"):
             return failure
+        if name in self.sessions:
+            return _name_in_use(name)
         try:
-            if name in self.sessions:
-                raise psycopg.errors.UniqueViolation
             with self._database() as connection:
                 instance_id = instances.create(connection, name, token, self._client_name)
         except psycopg.errors.UniqueViolation:
-            return _failure(403, f'This name "{name}" is already in use.')
+            if not self.session_cache:
+                return _name_in_use(name)
+            self.connect(name, str(uuid.uuid4()), "close")  # the error is swallowed, and the next statement fails
+            self._remove(name)
+            return _failure(400, "Foreign key constraint violated")
         self.connect(name, instance_id, "close")
         created = {
             "instanceName": name,
@@ -261,6 +253,10 @@ def _success(message: str) -> Answer:
 def _failure(status: int, message: str) -> Answer:
     reason = REASONS.get(status, "Error")
     return Answer(status, {"status": status, "error": reason, "response": {"message": [message]}})
+
+
+def _name_in_use(name: str) -> Answer:
+    return _failure(403, f'This name "{name}" is already in use.')
 
 
 def _unauthorized() -> Answer:

@@ -40,20 +40,35 @@ def create(connection: psycopg.Connection, name: str, token: str, client_name: s
     return instance_id
 
 
-def mark_closed(connection: psycopg.Connection, instance_id: str, name: str) -> None:
-    """Write down that the instance is not connected, if it still bears this name."""
-    connection.execute(
-        'UPDATE "Instance" SET "connectionStatus" = \'close\' WHERE id = %s AND name = %s', (instance_id, name)
+def mark_closed(connection: psycopg.Connection, name: str) -> str | None:
+    """Write down that the instance which has this name is not connected; its id."""
+    query = 'UPDATE "Instance" SET "connectionStatus" = \'close\' WHERE name = %s RETURNING id'
+    found = connection.execute(query, (name,)).fetchone()
+    return str(found[0]) if found else None
+
+
+def webhook_url(connection: psycopg.Connection, instance_id: str, event: str) -> str | None:
+    """Where the instance wants this event now, if anywhere; an empty list of events is all of them."""
+    query = (
+        'SELECT url FROM "Webhook" WHERE "instanceId" = %s AND enabled'
+        " AND (jsonb_array_length(events) = 0 OR events ? %s)"
     )
+    found = connection.execute(query, (instance_id, event)).fetchone()
+    return str(found[0]) if found else None
 
 
-def erase(connection: psycopg.Connection, instance_id: str) -> None:
-    """Delete the instance's rows table by table, its own row last; no transaction holds them together."""
-    owned = [table for table in tables(connection) if table.owner]
-    # A RESTRICT rule makes OpenaiSetting go before OpenaiCreds; the Instance row says that all is over.
-    for table in sorted(owned, key=lambda table: (table.name == "Instance", table.name != "OpenaiSetting")):
-        assert table.owner
-        connection.execute(
-            sql.SQL("DELETE FROM {} WHERE {} = %s").format(sql.Identifier(table.name), sql.Identifier(table.owner)),
-            (instance_id,),
-        )
+def owned_tables(connection: psycopg.Connection) -> list[tuple[str, str]]:
+    """The tables with an instance's rows, each with its owner column, in an order that RESTRICT allows."""
+    owned = [(table.name, table.owner) for table in tables(connection) if table.owner and table.name != "Instance"]
+    return sorted(owned, key=lambda each: each[0] != "OpenaiSetting")
+
+
+def erase_rows(connection: psycopg.Connection, table: str, column: str, instance_id: str) -> None:
+    """Delete the instance's rows of one table; no transaction holds the tables together."""
+    statement = sql.SQL("DELETE FROM {} WHERE {} = %s").format(sql.Identifier(table), sql.Identifier(column))
+    connection.execute(statement, (instance_id,))
+
+
+def erase_by_name(connection: psycopg.Connection, name: str) -> None:
+    """Delete the row of the instance that has this name now, whichever it is."""
+    connection.execute('DELETE FROM "Instance" WHERE name = %s', (name,))

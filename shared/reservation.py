@@ -1,0 +1,69 @@
+"""Keeps a name from being taken while gateways act by it: a row of "Instance" that no server loads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from uuid import UUID
+
+from sqlalchemy import text
+
+from shared.tenant import Tenant
+from shared.tenant_schema import ROOT
+
+
+class Found(Enum):
+    """What was there when the name was to be reserved."""
+
+    KEPT = "kept"  # the reservation's row
+    PUT = "put"  # no row: it was put there now, for the first time or because a server had deleted it
+    TAKEN = "taken"  # the row of another instance
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """The name of one deletion's instance, in a committed row that a drop finds instead of another instance's."""
+
+    tenant: Tenant
+    name: str
+    deletion_id: UUID
+
+    def put(self) -> Found:
+        """Reserve the name; the server's late `DELETE ... WHERE name` removes the row, and this puts it back."""
+        insert = (
+            f'INSERT INTO {self.tenant.table(ROOT)} (id, name, "clientName", "connectionStatus")'
+            " VALUES (:id, :name, 'lethe:reserved', 'close') ON CONFLICT DO NOTHING"
+        )
+        holder = f"SELECT id FROM {self.tenant.table(ROOT)} WHERE name = :name"
+        while True:
+            inserted, found = self.tenant.run([insert, holder], self._values)
+            if inserted.rowcount:
+                return Found.PUT
+            if row := found.fetchone():  # none: a server has deleted it between the two statements
+                return Found.KEPT if row[0] == self._values["id"] else Found.TAKEN
+
+    @contextmanager
+    def held(self) -> Iterator[Found]:
+        """Reserve the name, and let no server delete the row for as long as the block runs."""
+        while (found := self.put()) is not Found.TAKEN:
+            with self.locked() as is_there:
+                if is_there:
+                    yield found
+                    return
+        yield Found.TAKEN
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Let no server delete the row for as long as the block runs; False when it is not there."""
+        # FOR KEY SHARE holds up the deletion of the row alone: a server's clean-up updates it first.
+        query = f"SELECT 1 FROM {self.tenant.table(ROOT)} WHERE id = :id AND name = :name FOR KEY SHARE"
+        with self.tenant.transaction() as connection:
+            yield connection.execute(text(query), self._values).scalar() is not None
+
+    def release(self) -> None:
+        """Give the name back."""
+        self.tenant.run([f"DELETE FROM {self.tenant.table(ROOT)} WHERE id = :id AND name = :name"], self._values)
+
+    @property
+    def _values(self) -> dict[str, str]:
+        return {"id": f"lethe:{self.deletion_id}", "name": self.name}

@@ -1,0 +1,111 @@
+"""When a drop is over: the server's last statement deletes "Instance" by name, and so the name's reservation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.errors import NotYet
+from shared.reservation import Found, Reservation
+from tasks.context import Context
+
+ASKED = "asked"  # the note: when each gateway was sent a drop
+ENDED = "acknowledged"  # the note: how the end of each drop was seen
+BY_THE_SERVER, GIVEN_UP = "by the server", "not waited for: the gateway was given up"
+RESTARTED, BY_THE_CLOCK = "not seen: the server was restarted", "not seen: the time for it is over"
+_QUIET_SINCE, _QUIET_SECONDS = "quiet_since", "quiet_seconds"
+_SHORTEST_QUIET, _LONGEST_QUIET = 0.1, 10.0
+_LIKELY_SECONDS = 1.0  # a server that is alive has mostly finished by then
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A drop that a gateway was sent, and whose end has not been seen."""
+
+    gateway: str
+    asked_at: str
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago it was sent."""
+        return _age_seconds(self.asked_at)
+
+
+def begin(ctx: Context, url: str) -> None:
+    """Write down that a gateway is about to be sent a drop: committed when this returns."""
+    asked = {**ctx.notes.get(ASKED, {}), url: datetime.now(UTC).isoformat()}
+    ctx.note_first(**{ASKED: asked, ENDED: _without(ctx.notes.get(ENDED, {}), url)})
+
+
+def forget(ctx: Context, url: str) -> None:
+    """The gateway did not take the drop: there is nothing to wait for."""
+    ctx.note(**{ASKED: _without(ctx.notes[ASKED], url)})
+
+
+def _without(notes: Mapping[str, str], url: str) -> dict[str, str]:
+    return {each: value for each, value in notes.items() if each != url}
+
+
+def pending(notes: Mapping[str, Any]) -> Drop | None:
+    """The drop that is under way: at most one is at a time."""
+    asked, ended = notes.get(ASKED, {}), notes.get(ENDED, {})
+    return next((Drop(url, at) for url, at in asked.items() if url not in ended), None)
+
+
+def look(ctx: Context, notes: Mapping[str, Any], found: Found) -> bool:
+    """Whether no drop is under way any more, which is noted; `found` is what Reservation.put has just said."""
+    drop = pending(notes)
+    if drop is None:
+        return True
+    how = _how_it_ended(ctx, drop, found)
+    if how is None:
+        return False
+    ctx.note(**{ENDED: {**notes.get(ENDED, {}), drop.gateway: how}})
+    _begin_quiet(ctx, drop.age_seconds)
+    return True
+
+
+def wait(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
+    """Raise NotYet as long as a drop is under way."""
+    if pending(notes) and not look(ctx, notes, reservation.put()):
+        raise NotYet("a gateway has not finished its clean-up by the name", first_pause_seconds=0.1)
+
+
+def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
+    """Raise NotYet until the reservation was left alone for twice as long as the drop took.
+
+    A create that failed meanwhile makes the server clean up by the name once more, and nothing tells when.
+    """
+    found = reservation.put()
+    if found is Found.TAKEN:
+        return
+    if found is Found.PUT:
+        _begin_quiet(ctx, notes[_QUIET_SECONDS] / 2)
+        notes = ctx.notes
+    left = notes[_QUIET_SECONDS] - _age_seconds(notes[_QUIET_SINCE])
+    if left > 0:
+        raise NotYet("the name stays reserved until no server acts by it any more", first_pause_seconds=left)
+
+
+def _how_it_ended(ctx: Context, drop: Drop, found: Found) -> str | None:
+    if found is not Found.KEPT:
+        return BY_THE_SERVER
+    if drop.gateway in ctx.without_gateways:
+        return GIVEN_UP
+    if drop.age_seconds > ctx.services.settings.gateway_late_seconds:
+        return BY_THE_CLOCK
+    return RESTARTED if drop.age_seconds > _LIKELY_SECONDS and _is_down(ctx, drop.gateway) else None
+
+
+def _is_down(ctx: Context, url: str) -> bool:
+    """A gateway that is not listed any more cannot be looked at: its drop ends by the clock."""
+    return any(gateway.url == url and gateway.is_down() for gateway in ctx.services.gateways)
+
+
+def _begin_quiet(ctx: Context, drop_seconds: float) -> None:
+    seconds = min(max(_SHORTEST_QUIET, 2 * drop_seconds), _LONGEST_QUIET)
+    ctx.note(**{_QUIET_SINCE: datetime.now(UTC).isoformat(), _QUIET_SECONDS: seconds})
+
+
+def _age_seconds(moment: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
