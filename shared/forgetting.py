@@ -13,6 +13,7 @@ _HARMLESS = {
     "not_logged_out",
     "stuck_gateways",
     "gateways",
+    "acknowledged",
     "instance",
     "global",
     "verified_empty",

@@ -13,6 +13,8 @@ ASKED = "asked"  # the note: when each gateway was sent a drop
 ENDED = "acknowledged"  # the note: how the end of each drop was seen
 BY_THE_SERVER, GIVEN_UP = "by the server", "not waited for: the gateway was given up"
 RESTARTED, BY_THE_CLOCK = "not seen: the server was restarted", "not seen: the time for it is over"
+NOT_FINISHED = "a gateway has not finished its clean-up by the name yet"
+NOT_QUIET = "the name stays reserved until no server acts by it any more"
 _QUIET_SINCE, _QUIET_SECONDS = "quiet_since", "quiet_seconds"
 _SHORTEST_QUIET, _LONGEST_QUIET = 0.1, 10.0
 _LIKELY_SECONDS = 1.0  # a server that is alive has mostly finished by then
@@ -68,7 +70,7 @@ def look(ctx: Context, notes: Mapping[str, Any], found: Found) -> bool:
 def wait(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
     """Raise NotYet as long as a drop is under way."""
     if pending(notes) and not look(ctx, notes, reservation.put()):
-        raise NotYet("a gateway has not finished its clean-up by the name", first_pause_seconds=0.1)
+        raise NotYet(NOT_FINISHED, first_pause_seconds=0.1)
 
 
 def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
@@ -84,7 +86,7 @@ def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservat
         notes = ctx.notes
     left = notes[_QUIET_SECONDS] - _age_seconds(notes[_QUIET_SINCE])
     if left > 0:
-        raise NotYet("the name stays reserved until no server acts by it any more", first_pause_seconds=left)
+        raise NotYet(NOT_QUIET, first_pause_seconds=left)
 
 
 def _how_it_ended(ctx: Context, drop: Drop, found: Found) -> str | None:

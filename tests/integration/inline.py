@@ -2,14 +2,19 @@
 
 from uuid import UUID, uuid4
 
+from sqlalchemy import Row, select
+
+from demo.processes import wait_until
 from shared import deletions
 from shared.api_keys import BOOTSTRAP
-from shared.database import own_transaction
+from shared.database import own_statement, own_transaction
 from shared.deletions import Requester
+from shared.models import ENDED, Deletion, DeletionStatus
 from shared.services import Services
-from tasks import pipeline
+from tasks import acknowledgement, pipeline
 from worker.runner import Outcome, Runner
 
+_ENDS = (*ENDED, DeletionStatus.FAILED)
 ADMIN = Requester("admin", BOOTSTRAP)
 
 
@@ -35,6 +40,27 @@ def run_steps(services: Services, deletion_id: UUID, *names: str, attempt: int =
     return [runner.run(name, deletion_id, attempt) for name in names]
 
 
+def run_to_end(services: Services, deletion_id: UUID) -> None:
+    """Run all steps, again and again while the deletion waits."""
+
+    def has_ended() -> bool:
+        run_all(services, deletion_id)
+        return _standing(services, deletion_id).status in _ENDS
+
+    wait_until(has_ended, 60, "the deletion's end")
+
+
 def run_all(services: Services, deletion_id: UUID) -> None:
-    """Run all steps once."""
-    run_steps(services, deletion_id, *pipeline.NAMES)
+    """Run all steps once; confirm again while it only waits for the name to be free."""
+
+    def has_come_to_a_stop() -> bool:
+        run_steps(services, deletion_id, *pipeline.NAMES)
+        return _standing(services, deletion_id).reason not in (acknowledgement.NOT_FINISHED, acknowledgement.NOT_QUIET)
+
+    wait_until(has_come_to_a_stop, 60, "the name to be free")
+
+
+def _standing(services: Services, deletion_id: UUID) -> Row[tuple[DeletionStatus, str | None]]:
+    query = select(Deletion.status, Deletion.reason).where(Deletion.id == deletion_id)
+    with own_statement(services.own) as connection:
+        return connection.execute(query).one()
