@@ -84,13 +84,11 @@ class CleanUp:
             return statement(connection, *values)
 
     def _await_webhook(self, name: str, instance_id: str, event: str) -> None:
-        for _ in range(self.webhook_tries):
-            with self._connect() as connection:
-                url = instances.webhook_url(connection, instance_id, event.replace(".", "_").upper())
-            if url is None:
-                return
+        with self._connect() as connection:  # read anew for each event, not for each try
+            url = instances.webhook_url(connection, instance_id, event.replace(".", "_").upper())
+        for _ in range(self.webhook_tries if url else 0):
             try:
-                requests.post(url, json={"event": event, "instance": name}, timeout=5).raise_for_status()
+                requests.post(str(url), json={"event": event, "instance": name}, timeout=5).raise_for_status()
             except requests.RequestException:
                 time.sleep(self.webhook_pause_seconds)  # the server's pause between its tries
             else:
