@@ -44,9 +44,9 @@ class Gateway:
         if answer.status_code >= 500:
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
 
-    def state(self, name: str) -> str | None:
+    def state(self, name: str, *, timeout_seconds: float | None = None) -> str | None:
         """open, connecting or close; None when the server has no session of that name in its memory."""
-        answer = self._call("GET", "instance/connectionState", name)
+        answer = self._call("GET", "instance/connectionState", name, timeout_seconds)
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:
@@ -82,11 +82,12 @@ class Gateway:
         if answer.status_code not in (200, 201, 404):
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
 
-    def _call(self, method: str, path: str, name: str) -> requests.Response:
+    def _call(self, method: str, path: str, name: str, timeout_seconds: float | None = None) -> requests.Response:
         url = f"{self.url}/{path}/{quote(name, safe='')}"
         what = f"gateway {self.url}"
         try:
-            answer = self._session.request(method, url, timeout=self._timeout, allow_redirects=False)
+            timeout = min(timeout_seconds, self._timeout[1]) if timeout_seconds else self._timeout
+            answer = self._session.request(method, url, timeout=timeout, allow_redirects=False)
         except requests.RequestException as error:
             kind = Unreachable if _was_not_sent(error) else Unanswered
             raise kind(what, type(error).__name__) from error

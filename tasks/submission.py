@@ -18,7 +18,7 @@ from shared.models import ENDED, Deletion, DeletionStatus
 from shared.nudges import Nudge
 from shared.services import Services
 from shared.tenant import Instance
-from tasks import pipeline
+from tasks import in_memory, pipeline
 from tasks.caller import Caller
 
 log = logs.get(__name__)
@@ -54,7 +54,10 @@ class UnderWay(LetheError):
 def by_name(services: Services, caller: Caller, name: str) -> UUID:
     """Accept (or resume) the deletion of whoever bears the name; returns its id."""
     unfinished = _newest_unfinished(services, _OF_NAME, name)
-    return _submit(services, caller, services.tenant.find(name=name), unfinished, name)
+    instance = services.tenant.find(name=name)
+    if instance is None and unfinished is None:
+        instance = _in_memory_only(services, caller, name)
+    return _submit(services, caller, instance, unfinished, name)
 
 
 def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
@@ -79,6 +82,8 @@ def find(
 ) -> Instance:
     """The living instance that the caller may do this with, from now on a line of the audit."""
     instance = services.tenant.find(name=name, instance_id=instance_id)
+    if instance is None and name is not None and action is Action.PREVIEW:
+        instance = _in_memory_only(services, caller, name)
     caller.authorise(instance, None)
     if instance is None:
         raise UnknownInstance(str(name if name is not None else instance_id))
@@ -104,6 +109,13 @@ def _log_out(services: Services, instance: Instance) -> None:
             raise UnknownInstance(instance.name)
         for gateway in services.gateways:
             gateway.log_out(instance.name)
+
+
+def _in_memory_only(services: Services, caller: Caller, name: str) -> Instance | None:
+    """What stands for an instance without a row that a gateway holds; only a caller that may delete it is told."""
+    instance = in_memory.stand_in(name)
+    caller.authorise(instance, None)
+    return instance if in_memory.is_held(services, name) else None
 
 
 def _tell(services: Services, entry: Entry) -> None:
