@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from shared.errors import TransientError
 from shared.tenant import Tenant
 from shared.tenant_schema import ROOT
 
@@ -15,9 +16,14 @@ from shared.tenant_schema import ROOT
 class Found(Enum):
     """What was there when the name was to be reserved."""
 
-    KEPT = "kept"  # the reservation's row
+    KEPT = "kept"  # the row, as it was when the last drop was sent
     PUT = "put"  # no row: it was put there now, for the first time or because a server had deleted it
+    PUT_BACK = "put back"  # the row, put there since the last drop was sent: a server had deleted it
     TAKEN = "taken"  # the row of another instance
+
+
+# The row's clientName: whether a drop was sent since it was put there. Earlier versions knew the second one only.
+_NEW, _ARMED = "lethe:put", "lethe:reserved"
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,26 @@ class Reservation:
         """Reserve the name; the server's late `DELETE ... WHERE name` removes the row, and this puts it back."""
         insert = (
             f'INSERT INTO {self.tenant.table(ROOT)} (id, name, "clientName", "connectionStatus")'
-            " VALUES (:id, :name, 'lethe:reserved', 'close') ON CONFLICT DO NOTHING"
+            " VALUES (:id, :name, :new, 'close') ON CONFLICT DO NOTHING"
         )
-        holder = f"SELECT id FROM {self.tenant.table(ROOT)} WHERE name = :name"
+        holder = f'SELECT id, "clientName" FROM {self.tenant.table(ROOT)} WHERE name = :name'
         while True:
             inserted, found = self.tenant.run([insert, holder], self._values)
             if inserted.rowcount:
                 return Found.PUT
             if row := found.fetchone():  # none: a server has deleted it between the two statements
-                return Found.KEPT if row[0] == self._values["id"] else Found.TAKEN
+                return self._judge(*row)
+
+    def _judge(self, instance_id: str, client_name: str) -> Found:
+        if instance_id != self._values["id"]:
+            return Found.TAKEN
+        return Found.KEPT if client_name == _ARMED else Found.PUT_BACK
+
+    def arm(self) -> None:
+        """A drop is about to be sent: from now on the row's deletion is what acknowledges it; while it is held."""
+        update = f'UPDATE {self.tenant.table(ROOT)} SET "clientName" = :armed WHERE id = :id AND name = :name'
+        if self.tenant.run([update], self._values)[0].rowcount != 1:
+            raise TransientError("the reservation of the name is not there")
 
     @contextmanager
     def held(self) -> Iterator[Found]:
@@ -66,4 +83,4 @@ class Reservation:
 
     @property
     def _values(self) -> dict[str, str]:
-        return {"id": f"lethe:{self.deletion_id}", "name": self.name}
+        return {"id": f"lethe:{self.deletion_id}", "name": self.name, "new": _NEW, "armed": _ARMED}

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     gateways: Annotated[tuple[str, ...], NoDecode] = Field(description="Base URLs of all Evolution servers, by comma")
     gateway_key: SecretStr = Field(description="Evolution's global API key (AUTHENTICATION_API_KEY)")
     gateway_timeout_seconds: float = Field(10, gt=0, le=20, description="Longest wait for one gateway answer")
-    gateway_late_seconds: float = Field(600, gt=0, description="How long an unanswered drop may still be carried out")
+    gateway_late_seconds: float = Field(1500, gt=0, description="Longest wait for what a server still does by name")
 
     files_root: Path | None = Field(None, description="Folder that holds Evolution's instances/ and store/")
     s3_bucket: str | None = Field(None, description="Bucket of Evolution's media; without it, no objects are removed")

@@ -1,7 +1,4 @@
-"""The channels on which a server sends an instance's events: switched off for a deletion, and put back if it stops.
-
-A server that logs an instance out awaits its webhook, for up to 20 minutes, before it cleans up by name.
-"""
+"""The channels on which a server sends an instance's events: switched off for a deletion, and put back if it stops."""
 
 from typing import Any
 from uuid import UUID

@@ -50,7 +50,7 @@ def _give_the_name_back(ctx: Context) -> None:
     if _NAME_IS_FREE in ctx.notes:
         return
     deregister = ledger.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
-    if acknowledgement.ASKED in deregister and not deregister.get("name_borne_again"):
+    if deregister.get(acknowledgement.ASKED) and not deregister.get("name_borne_again"):
         reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
         _soon(lambda: acknowledgement.wait(ctx, {**deregister, **ctx.notes}, reservation))
         _soon(lambda: acknowledgement.wait_for_quiet(ctx, {**deregister, **ctx.notes}, reservation))

@@ -67,7 +67,7 @@ def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
                 return Progress.MORE
             _purge_named_keys(ctx, cache)
         _remove_named_queues(ctx)
-    if acknowledgement.ASKED in ctx.notes:  # confirm gives the name back, when what was asked for is over
+    if ctx.notes.get(ASKED):  # confirm gives the name back, when what was asked for is over
         acknowledgement.look(ctx, ctx.notes, reservation.put())
     else:
         reservation.release()
@@ -133,6 +133,7 @@ def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
     # One after the other: the one row can tell of one drop at a time that it is over.
     _soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation))
     with _held(ctx, reservation):
+        reservation.arm()
         return _ask_to_drop(ctx, gateway)
 
 

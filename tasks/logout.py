@@ -30,7 +30,9 @@ def run(ctx: Context) -> Progress:
             return Progress.DONE
         connected = [gateway for gateway in ctx.gateways if gateway.state(ctx.instance_name) in CONNECTED]
         if connected:
-            channels.switch_off(ctx)  # first, so that no server waits for a webhook before it cleans up by name
+            channels.switch_off(
+                ctx
+            )  # first, a server awaits the webhook, for up to 20 minutes, before it cleans up by name
         for gateway in connected:
             _log_out(ctx, gateway)
     return Progress.DONE

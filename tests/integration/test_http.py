@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from demo.evolution.census import fingerprint
+from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
 from tests.system import Answer, System
 
@@ -255,13 +255,17 @@ def test_logout_touches_nothing_else(shared_system: System) -> None:
     instance = seed_instance(shared_system.deployment, "leaving", status="close")
     shared_system.gateways[0].connect("leaving", instance.id, "open")
     before = fingerprint(shared_system.deployment)
+    mine = fingerprint_of(shared_system.deployment, instance.id, "leaving")
+    session = {entry: value for entry, value in mine.items() if entry.startswith("row:Session:")}
 
     answer = shared_system.send("DELETE", "/instance/logout/leaving")
 
     assert answer.text == '{"status":"SUCCESS","error":false,"response":{"message":"Instance logged out"}}'
     assert answer.status == 200
     assert shared_system.gateways[0].sessions.get("leaving") != "open"
-    assert fingerprint(shared_system.deployment) == before
+    shared_system.gateways[0].settle()
+    after = fingerprint(shared_system.deployment)
+    assert {entry: value for entry, value in before.items() if after.get(entry) != value} == session
 
 
 def test_logout_of_an_unknown_instance_is_a_400(shared_system: System) -> None:

@@ -67,7 +67,7 @@ def test_it_gives_up_when_it_is_told_to(clock: Clock) -> None:
     act, turns = Flaky(*[TransientError("x")] * 10), iter([False, False, True])
 
     with pytest.raises(TransientError):
-        retry.on_the_spot(act, seconds=1_000, give_up=lambda: next(turns))
+        retry.on_the_spot(act, seconds=1_000, give_up=lambda _: next(turns))
 
     assert act.calls == 3
 

@@ -16,7 +16,7 @@ from shared.errors import LetheError, LostClaim, Refused, RightsLost, TransientE
 from shared.gateway import Stuck
 from shared.models import DeletionStatus
 from shared.settings import Settings
-from tasks import pipeline
+from tasks import channels, pipeline
 from tasks.context import Context, Progress
 from tasks.pipeline import PipelineStep
 from tests.unit.conftest import Clock
@@ -111,6 +111,7 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     monkeypatch.setattr(lock, "take", lambda redis, instance, deletion, seconds: made.write("hold", instance, deletion))
     monkeypatch.setattr(lock, "release", lambda redis, instance, deletion: made.write("release", instance, deletion))
     monkeypatch.setattr(wake, "announce", lambda redis, deletion: made.write("wake", deletion))
+    monkeypatch.setattr(channels, "put_back", lambda services: made.write("put back"))
     return made
 
 
@@ -141,6 +142,7 @@ def run(make_settings: Callable[..., Settings], books: Books, monkeypatch: pytes
 
 
 LET_GO = [("release", INSTANCE, DELETION), ("wake", DELETION)]
+STOPPED = [*LET_GO, ("put back",)]  # the instance lives on, and its channels are switched on again
 
 
 def test_a_message_that_may_not_claim_does_nothing(run: Run, books: Books) -> None:
@@ -211,7 +213,7 @@ def test_lost_rights_cancel_the_deletion(run: Run, books: Books) -> None:
     outcome, _ = run(RightsLost("no longer"))
 
     assert outcome is Outcome.STOP
-    assert books.ended() == [("cancel", "no longer"), *LET_GO]
+    assert books.ended() == [("cancel", "no longer"), *STOPPED]
 
 
 @pytest.mark.parametrize("failure", [Refused("not safe"), LetheError("not safe")])
@@ -220,7 +222,7 @@ def test_an_error_for_good_fails_the_deletion_at_once(run: Run, books: Books, fa
     outcome, step = run(failure)
 
     assert outcome is Outcome.STOP
-    assert books.ended() == [("fail", "not safe"), *LET_GO]
+    assert books.ended() == [("fail", "not safe"), *STOPPED]
     assert len(step.contexts) == 1
 
 
@@ -252,7 +254,7 @@ def test_a_deletion_that_fails_while_it_is_put_off_lets_go(run: Run, books: Book
     outcome, _ = run(failure)
 
     assert outcome is Outcome.STOP
-    assert books.ended()[1:] == LET_GO
+    assert books.ended()[1:] == STOPPED
 
 
 def test_whoever_lost_the_claim_writes_nothing(run: Run, books: Books) -> None:
@@ -337,7 +339,7 @@ def test_a_plan_is_made_once(run: Run, books: Books) -> None:
 
 @pytest.mark.parametrize(
     ("failure", "end"),
-    [(Refused("no"), [("fail", "no"), *LET_GO]), (Unreachable("it"), [("wait", "it cannot be reached", False)])],
+    [(Refused("no"), [("fail", "no"), *STOPPED]), (Unreachable("it"), [("wait", "it cannot be reached", False)])],
 )
 def test_what_is_not_safe_is_refused_before_anything_is_done(
     run: Run, books: Books, failure: Exception, end: list[tuple[Any, ...]]
