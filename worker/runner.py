@@ -39,6 +39,7 @@ class Runner:
     services: Services
     stopping: Callable[[], bool]  # the worker was told to stop
     others_wait: Callable[[], bool]  # deletions wait for a worker
+    has_put_off: Callable[[], None] = lambda: None  # told of each pause that begins
 
     def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
         """Run one slice of the step, if it is this message's to run. Never raises for what a step does."""
@@ -67,10 +68,9 @@ class Runner:
             return self._run_with_retries(step, self._context(claim, began, lost))
         except LostClaim:
             raise
-        except Unreachable as error:
-            return self._put_off(claim, error.title, counts=False)
         except TransientError as error:
-            return self._put_off(claim, error.title, counts=True)
+            counts, first_pause = not isinstance(error, Unreachable), error.first_pause_seconds
+            return self._put_off(claim, error.title, counts=counts, first_pause_seconds=first_pause)
         except RightsLost as error:
             return self._cancel(claim, error.title)
         except LetheError as error:
@@ -134,19 +134,20 @@ class Runner:
         self._let_go(claim)
         return Outcome.STOP
 
-    def _put_off(self, claim: Claim, reason: str, *, counts: bool) -> Outcome:
+    def _put_off(self, claim: Claim, reason: str, *, counts: bool, first_pause_seconds: float | None = None) -> Outcome:
         settings = self.services.settings
         status = claims.wait(
             self.services.own,
             claim,
             reason,
             counts=counts,
-            first_pause_seconds=settings.pause_seconds * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
+            first_pause_seconds=(first_pause_seconds or settings.pause_seconds) * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
             max_pause_seconds=settings.max_pause_seconds,
             deadline_seconds=settings.deadline_seconds,
             cap=settings.max_failures,
         )
         log.warning("step put off", reason=reason, status=status.value, counts=counts)
+        self.has_put_off()
         if status is DeletionStatus.FAILED:
             self._let_go(claim)
         return Outcome.STOP

@@ -3,7 +3,7 @@
 import pytest
 
 from shared import retry
-from shared.errors import LetheError, LostClaim, Refused, TransientError, Unreachable
+from shared.errors import LetheError, LostClaim, NotYet, Refused, TransientError, Unreachable
 from shared.gateway import Stuck
 from tests.unit.conftest import Clock
 
@@ -48,6 +48,17 @@ def test_another_error_is_not_tried_again(clock: Clock, failure: Exception) -> N
         retry.on_the_spot(act, seconds=10)
 
     assert act.calls == 1
+
+
+def test_what_has_a_pause_of_its_own_is_not_tried_again(clock: Clock) -> None:
+    """Its step is put off, and the worker is free meanwhile; one without is."""
+    with_pause, without = Flaky(NotYet("x", 0.1)), Flaky(NotYet("x"))
+
+    with pytest.raises(NotYet):
+        retry.on_the_spot(with_pause, seconds=10)
+
+    assert retry.on_the_spot(without, seconds=10) == "answer"
+    assert (with_pause.calls, without.calls) == (1, 2)
 
 
 def test_the_last_error_is_raised_when_the_seconds_are_over(clock: Clock) -> None:
