@@ -13,6 +13,9 @@ class LetheError(Exception):
 class TransientError(LetheError):
     """Something failed that may work when it is tried again."""
 
+    # When to look again at first. A step that says it is not tried again on the spot: its worker is free meanwhile.
+    first_pause_seconds: float | None = None
+
 
 class Unreachable(TransientError):
     """A store or gateway could not be reached; waiting for it uses nothing up."""
@@ -26,7 +29,7 @@ class NotYet(Unreachable):
 
     def __init__(self, sentence: str, first_pause_seconds: float | None = None) -> None:
         LetheError.__init__(self, sentence)
-        self.first_pause_seconds = first_pause_seconds  # before the next look; None is as the settings have it
+        self.first_pause_seconds = first_pause_seconds
 
 
 class Refused(LetheError):

@@ -85,7 +85,7 @@ class Deletion(Base):
     nudges: Mapped[int] = mapped_column(default=0)  # times it was published again without being claimed
     owner: Mapped[UUID | None]  # the run that works on it now
     heartbeat_at: Mapped[datetime | None]
-    next_attempt_at: Mapped[datetime | None]  # when the reconciler publishes it again, if nobody owns it
+    next_attempt_at: Mapped[datetime | None]  # when it is published again, if nobody owns it
     waiting_since: Mapped[datetime | None]
     failed_step: Mapped[str | None]
     reason: Mapped[str | None]

@@ -1,5 +1,6 @@
 """Finds the deletions that must be published again: their owner died, or their time has come."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -8,8 +9,11 @@ from uuid import UUID
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database import own_transaction
-from shared.models import UNDER_WAY, Clock, Deletion, Step
+from shared.database import own_statement, own_transaction
+from shared.models import UNDER_WAY, Clock, Deletion, DeletionStatus, Step
+
+# Put off by its step, and not published since.
+_PUT_OFF = Deletion.status == DeletionStatus.WAITING, Deletion.owner.is_(None), Deletion.nudges == 0
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,32 @@ def take_over_dead(engine: Engine, *, stale_seconds: float, nudge_seconds: float
     return [Nudge(*row) for row in rows]
 
 
-def take_due(engine: Engine, *, nudge_seconds: float, max_pause_seconds: float, limit: int = 500) -> list[Nudge]:
+def take_due(engine: Engine, *, nudge_seconds: float, max_pause_seconds: float) -> list[Nudge]:
     """Unowned deletions whose time has come: the same attempt, at growing intervals, never counted as a failure."""
+    unclaimed = Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None)
+    return _take(engine, unclaimed, nudge_seconds=nudge_seconds, max_pause_seconds=max_pause_seconds)
+
+
+def take_put_off(engine: Engine, *, nudge_seconds: float, max_pause_seconds: float) -> list[Nudge]:
+    """Of those, the ones whose pause is over: there is no message of theirs, so that this one repeats none."""
+    return _take(engine, _PUT_OFF, nudge_seconds=nudge_seconds, max_pause_seconds=max_pause_seconds)
+
+
+def next_put_off(engine: Engine, *, within_seconds: float) -> float | None:
+    """In how many seconds the first pause is over, if one is over that soon; not above 0 if one is over already."""
+    soon = Deletion.next_attempt_at <= from_now(within_seconds)
+    query = select(func.extract("epoch", func.min(Deletion.next_attempt_at) - func.now())).where(*_PUT_OFF, soon)
+    with own_statement(engine) as connection:
+        seconds = connection.execute(query).scalar()
+    return None if seconds is None else float(seconds)
+
+
+def _take(
+    engine: Engine, which: Sequence[Any], *, nudge_seconds: float, max_pause_seconds: float, limit: int = 500
+) -> list[Nudge]:
     due = (
         select(Deletion.id)
-        .where(Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None), Deletion.next_attempt_at <= func.now())
+        .where(*which, Deletion.next_attempt_at <= func.now())
         .order_by(Deletion.next_attempt_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -15,15 +15,15 @@ def on_the_spot(
     *,
     seconds: float,
     first_pause_seconds: float = 0.2,
-    only: type[Exception] = TransientError,
-    give_up: Callable[[BaseException], bool] = lambda _: False,
+    only: type[TransientError] = TransientError,
+    give_up: Callable[[TransientError], bool] = lambda _: False,
 ) -> T:
     """Call act again as long as it raises `only`, at most for the seconds; raises its last error.
 
     The pauses double, from the first one on.
     """
     policy = Retrying(
-        # Bounded below the soft time limit: the long waits are the reconciler's.
+        # Bounded below the soft time limit: for longer waits a step is put off.
         stop=stop_after_delay(seconds),
         wait=wait_exponential_jitter(multiplier=first_pause_seconds, max=3, jitter=1.5 * first_pause_seconds),
         retry=retry_if_exception(lambda error: isinstance(error, only) and not give_up(error)),

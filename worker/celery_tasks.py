@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from amqp.exceptions import AMQPError
 from celery import Task
-from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_shutting_down
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -19,6 +19,7 @@ from shared.nudges import Nudge
 from shared.services import Services
 from tasks import pipeline
 from worker import broker_loss, reconciler, redelivery
+from worker.due import DueClock
 from worker.runner import Outcome, Runner
 
 log = logs.get(__name__)
@@ -41,8 +42,15 @@ def _stop_soon(**_: object) -> None:
     _stopping.value = 1
 
 
+@worker_process_init.connect
+def _start_clock(**_: object) -> None:
+    _clock().start()
+
+
 @worker_process_shutdown.connect
 def _close(**_: object) -> None:
+    if _clock.cache_info().currsize:
+        _clock().stop()
     if _services.cache_info().currsize:
         _services().close()
     tracing.stop()
@@ -55,8 +63,13 @@ def _services() -> Services:
 
 
 @cache
+def _clock() -> DueClock:
+    return DueClock(_services())
+
+
+@cache
 def _runner() -> Runner:
-    return Runner(_services(), stopping=lambda: bool(_stopping.value), others_wait=_queue_look())
+    return Runner(_services(), lambda: bool(_stopping.value), _queue_look(), has_put_off=_clock().look_soon)
 
 
 def _queue_look() -> Callable[[], bool]:

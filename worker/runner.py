@@ -13,7 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from shared import claims, ledger, logs, retry
 from shared.claims import Claim
-from shared.errors import LetheError, LostClaim, NotYet, RightsLost, TransientError, Unreachable
+from shared.errors import LetheError, LostClaim, RightsLost, TransientError, Unreachable
 from shared.models import DeletionStatus
 from shared.services import Services
 from tasks import channels, pipeline
@@ -39,6 +39,7 @@ class Runner:
     services: Services
     stopping: Callable[[], bool]  # the worker was told to stop
     others_wait: Callable[[], bool]  # deletions wait for a worker
+    has_put_off: Callable[[], None] = lambda: None  # told of each pause that begins
 
     def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
         """Run one slice of the step, if it is this message's to run. Never raises for what a step does."""
@@ -67,10 +68,9 @@ class Runner:
             return self._run_with_retries(step, self._context(claim, began, lost))
         except LostClaim:
             raise
-        except Unreachable as error:
-            return self._put_off(claim, error.title, counts=False)
         except TransientError as error:
-            return self._put_off(claim, error.title, counts=True)
+            counts, first_pause = not isinstance(error, Unreachable), error.first_pause_seconds
+            return self._put_off(claim, error.title, counts=counts, first_pause_seconds=first_pause)
         except RightsLost as error:
             return self._cancel(claim, error.title)
         except LetheError as error:
@@ -112,7 +112,7 @@ class Runner:
             progress = retry.on_the_spot(
                 lambda: step.run(ctx),
                 seconds=seconds,
-                give_up=lambda error: ctx.slice_is_over() or _says_when(error),
+                give_up=lambda error: ctx.slice_is_over() or error.first_pause_seconds is not None,
             )
         except BaseException:
             ctx.write_down()
@@ -138,19 +138,20 @@ class Runner:
         self._let_go(claim)
         return Outcome.STOP
 
-    def _put_off(self, claim: Claim, reason: str, *, counts: bool) -> Outcome:
+    def _put_off(self, claim: Claim, reason: str, *, counts: bool, first_pause_seconds: float | None = None) -> Outcome:
         settings = self.services.settings
         status = claims.wait(
             self.services.own,
             claim,
             reason,
             counts=counts,
-            first_pause_seconds=settings.pause_seconds * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
+            first_pause_seconds=(first_pause_seconds or settings.pause_seconds) * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
             max_pause_seconds=settings.max_pause_seconds,
             deadline_seconds=settings.deadline_seconds,
             cap=settings.max_failures,
         )
         log.warning("step put off", reason=reason, status=status.value, counts=counts)
+        self.has_put_off()
         if status is DeletionStatus.FAILED:
             self._stopped(claim)
         return Outcome.STOP
@@ -174,8 +175,3 @@ class Runner:
 
     def _let_go(self, claim: Claim) -> None:
         pipeline.let_go(self.services, claim.instance_id, claim.deletion_id)
-
-
-def _says_when(error: BaseException) -> bool:
-    """Whether the step knows itself when to look again: the worker is free until then."""
-    return isinstance(error, NotYet) and error.first_pause_seconds is not None

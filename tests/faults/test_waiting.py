@@ -1,4 +1,4 @@
-"""A gateway that is away for hours, with the clock turned instead of waited for."""
+"""A gateway that is away for hours, with the clock turned instead of waited for, or for a moment, without beat."""
 
 from collections.abc import Callable
 
@@ -44,6 +44,29 @@ def test_hours_without_a_gateway(make_scene: Callable[..., Scene]) -> None:
     scene.wait_for_end("overdue")
     scene.assert_all_gone()
     scene.assert_never_twice()
+
+
+def test_whoever_put_it_off_dies_in_the_pause(make_scene: Callable[..., Scene]) -> None:
+    """Nothing was lost with that worker: the next one goes on when the pause is over, without beat."""
+    scene = make_scene(retry_seconds=0.3, pause_seconds=5, max_pause_seconds=5, reconcile_seconds=30)
+    gateway = scene.system.gateways[0]
+    scene.seed_neighbours()
+    scene.seed("orphaned")
+    scene.start("web", "worker1")
+    gateway.stop()
+    scene.order("orphaned")
+    scene.wait_for_waiting("orphaned")
+
+    scene.kill("worker1")
+    gateway.start()
+    with scene.figures.recovery("worker killed while it had put a deletion off"):
+        scene.start("worker2")
+        scene.wait_for_end(seconds=25)
+
+    scene.assert_all_gone()
+    scene.assert_never_twice()
+    assert scene.own("SELECT attempt, failures FROM deletions") == [(1, 0)]
+    assert scene.own("SELECT name FROM clocks WHERE name = 'reconciler'") == []
 
 
 def turn_clock(scene: Scene, name: str, interval: str) -> None:

@@ -184,6 +184,13 @@ class Life(RuleBasedStateMachine):
         due = nudges.take_due(self.engine, nudge_seconds=60, max_pause_seconds=600)
         return multiple(*dead, *due)
 
+    @rule(target=messages)
+    def look(self) -> Any:
+        """A worker's clock looks what is due; it never publishes the same pause twice."""
+        due = nudges.take_put_off(self.engine, nudge_seconds=60, max_pause_seconds=600)
+        assert nudges.take_put_off(self.engine, nudge_seconds=60, max_pause_seconds=600) == []
+        return multiple(*due)
+
     @invariant()
     def nothing_is_lost_and_nothing_comes_back(self) -> None:
         """What is unfinished is owned or due some day; what has ended stays so; steps are only ever done once."""

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared import claims, ledger, lock, wake
 from shared.claims import Claim
-from shared.errors import LetheError, LostClaim, Refused, RightsLost, TransientError, Unreachable
+from shared.errors import LetheError, LostClaim, NotYet, Refused, RightsLost, TransientError, Unreachable
 from shared.gateway import Stuck
 from shared.models import DeletionStatus
 from shared.settings import Settings
@@ -34,6 +34,7 @@ class Books:
     status: DeletionStatus = DeletionStatus.WAITING
     failures: dict[str, Exception] = field(default_factory=dict)
     written: list[tuple[Any, ...]] = field(default_factory=list)
+    first_pauses: list[float] = field(default_factory=list)
 
     def write(self, what: str, *facts: Any) -> None:
         """Write down, or fail."""
@@ -64,6 +65,7 @@ class Books:
 
     def wait(self, own: object, claim: Claim, reason: str, *, counts: bool, **_: float) -> DeletionStatus:
         self.write("wait", reason, counts)
+        self.first_pauses.append(_["first_pause_seconds"])
         return self.status
 
     def fail(self, own: object, claim: Claim, reason: str) -> None:
@@ -128,6 +130,7 @@ def run(make_settings: Callable[..., Settings], books: Books, monkeypatch: pytes
         blocked_by: Exception | None = None,
         stopping: Callable[[], bool] = lambda: False,
         others_wait: Callable[[], bool] = lambda: False,
+        has_put_off: Callable[[], None] = lambda: None,
         **changes: Any,
     ) -> tuple[Outcome, Step]:
         fake = Step(list(acts), blocked_by=blocked_by)
@@ -136,7 +139,7 @@ def run(make_settings: Callable[..., Settings], books: Books, monkeypatch: pytes
         monkeypatch.setattr(pipeline, "PIPELINE", (other, step) if last else (step, other))
         monkeypatch.setitem(pipeline.BY_NAME, "logout", step)
         services: Any = SimpleNamespace(settings=make_settings(**changes), own=None, redis=None, gateways=())
-        return Runner(services, stopping, others_wait).run("logout", DELETION, ATTEMPT), fake
+        return Runner(services, stopping, others_wait, has_put_off).run("logout", DELETION, ATTEMPT), fake
 
     return run
 
@@ -206,6 +209,33 @@ def test_a_transient_error_that_passes_is_no_error(run: Run, books: Books) -> No
 
     assert outcome is Outcome.GO_ON
     assert books.ended() == [("finish", False)]
+
+
+@pytest.mark.parametrize(("asked", "usual"), [(0.1, 0.1), (30, 30), (None, 5)])
+def test_a_step_says_when_to_look_again(run: Run, books: Books, asked: float | None, usual: float) -> None:
+    """Else the settings do; jitter keeps a tenth of a second one."""
+    outcome, _ = run(NotYet("still held", asked), pause_seconds=5, retry_seconds=0.1)
+
+    assert outcome is Outcome.STOP
+    assert books.ended() == [("wait", "still held", False)]
+    assert 0.8 * usual <= books.first_pauses[0] <= 1.2 * usual
+
+
+def test_a_step_that_says_when_to_look_again_gives_its_worker_free(run: Run) -> None:
+    """It is not tried on the spot."""
+    _, step = run(NotYet("still held", 0.1))
+
+    assert len(step.contexts) == 1
+
+
+def test_whoever_publishes_later_is_told_of_a_pause(run: Run, books: Books) -> None:
+    """After it was written down, and of nothing else."""
+    told = list[int]()
+
+    for act in (Unreachable("x"), Progress.DONE, Progress.MORE, Refused("x"), RightsLost("x")):
+        run(act, has_put_off=lambda: told.append(len(books.ended())))
+
+    assert told == [1]
 
 
 def test_lost_rights_cancel_the_deletion(run: Run, books: Books) -> None:

@@ -1,0 +1,189 @@
+"""What was put off goes on when it is due: no round of the reconciler is waited for, and beat may be dead."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from demo.evolution.seed import seed_instance
+from demo.processes import wait_until
+from shared import claims, nudges
+from shared.claims import Claim
+from shared.nudges import Nudge
+from shared.services import Services
+from tasks import pipeline
+from tests.integration.inline import accept
+from tests.system import System
+from worker import due
+from worker.due import DueClock
+
+T = TypeVar("T")
+ROUND_SECONDS = 30  # the reconciler's default
+take_put_off = partial(nudges.take_put_off, nudge_seconds=60, max_pause_seconds=600)
+take_due = partial(nudges.take_due, nudge_seconds=60, max_pause_seconds=600)
+
+
+@pytest.fixture
+def system(make_system: Callable[..., System]) -> Iterator[System]:
+    """A deployment whose reconciler looks as seldom as in production; nothing runs yet."""
+    made = make_system(reconcile_seconds=ROUND_SECONDS, nudge_seconds=60, retry_seconds=0.3, pause_seconds=1)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def services(system: System) -> Iterator[Services]:
+    """Services on that system."""
+    made = system.make_services()
+    yield made
+    made.close()
+
+
+def put_off(services: Services, *, seconds: float) -> UUID:
+    """A deletion whose first step was put off for so long."""
+    deletion_id = accept(services, f"id-{seconds}", "a")
+    claim = claims.claim(services.own, deletion_id, 1, "logout", stale_seconds=30)
+    assert claim
+    wait(services, claim, seconds)
+    return deletion_id
+
+
+def wait(services: Services, claim: Claim, seconds: float) -> None:
+    """Put the claimed step off."""
+    claims.wait(
+        services.own,
+        claim,
+        "away",
+        counts=False,
+        first_pause_seconds=seconds,
+        max_pause_seconds=600,
+        deadline_seconds=600,
+        cap=5,
+    )
+
+
+def rounds(services: Services) -> int:
+    """How many rounds of the reconciler have run, 0 or 1 and more."""
+    with services.own.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM clocks WHERE name = 'reconciler'")).scalar_one())
+
+
+def noting(act: Callable[..., T], answers: list[T]) -> Callable[..., T]:
+    """The same, with every answer noted."""
+
+    def noted(*arguments: Any, **options: Any) -> T:
+        answers.append(act(*arguments, **options))
+        return answers[-1]
+
+    return noted
+
+
+@pytest.mark.parametrize("beat", [(), ("beat",)], ids=["without beat", "with beat"])
+def test_a_deletion_that_was_put_off_goes_on_when_it_is_due(
+    system: System, services: Services, beat: tuple[str, ...]
+) -> None:
+    """The gateway was away for a moment; the deletion ends before the reconciler has had a round."""
+    seed_instance(system.deployment, "patient", messages=3)
+    system.start("web", "worker", *beat)
+    system.gateways[0].stop()
+    deletion_id = system.delete("patient", Prefer="respond-async").body["response"]["deletionId"]
+    system.wait_for(deletion_id, "waiting")
+    system.gateways[0].start()
+
+    ended = system.wait_for(deletion_id, seconds=ROUND_SECONDS - 5)
+
+    assert ended["status"] == "succeeded"
+    assert rounds(services) == 0
+
+
+def test_the_next_try_comes_when_the_api_says(system: System, services: Services) -> None:
+    """Not before, and not long after."""
+    seed_instance(system.deployment, "told", messages=3)
+    system.start("web", "worker")
+    system.gateways[0].stop()
+    deletion_id = system.delete("told", Prefer="respond-async").body["response"]["deletionId"]
+    system.wait_for(deletion_id, "waiting")
+    late = "SELECT extract(epoch FROM now() - next_attempt_at) FROM deletions WHERE status = 'waiting' AND nudges = 0"
+
+    seen = list[float]()
+    with services.own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        wait_until(
+            lambda: (
+                seen.extend(float(value) for value in connection.scalars(text(late)))
+                or system.show(deletion_id)["steps"][0]["attempts"] >= 4
+            ),
+            ROUND_SECONDS - 5,
+            "four tries",
+        )
+
+    assert min(seen) < 0
+    assert max(seen) < 1.5
+    assert rounds(services) == 0
+
+
+def test_a_pause_is_published_once(services: Services) -> None:
+    """However many clocks look at the moment when it is over."""
+    over = {put_off(services, seconds=seconds) for seconds in (0.001, 0.002, 0.003)}
+    put_off(services, seconds=600)
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = [nudge for found in pool.map(lambda _: take_put_off(services.own), range(8)) for nudge in found]
+
+    assert sorted(nudge.deletion_id for nudge in taken) == sorted(over)
+    assert {(nudge.attempt, nudge.position) for nudge in taken} == {(1, 0)}
+
+
+def test_a_message_that_is_lost_after_the_pause_is_left_to_the_reconciler(services: Services) -> None:
+    """It publishes it when a nudge's time is over, as any other; the clocks publish nothing twice."""
+    deletion_id = put_off(services, seconds=0.001)
+    first = take_put_off(services.own)
+    with services.own.begin() as connection:
+        connection.execute(text("UPDATE deletions SET next_attempt_at = next_attempt_at - interval '61 seconds'"))
+
+    again, reconciled = take_put_off(services.own), take_due(services.own)
+
+    assert first == reconciled == [Nudge(deletion_id, 1, 0)]
+    assert again == []
+
+
+def test_what_nobody_has_claimed_yet_is_left_to_the_reconciler(services: Services) -> None:
+    """A long queue would be published again and again."""
+    accept(services, "queued", "queued")
+    with services.own.begin() as connection:
+        connection.execute(text("UPDATE deletions SET next_attempt_at = now() - interval '1 hour'"))
+
+    assert nudges.next_put_off(services.own, within_seconds=1) is None
+    assert take_put_off(services.own) == []
+    assert len(take_due(services.own)) == 1
+
+
+def test_a_short_pause_is_not_made_longer(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that puts something off wakes its clock, whose next look may be far away."""
+    looks, published = list[float | None](), list[UUID]()
+    monkeypatch.setattr(due, "LOOK_SECONDS", 600.0)
+    monkeypatch.setattr(nudges, "next_put_off", noting(nudges.next_put_off, looks))
+    monkeypatch.setattr(pipeline, "submit", lambda services, nudge: published.append(nudge.deletion_id) or True)
+    clock = DueClock(services)
+    clock.start()
+    wait_until(lambda: looks == [None], 5, "the first look")
+    deletion_id = put_off(services, seconds=0.1)
+
+    clock.look_soon()
+
+    wait_until(lambda: published == [deletion_id], 5, "the message")
+    clock.stop()
+
+
+def test_a_clock_that_is_stopped_publishes_nothing_more(services: Services) -> None:
+    """The process ends, and its connections with it."""
+    clock = DueClock(services)
+    clock.start()
+    clock.stop()
+
+    put_off(services, seconds=0.001)
+
+    assert nudges.next_put_off(services.own, within_seconds=1) is not None

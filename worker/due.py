@@ -1,0 +1,82 @@
+"""Publishes what was put off at the moment when it is due: a thread in each process of a worker, beside its steps."""
+
+import threading
+import time
+from multiprocessing.sharedctypes import RawValue
+
+from shared import logs, nudges
+from shared.services import Services
+from tasks import pipeline
+
+log = logs.get(__name__)
+LOOK_SECONDS = 1.0
+_LOCKED_SECONDS = 0.05  # when another process is just taking what is due
+_AWAY_SECONDS = 5.0  # when the own database did not answer
+# When the next look is due, by the host's clock; made before the fork: the processes of a worker take turns. Without a
+# lock: two looks at once do no harm.
+_next_look = RawValue("d", 0.0)
+
+
+class DueClock:
+    """Looks once a second what will be due within the next, and wakes up for that.
+
+    No broker's countdown: on Redis a worker takes such a message at once, and with it what others could do; it is
+    lost for minutes when that worker dies. RabbitMQ's quorum queues know whole seconds only, on other exchanges.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._woken, self._stopped = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="due", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what has been taken is published before."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def look_soon(self) -> None:
+        """Something was put off, perhaps for less than the time to the next look."""
+        self._woken.set()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            due_in = self._look()
+            if due_in is None:
+                self._wait_for_turn()
+            else:
+                self._woken.wait(due_in)
+            self._woken.clear()
+
+    def _wait_for_turn(self) -> None:
+        while (seconds := _next_look.value - time.monotonic()) > 0:
+            if self._woken.wait(seconds):
+                return
+
+    def _look(self) -> float | None:
+        """Publish what is due; in how many seconds something else is, if it is before the next look."""
+        _next_look.value = time.monotonic() + LOOK_SECONDS
+        try:
+            due_in = nudges.next_put_off(self._services.own, within_seconds=LOOK_SECONDS)
+            if due_in is None or due_in > 0:
+                return due_in
+            return 0 if self._publish() else _LOCKED_SECONDS
+        except Exception as error:  # whatever it is, a later look may work
+            log.warning("look left out", error=type(error).__name__)
+            _next_look.value = time.monotonic() + _AWAY_SECONDS
+            return None
+
+    def _publish(self) -> int:
+        settings = self._services.settings
+        due = nudges.take_put_off(
+            self._services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
+        )
+        unpublished = sum(not pipeline.submit(self._services, nudge) for nudge in due)
+        if due:
+            log.info("pauses over", due=len(due), unpublished=unpublished)
+        return len(due)
