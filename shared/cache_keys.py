@@ -8,6 +8,9 @@ from shared import instance_ids
 _EXACT_SUFFIXES = ("getProvider", "getInbox")
 _OTHER_MODULES = ("instance", "baileys", "groups")  # their keys have another form, however they end
 _OPEN_SUFFIXES = ("createConversation-", "lock:createConversation-")
+# Beside the messages of instances, by a jid or by the word: nobody could tell those of an instance with such an id.
+_EVERYBODYS = re.compile(r"protocol_|[^_]*@[^_]*_|\d+_\d+(:\d+)?@[^_]*_")
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # in no database, so in nobody's id or name
 _GLOB = re.compile(r"([*?\[\]\\^-])")
 
 
@@ -29,16 +32,17 @@ def names_explaining(prefix: str, key: str) -> set[str]:
         suffix = rest[at + 1 :]
         if suffix in _EXACT_SUFFIXES or suffix.startswith(_OPEN_SUFFIXES):
             names.add(rest[:at])
-    return names
+    return {name for name in names if _is_text(name)}
 
 
 def ids_explaining(prefix: str, key: str) -> set[str]:
-    """Every instance id whose message-status key <id>_<message>_<status> this could be."""
+    """Every instance id whose message this could be, <id>_<message> or <id>_<message>_<status>."""
     head = f"{prefix}:baileys:"
-    if not key.startswith(head):
+    if not key.startswith(head) or _EVERYBODYS.match(key, len(head)):
         return set()
     parts = key[len(head) :].split("_")
-    return {"_".join(parts[:at]) for at in range(1, len(parts) - 1)}
+    ids = ("_".join(parts[:at]) for at in range(1, len(parts)))
+    return {each for each in ids if _is_text(each)}
 
 
 def id_in(prefix: str, key: str) -> str | None:
@@ -48,3 +52,7 @@ def id_in(prefix: str, key: str) -> str | None:
         rest = key.removeprefix(session)
         return rest if instance_ids.is_one(rest) else None
     return next((each for each in ids_explaining(prefix, key) if instance_ids.is_one(each)), None)
+
+
+def _is_text(text: str) -> bool:
+    return _NO_TEXT.search(text) is None
