@@ -1,6 +1,10 @@
 """The cache keys of one instance, written the way the server writes them: names stay literal."""
 
+import json
+import secrets
+import string
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import psycopg
 
@@ -43,6 +47,15 @@ def sync_hash(deployment: Deployment) -> str:
     return f"{deployment.cache_prefix}:{SYNC_FIELDS}"
 
 
+def cuid(moment: datetime) -> str:
+    """An id of the kind that the server makes for the job whose id is kept in that hash; it begins with its time."""
+    left, digits = int(moment.timestamp() * 1000), ""
+    while left:
+        left, digit = divmod(left, 36)
+        digits = (string.digits + string.ascii_lowercase)[digit] + digits
+    return f"c{digits}0000aaaa{secrets.token_hex(4)}"
+
+
 def owned_keys(
     deployment: Deployment, connection: psycopg.Connection, instance_id: str, name: str
 ) -> dict[str, list[str]]:
@@ -72,7 +85,7 @@ def fill(deployment: Deployment, instance_id: str, name: str) -> None:
         )
         # Not over the hash of an instance whose id is our name.
         cache.set(legacy_key(deployment, name), "{}", nx=True)
-        cache.hset(sync_hash(deployment), name, "1760000000")
+        cache.hset(sync_hash(deployment), name, json.dumps(cuid(datetime.now(UTC))))
         for key in chatwoot_keys(deployment, name):
             cache.set(key, "{}")
         for key, seconds in message_keys(deployment, instance_id).items():

@@ -227,3 +227,28 @@ UUID = "3f0c0000-0000-4000-8000-000000000000"
 def test_a_key_by_id_names_an_id_of_an_instances_form(key: str, owner: str | None) -> None:
     """What only looks like one is nobody's."""
     assert cache_keys.id_in("p", key) == owner
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("p:instance:support", "support"),
+        ("p:instance:a:b", "a:b"),
+        ("p:instance:", ""),
+        (f"p:instance:{UUID}", None),
+        (f"p:instance:{UUID}:more", None),
+        ("p:instance:\udcff", None),
+        ("p:ut:a:getInbox", "a"),
+        ("p:ut:a:b:getProvider", "a:b"),
+        ("p:ut:a:lock:createConversation-1", "a"),
+        (f"p:ut:{UUID}:getInbox", UUID),
+        ("p:ut:\udcff:getInbox", None),
+        ("p:baileys:a_b", None),
+        ("p:groups:a", None),
+        ("p:chatwoot:syncLostMessages", None),
+        ("pp:instance:a", None),
+    ],
+)
+def test_a_key_by_name_names_the_shortest_that_could_have_written_it(key: str, name: str | None) -> None:
+    """What is kept by an id, or has another form, has no name."""
+    assert cache_keys.name_in("p", key) == name
