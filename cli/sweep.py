@@ -12,7 +12,7 @@ from cli.common import json_option, print_json, reached, stop, yes_option
 from shared import audit, leftovers
 from shared.audit import Action, Decision, Entry
 from shared.database import own_transaction
-from shared.leftovers import Found, Leftover
+from shared.leftovers import By, Found, Leftover
 from shared.services import Services
 
 
@@ -25,15 +25,15 @@ from shared.services import Services
     default=3600,
     show_default=True,
     metavar="SECONDS",
-    help="Leave ids alone of which anything is younger, or of unknown age: an instance may be being created. 0: all.",
+    help="Leave alone what has anything younger, or of unknown age: an instance may be being created. 0: all.",
 )
 @yes_option
 @json_option
 def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> None:
     """Find what is kept for instances that no longer exist.
 
-    Looks for folders, objects, cache keys, rows and trash of ids that are no living instance and have no unfinished
-    deletion. Every store must be this deployment's alone: what another Evolution keeps there looks left over.
+    Looks for folders, objects, cache keys, rows and trash of ids and names that no living instance and no unfinished
+    deletion has. Every store must be this deployment's alone: what another Evolution keeps there looks left over.
 
     Example: lethe sweep --remove
     """
@@ -50,10 +50,10 @@ def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> 
             for each in removable:
                 removed[each] = _remove(made, each)
                 if not as_json:
-                    click.echo(f"removed {_counted(each, removed[each])}: {each.place}")
+                    click.echo(f"removed {_counted(each, removed[each])}: {_place(each)}")
     if as_json:
-        ids = {each.id for each in removable}
-        print_json([_row(each, each.id in ids, removed.get(each)) for each in found.leftovers])
+        going = {each.whose for each in removable}
+        print_json([_row(each, each.whose in going, removed.get(each)) for each in found.leftovers])
 
 
 def _remove(made: Services, leftover: Leftover) -> int:
@@ -66,11 +66,14 @@ def _remove(made: Services, leftover: Leftover) -> int:
 
 def _tell(made: Services, leftover: Leftover, decision: Decision, number: int) -> None:
     entry = Entry(Action.SWEEP, decision, operator.actor(), reason=_counted(leftover, number))
-    whose = (
-        {"deletion_id": UUID(leftover.id)} if leftover.kind is leftovers.Kind.TRASH else {"instance_id": leftover.id}
-    )
+    if leftover.by is By.NAME:
+        entry = replace(entry, reason=f"{entry.reason} by a name")  # which one, no audit says
+    if leftover.by is By.DELETION:
+        entry = replace(entry, deletion_id=UUID(leftover.owner))
+    if leftover.by is By.ID:
+        entry = replace(entry, instance_id=leftover.owner)
     with own_transaction(made.own) as connection:
-        audit.append(connection, replace(entry, **whose))
+        audit.append(connection, entry)
 
 
 def _confirm(found: Found, removable: list[Leftover], *, yes: bool) -> None:
@@ -86,14 +89,20 @@ def _confirm(found: Found, removable: list[Leftover], *, yes: bool) -> None:
 
 
 def _show(found: Found, removable: list[Leftover]) -> None:
-    ids = {each.id for each in removable}
+    going = {each.whose for each in removable}
     for each in found.leftovers:
-        stays = "" if each.id in ids else "  stays: too young, or of unknown age"
+        stays = "" if each.whose in going else "  stays: too young, or of unknown age"
         size = f"{each.held.size_bytes / 1024:,.0f} KB"
-        click.echo(f"{_counted(each, each.held.number):>16} {size:>12}  {_age(each):>10}  {each.place}{stays}")
+        click.echo(f"{_counted(each, each.held.number):>16} {size:>12}  {_age(each):>10}  {_place(each)}{stays}")
     total = sum(each.held.number for each in removable)
     can_go = f"{words.counted(total, 'thing')} in {words.counted(len(removable), 'place')} can go"
     click.echo(can_go if found.leftovers else "Nothing is left over")
+
+
+def _place(leftover: Leftover) -> str:
+    """Where it lies, harmless to a terminal, and the name that it is kept by."""
+    place = leftover.place if leftover.place.isprintable() else repr(leftover.place)
+    return f"{place} (name {leftover.owner!r})" if leftover.by is By.NAME else place
 
 
 def _unit(leftover: Leftover) -> str:
@@ -114,7 +123,8 @@ def _age(leftover: Leftover) -> str:
 def _row(leftover: Leftover, removable: bool, removed: int | None) -> dict[str, Any]:
     return {
         "kind": leftover.kind,
-        "id": leftover.id,
+        "id": None if leftover.by is By.NAME else leftover.owner,
+        "name": leftover.owner if leftover.by is By.NAME else None,
         "place": leftover.place,
         "number": leftover.held.number,
         "sizeBytes": leftover.held.size_bytes,

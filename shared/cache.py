@@ -1,7 +1,9 @@
 """Evolution's Redis cache: finds and unlinks the keys that are exactly one instance's."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -11,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from shared import cache_keys
+from shared import cache_keys, instance_ids
 from shared.errors import TransientError, Unreachable
 from shared.storage import Held
 
@@ -19,6 +21,8 @@ _AT_ONCE = 500
 Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name") and values: those that other instances bear
 
 Bears = Callable[[set[str]], set[str]]
+# The value of a lost-messages field: a cuid, as JSON; its first eight digits are milliseconds since 1970, to base 36.
+_CUID = re.compile(rb'"?c([0-9a-z]{8})[0-9a-z]{16}"?')
 # One page of the pass: every key that could be one of these ids' or names'. A part up to any colon may be the name, up
 # to any underscore the id; shared.cache_keys decides. ARGV: cursor, page, prefix and colon, number of ids, ids, names.
 _SCRIPT = """
@@ -64,6 +68,21 @@ class Proposals:
         ):
             for owner in owners & wanted.keys():
                 wanted[owner][key] = owners
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Keys by the id or the name that they are kept by."""
+
+    by_id: dict[str, list[str]] = field(default_factory=dict)
+    by_name: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, prefix: str, key: str) -> None:
+        """File a key; one that is kept by neither is nobody's, and left out."""
+        if (owner := cache_keys.id_in(prefix, key)) is not None:
+            self.by_id.setdefault(owner, []).append(key)
+        elif (name := cache_keys.name_in(prefix, key)) is not None:
+            self.by_name.setdefault(name, []).append(key)
 
 
 @contextmanager
@@ -127,14 +146,25 @@ class Cache:
             return ours, [*shared, *legacy]
         return [*ours, *legacy], shared
 
-    def keys_by_id(self) -> dict[str, list[str]]:
-        """All keys that are kept by an instance's id, whosesoever."""
-        found: dict[str, list[str]] = {}
-        patterns = (f"{cache_keys.escape(self.prefix)}:{module}:*" for module in ("instance", "baileys"))
-        for key in (key for pattern in patterns for key in self._scan(pattern)):
-            if (owner := cache_keys.id_in(self.prefix, key)) is not None:
-                found.setdefault(owner, []).append(key)
-        return found
+    def kept(self) -> Kept:
+        """All keys that are kept by an instance's id or name, whosesoever; one pass over all keys."""
+        kept = Kept()
+        for key in self._scan(f"{cache_keys.escape(self.prefix)}:*"):
+            kept.add(self.prefix, key)
+        return kept
+
+    def fields(self) -> dict[str, Held]:
+        """Names that have a field among the lost messages of Chatwoot, with what it holds."""
+        with reaching("the cache"):
+            fields = {
+                name.decode(errors="surrogateescape"): value
+                for name, value in self.redis.hscan_iter(self.lost_messages, count=_PAGE)
+            }
+        return {
+            name: Held(1, len(value), _written_at(value))
+            for name, value in fields.items()
+            if instance_ids.is_text(name)
+        }
 
     def measure(self, keys: list[str]) -> Held:
         """The memory of these keys, and when the last of them was used: a key does not say when it was made."""
@@ -154,12 +184,12 @@ class Cache:
     def has_field(self, name: str) -> bool:
         """Whether the name has a field among the lost messages of Chatwoot."""
         with reaching("the cache"):
-            return bool(self.redis.hexists(self._lost_messages, name))
+            return bool(self.redis.hexists(self.lost_messages, name))
 
     def remove_field(self, name: str) -> int:
         """Remove the name's field from the lost messages of Chatwoot."""
         with reaching("the cache"):
-            return int(self.redis.hdel(self._lost_messages, name))
+            return int(self.redis.hdel(self.lost_messages, name))
 
     def unlink(self, keys: Iterable[str]) -> Iterator[int]:
         """Unlink keys, some hundreds in one command; yields how many each one removed."""
@@ -170,7 +200,8 @@ class Cache:
             yield removed
 
     @property
-    def _lost_messages(self) -> str:
+    def lost_messages(self) -> str:
+        """The hash that has a field for each name."""
         return f"{self.prefix}:chatwoot:syncLostMessages"
 
     def _scan(self, pattern: str) -> set[str]:
@@ -188,3 +219,9 @@ def _judge(explained: dict[str, set[str]], ours: str, bears: Bears) -> tuple[lis
     others = bears({owner for owners in explained.values() for owner in owners} - {ours})
     shared = {key for key, owners in explained.items() if owners & others}
     return [key for key in explained if key not in shared], sorted(shared)
+
+
+def _written_at(value: bytes) -> datetime | None:
+    """When a field of the lost messages was written, as its value says; a field itself has no time."""
+    cuid = _CUID.fullmatch(value)
+    return datetime.fromtimestamp(int(cuid[1], 36) / 1000, UTC) if cuid else None

@@ -8,6 +8,8 @@ from shared import instance_ids
 _EXACT_SUFFIXES = ("getProvider", "getInbox")
 _OTHER_MODULES = ("instance", "baileys", "groups")  # their keys have another form, however they end
 _OPEN_SUFFIXES = ("createConversation-", "lock:createConversation-")
+# Beside the messages of instances, by a jid or by the word: nobody could tell those of an instance with such an id.
+_EVERYBODYS = re.compile(r"protocol_|[^_]*@[^_]*_|\d+_\d+(:\d+)?@[^_]*_")
 _GLOB = re.compile(r"([*?\[\]\\^-])")
 
 
@@ -29,22 +31,37 @@ def names_explaining(prefix: str, key: str) -> set[str]:
         suffix = rest[at + 1 :]
         if suffix in _EXACT_SUFFIXES or suffix.startswith(_OPEN_SUFFIXES):
             names.add(rest[:at])
-    return names
+    return {name for name in names if instance_ids.is_text(name)}
 
 
 def ids_explaining(prefix: str, key: str) -> set[str]:
-    """Every instance id whose message-status key <id>_<message>_<status> this could be."""
+    """Every instance id whose message this could be, <id>_<message> or <id>_<message>_<status>."""
     head = f"{prefix}:baileys:"
-    if not key.startswith(head):
+    if not key.startswith(head) or _EVERYBODYS.match(key, len(head)):
         return set()
     parts = key[len(head) :].split("_")
-    return {"_".join(parts[:at]) for at in range(1, len(parts) - 1)}
+    ids = ("_".join(parts[:at]) for at in range(1, len(parts)))
+    return {each for each in ids if instance_ids.is_text(each)}
+
+
+def session_in(prefix: str, key: str) -> str | None:
+    """The id by which this session is kept, or the name: so did older versions."""
+    head = f"{prefix}:instance:"
+    owner = key.removeprefix(head)
+    return owner if key.startswith(head) and instance_ids.is_text(owner) else None
 
 
 def id_in(prefix: str, key: str) -> str | None:
     """The id, of an instance's form, by which this key is kept; None when it is kept by something else."""
-    session = f"{prefix}:instance:"
-    if key.startswith(session):
-        rest = key.removeprefix(session)
-        return rest if instance_ids.is_one(rest) else None
-    return next((each for each in ids_explaining(prefix, key) if instance_ids.is_one(each)), None)
+    session = session_in(prefix, key)
+    ids = ids_explaining(prefix, key) if session is None else {session}
+    return next(filter(instance_ids.is_one, ids), None)
+
+
+def name_in(prefix: str, key: str) -> str | None:
+    """The name by which this key is kept, of several that it could be the shortest; None when it is kept by no name."""
+    session = session_in(prefix, key)
+    if session is None:
+        return min(names_explaining(prefix, key), key=len, default=None)
+    # What begins like an id is no name for sure: something may follow it one day.
+    return None if instance_ids.FORM.match(session) else session

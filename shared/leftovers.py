@@ -1,19 +1,21 @@
-"""What is kept for ids that are no living instance and have no unfinished deletion: found, and removed on request."""
+"""What is kept for ids and names that no instance and no unfinished deletion has: found, and removed on request."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared import orphan_rows
-from shared.cache_keys import ids_explaining
+from shared import in_use, orphan_rows
+from shared.cache import Kept
 from shared.database import reaching
+from shared.in_use import InUse
 from shared.local_folder import LocalFolder
 from shared.models import ENDED, Deletion
+from shared.orphan_rows import Orphans
 from shared.services import Services
 from shared.storage import Held
 
@@ -25,18 +27,33 @@ class Kind(StrEnum):
     OBJECTS = "objects"
     TRASH = "trash"
     KEYS = "keys"
+    FIELDS = "fields"
     ROWS = "rows"
+
+
+class By(StrEnum):
+    """What something is kept by."""
+
+    ID = "id"
+    NAME = "name"
+    DELETION = "deletion"
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """What one place holds for one id that nobody bears; of a trash it is the id of its deletion."""
+    """What one place holds for one owner: an id or a name that nobody has, or a deletion that has put it there."""
 
     kind: Kind
-    id: str
+    by: By
+    owner: str
     place: str
     held: Held
     keys: tuple[str, ...] = ()
+
+    @property
+    def whose(self) -> tuple[By, str]:
+        """An id and a name may be the same text."""
+        return self.by, self.owner
 
     def is_older(self, seconds: float) -> bool:
         """Whether nothing of it was written that lately; when that is not known, only for 0 seconds."""
@@ -53,9 +70,24 @@ class Found:
     living: int
 
     def removable(self, older_than_seconds: float) -> list[Leftover]:
-        """Those of ids of which nothing is young: the instance of a young one may be being created."""
-        young = {each.id for each in self.leftovers if not each.is_older(older_than_seconds)}
-        return [each for each in self.leftovers if each.id not in young]
+        """Those of owners of which nothing is young: the instance of a young one may be being created."""
+        young = {each.whose for each in self.leftovers if not each.is_older(older_than_seconds)}
+        return [each for each in self.leftovers if each.whose not in young]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the stores hold, whosesoever."""
+
+    media: dict[str, set[str]]
+    kept: Kept
+    fields: dict[str, Held]
+    rows: dict[str, Orphans]
+
+    @property
+    def ids(self) -> set[str]:
+        """All ids in them."""
+        return set().union(*self.media.values(), self.kept.by_id, self.rows)
 
 
 def find(services: Services) -> Found:
@@ -63,70 +95,107 @@ def find(services: Services) -> Found:
     for storage in services.storages:
         storage.probe()
     # The stores first, then who lives: an instance that is created meanwhile is seen to live.
-    held = {storage.unit: storage.ids() for storage in services.storages}
-    keys = services.cache.keys_by_id() if services.cache else {}
-    rows = orphan_rows.find(services.tenant)
-    ids = set().union(*held.values(), keys, rows)
-    nobodys = orphans(services, ids)
-    found = [
-        Leftover(Kind(storage.unit), each, _place(storage.unit, each), storage.measure(each))
-        for storage in services.storages
-        for each in sorted(held[storage.unit] & nobodys)
-    ]
-    found += _trash(services)
-    found += _keys(services, {each: keys[each] for each in sorted(nobodys & set(keys))})
-    found += [
-        Leftover(Kind.ROWS, each, ", ".join(rows[each].tables), rows[each].held) for each in sorted(nobodys & set(rows))
-    ]
-    return Found(tuple(found), len(ids - nobodys))
+    seen = _see(services)
+    used = in_use.look(services)
+    found = (*_by_id(services, seen, used), *_trash(services), *_by_name(services, seen, used))
+    return Found(found, sum(map(used.has, seen.ids)))
 
 
-def orphans(services: Services, ids: Iterable[str]) -> set[str]:
-    """Those that no instance has as its id or bears as its name, and that no unfinished deletion is about."""
-    wanted = set(ids)
-    living = services.tenant.living("id", wanted, besides="") | services.tenant.living("name", wanted, besides="")
-    query = select(Deletion.instance_id).where(Deletion.instance_id.in_(wanted), Deletion.status.not_in(ENDED))
-    with reaching("the own database"), Session(services.own) as session:
-        return wanted - living - set(session.scalars(query))
+def _see(services: Services) -> _Seen:
+    cache = services.cache
+    return _Seen(
+        media={storage.unit: storage.ids() for storage in services.storages},
+        kept=cache.kept() if cache else Kept(),
+        fields=cache.fields() if cache else {},
+        rows=orphan_rows.find(services.tenant),
+    )
+
+
+def _by_id(services: Services, seen: _Seen, used: InUse) -> Iterator[Leftover]:
+    nobodys = sorted(each for each in seen.ids if not used.has(each))
+    for storage in services.storages:
+        for each in filter(seen.media[storage.unit].__contains__, nobodys):
+            yield Leftover(Kind(storage.unit), By.ID, each, _place(storage.unit, each), storage.measure(each))
+    for each in filter(seen.kept.by_id.__contains__, nobodys):
+        yield from _keys(services, By.ID, each, seen.kept.by_id[each], used)
+    for each in filter(seen.rows.__contains__, nobodys):
+        yield Leftover(Kind.ROWS, By.ID, each, ", ".join(seen.rows[each].tables), seen.rows[each].held)
+
+
+def _by_name(services: Services, seen: _Seen, used: InUse) -> Iterator[Leftover]:
+    for storage in services.storages:
+        for name, held in sorted(storage.find_named(lambda: _names(services)).items()):
+            yield Leftover(Kind(storage.unit), By.NAME, name, _place_named(storage.unit, name), held)
+    for name, keys in sorted(seen.kept.by_name.items()):
+        yield from _keys(services, By.NAME, name, keys, used)
+    for name in sorted(seen.fields.keys() - used.names):
+        assert services.cache
+        yield Leftover(Kind.FIELDS, By.NAME, name, services.cache.lost_messages, seen.fields[name])
+
+
+def _keys(services: Services, by: By, owner: str, keys: list[str], used: InUse) -> Iterator[Leftover]:
+    assert services.cache
+    if mine := _unexplained(services, keys, used):
+        place = f"{services.cache.prefix}:*:{owner}*"
+        yield Leftover(Kind.KEYS, by, owner, place, services.cache.measure(mine), tuple(mine))
 
 
 def remove(services: Services, leftover: Leftover) -> Iterator[int]:
     """Remove it, if it still is nobody's; yields how much went at a time."""
-    if leftover.kind is Kind.TRASH:
+    if leftover.by is By.DELETION:
         yield from _empty_trash(services, leftover)
-    elif leftover.id in orphans(services, [leftover.id]):
+    elif leftover.by is By.NAME:
+        yield from _remove_named(services, leftover)
+    elif not in_use.look(services).has(leftover.owner):
         yield from _remove(services, leftover)
 
 
 def _remove(services: Services, leftover: Leftover) -> Iterator[int]:
-    if leftover.kind is Kind.KEYS and services.cache:
-        yield from services.cache.unlink(_unexplained(services, leftover.keys))
+    if leftover.kind is Kind.KEYS:
+        yield from _unlink(services, leftover)
     if leftover.kind is Kind.ROWS:
-        yield orphan_rows.erase(services, leftover.id)
+        yield orphan_rows.erase(services, leftover.owner)
     for storage in services.storages:
         if storage.unit == leftover.kind:
             # The id stands in for a deletion's: should this be interrupted, its trash is found the next time.
-            yield from storage.erase(leftover.id, UUID(leftover.id))
+            yield from storage.erase(leftover.owner, UUID(leftover.owner))
+
+
+def _remove_named(services: Services, leftover: Leftover) -> Iterator[int]:
+    """A name can be had again at any moment: each store is asked for what still is nobody's right before."""
+    if leftover.kind is Kind.KEYS:
+        yield from _unlink(services, leftover)
+    if leftover.kind is Kind.FIELDS and services.cache and leftover.owner not in in_use.look(services).names:
+        yield services.cache.remove_field(leftover.owner)
+    trash = uuid4()  # of no deletion: should this be interrupted, it is found the next time
+    for storage in services.storages:
+        if storage.unit == leftover.kind:
+            yield storage.take_named(leftover.owner, trash, lambda: _names(services))[0]
+    for folder in _local_folders(services):
+        yield from folder.empty_trash(trash)
+
+
+def _unlink(services: Services, leftover: Leftover) -> Iterator[int]:
+    assert services.cache
+    yield from services.cache.unlink(_unexplained(services, leftover.keys, in_use.look(services)))
+
+
+def _names(services: Services) -> list[str]:
+    return list(in_use.look(services).names)
 
 
 def _place(unit: str, instance_id: str) -> str:
     return f"instances/{instance_id}" if unit == Kind.FILES else f"evolution-api/{instance_id}/"
 
 
-def _keys(services: Services, keys: dict[str, list[str]]) -> Iterator[Leftover]:
-    for owner, all_of_it in keys.items():
-        if services.cache and (mine := _unexplained(services, all_of_it)):
-            yield Leftover(
-                Kind.KEYS, owner, f"{services.cache.prefix}:*:{owner}*", services.cache.measure(mine), tuple(mine)
-            )
+def _place_named(unit: str, name: str) -> str:
+    return f"store/chatwoot/{name}" if unit == Kind.FILES else f"evolution-api/messages/{name}_*.json"
 
 
-def _unexplained(services: Services, keys: Iterable[str]) -> list[str]:
-    """The keys that no living instance explains as well."""
+def _unexplained(services: Services, keys: Iterable[str], used: InUse) -> list[str]:
+    """The keys that nobody could have written who has an id or a name."""
     assert services.cache
-    explained = {key: ids_explaining(services.cache.prefix, key) for key in keys}
-    living = services.tenant.living("id", set().union(*explained.values()), besides="")
-    return [key for key, owners in explained.items() if not owners & living]
+    return [key for key in keys if not used.explains(services.cache.prefix, key)]
 
 
 def _local_folders(services: Services) -> list[LocalFolder]:
@@ -137,7 +206,7 @@ def _trash(services: Services) -> Iterator[Leftover]:
     for folder in _local_folders(services):
         ids = folder.trash_ids()
         for each in sorted(ids - _unfinished(services, ids)):
-            yield Leftover(Kind.TRASH, each, f".trash/{each}", folder.measure_trash(UUID(each)))
+            yield Leftover(Kind.TRASH, By.DELETION, each, f".trash/{each}", folder.measure_trash(UUID(each)))
 
 
 def _unfinished(services: Services, deletion_ids: Iterable[str]) -> set[str]:
@@ -148,8 +217,8 @@ def _unfinished(services: Services, deletion_ids: Iterable[str]) -> set[str]:
 
 
 def _empty_trash(services: Services, leftover: Leftover) -> Iterator[int]:
-    if leftover.id not in _unfinished(services, [leftover.id]):
+    if leftover.owner not in _unfinished(services, [leftover.owner]):
         for folder in _local_folders(services):
-            for _ in folder.empty_trash(UUID(leftover.id)):
+            for _ in folder.empty_trash(UUID(leftover.owner)):
                 pass  # it counts what went by its id only
             yield leftover.held.number

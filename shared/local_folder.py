@@ -5,7 +5,7 @@ import os
 import posixpath
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -72,7 +72,7 @@ class LocalFolder:
 
     def ids(self) -> set[str]:
         """Ids that have a folder of their own in instances/."""
-        return _folders(self.root / "instances")
+        return _folders(self.root / "instances", instance_ids.is_one)
 
     def measure(self, instance_id: str) -> Held:
         """Files of the instance's folder."""
@@ -81,7 +81,7 @@ class LocalFolder:
 
     def trash_ids(self) -> set[str]:
         """Deletions that have something in the trash."""
-        return _folders(self.root / _TRASH)
+        return _folders(self.root / _TRASH, instance_ids.is_one)
 
     def measure_trash(self, deletion_id: UUID) -> Held:
         """Files that the deletion has in the trash."""
@@ -90,6 +90,12 @@ class LocalFolder:
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Files in store/chatwoot/<name>, without those in the folders of others."""
         return sum(_count(self.root / path) for path in self._named(name, neighbours)[0])
+
+    def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
+        """Folders in store/chatwoot that none of these names leads to, without the folders of others in them."""
+        names, others = _folders(self.root / _NAMED, instance_ids.is_text), neighbours()
+        found = {name: self._named(name, lambda: others)[0] for name in names}
+        return {name: _measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
 
     def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Move store/chatwoot/<name> into the trash, without the folders of others in it."""
@@ -192,29 +198,34 @@ def _count(path: Path) -> int:
     return found
 
 
-def _folders(place: Path) -> set[str]:
-    """The folders in a place that are called like an id; a link is none."""
+def _folders(place: Path, is_called: Callable[[str], bool]) -> set[str]:
+    """The folders in a place that are called so; a link is none."""
     try:
         with os.scandir(place) as entries:
-            return {
-                each.name for each in entries if instance_ids.is_one(each.name) and each.is_dir(follow_symlinks=False)
-            }
+            return {each.name for each in entries if is_called(each.name) and each.is_dir(follow_symlinks=False)}
     except FileNotFoundError:
         return set()
     except OSError as error:
         raise _translated(error) from error
 
 
-def _measure(top: Path) -> Held:
-    """Everything in a folder, itself included: a rename into it makes it new."""
-    number, size, newest = 0, 0, os.lstat(top).st_mtime
-    for folder, folders, files in os.walk(top, onerror=_raise):
-        for name in (*folders, *files):
-            facts = os.lstat(os.path.join(folder, name))
-            newest = max(newest, facts.st_mtime)
-            if not stat.S_ISDIR(facts.st_mode):
-                number, size = number + 1, size + facts.st_size
+def _measure(*tops: Path) -> Held:
+    """Everything in these folders, themselves included: a rename into one makes it new."""
+    number, size, newest = 0, 0, 0.0
+    for path in (each for top in tops for each in _within(top)):
+        facts = os.lstat(path)
+        newest = max(newest, facts.st_mtime)
+        if not stat.S_ISDIR(facts.st_mode):
+            number, size = number + 1, size + facts.st_size
     return Held(number, size, datetime.fromtimestamp(newest, UTC))
+
+
+def _within(top: Path) -> Iterator[str]:
+    """It, and everything in it; a link is never followed."""
+    yield str(top)
+    if top.is_dir() and not top.is_symlink():
+        for folder, folders, files in os.walk(top, onerror=_raise):
+            yield from (os.path.join(folder, name) for name in (*folders, *files))
 
 
 def _translated(error: OSError) -> TransientError:

@@ -79,13 +79,16 @@ class S3Bucket:
 
     def measure(self, instance_id: str) -> Held:
         """Object versions under the id."""
-        pages = self._client.get_paginator("list_object_versions")
-        with self._reaching():
-            listed = list(pages.paginate(Bucket=self.bucket, Prefix=self._prefix(instance_id)))
-        versions = [each for page in listed for each in page.get("Versions", [])]
-        times = [each["LastModified"] for each in versions]
-        times += [each["LastModified"] for page in listed for each in page.get("DeleteMarkers", [])]
-        return Held(len(times), sum(each["Size"] for each in versions), max(times, default=None))
+        return _total([held for _, held in self._listed(self._prefix(instance_id))])
+
+    def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
+        """Oversize SQS payloads that none of these names explains, by the shortest name that does."""
+        found = [(names_of_payload(key.removeprefix(_PAYLOADS)), held) for key, held in self._listed(_PAYLOADS)]
+        others, nobodys = set(neighbours()), dict[str, list[Held]]()
+        for names, held in found:
+            if names and not names & others:
+                nobodys.setdefault(min(names, key=len), []).append(held)
+        return {name: _total(each) for name, each in nobodys.items()}
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Oversize SQS payloads of a name."""
@@ -117,6 +120,15 @@ class S3Bucket:
             answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
         return [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", [])]
 
+    def _listed(self, prefix: str) -> Iterator[tuple[str, Held]]:
+        """The key of every object version and delete marker, and what it holds."""
+        with self._reaching():
+            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+                for version in page.get("Versions", []):
+                    yield version["Key"], Held(1, version["Size"], version["LastModified"])
+                for marker in page.get("DeleteMarkers", []):
+                    yield marker["Key"], Held(1, 0, marker["LastModified"])
+
     def _pages(self, prefix: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
         with self._reaching():
             for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
@@ -145,3 +157,8 @@ class S3Bucket:
             raise TransientError(f"the bucket answered {code}") from error
         except BotoCoreError as error:
             raise Unreachable("the bucket", type(error).__name__) from error
+
+
+def _total(held: list[Held]) -> Held:
+    newest = max((each.newest for each in held if each.newest), default=None)
+    return Held(len(held), sum(each.size_bytes for each in held), newest)

@@ -49,6 +49,9 @@ class Storage(Protocol):
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """How many files or objects are kept by this name, and by no other living one."""
 
+    def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
+        """What is kept by the names of nobody: all that are none of these names', and that none of them explains."""
+
     def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Remove (or put into the trash) what is kept by name; returns how many, and what others share."""
 

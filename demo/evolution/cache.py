@@ -1,6 +1,10 @@
 """The cache keys of one instance, written the way the server writes them: names stay literal."""
 
+import json
+import secrets
+import string
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import psycopg
 
@@ -11,7 +15,7 @@ MODULES = ("ChatwootService", "ut")
 JIDS = ("5511900000001@s.whatsapp.net", "5511900000002@s.whatsapp.net")
 MESSAGE_IDS = ("3EB00000000000000001", "3EB00000000000000002")
 SYNC_FIELDS = "chatwoot:syncLostMessages"
-BAILEYS_SECONDS = 1800
+MESSAGE_SECONDS, STATUS_SECONDS = 300, 1800
 
 
 def key_by_id(deployment: Deployment, instance_id: str) -> str:
@@ -19,9 +23,11 @@ def key_by_id(deployment: Deployment, instance_id: str) -> str:
     return f"{deployment.cache_prefix}:instance:{instance_id}"
 
 
-def message_keys(deployment: Deployment, instance_id: str) -> list[str]:
-    """The keys of messages seen lately, by id."""
-    return [f"{deployment.cache_prefix}:baileys:{instance_id}_{message}_READ" for message in MESSAGE_IDS]
+def message_keys(deployment: Deployment, instance_id: str) -> dict[str, int]:
+    """The keys of messages seen lately, by id, and the seconds that they live: received ones, and their statuses."""
+    head = f"{deployment.cache_prefix}:baileys:{instance_id}_"
+    received = {f"{head}{message}": MESSAGE_SECONDS for message in MESSAGE_IDS}
+    return received | {f"{head}{message}_READ": STATUS_SECONDS for message in MESSAGE_IDS}
 
 
 def legacy_key(deployment: Deployment, name: str) -> str:
@@ -41,16 +47,26 @@ def sync_hash(deployment: Deployment) -> str:
     return f"{deployment.cache_prefix}:{SYNC_FIELDS}"
 
 
+def cuid(moment: datetime) -> str:
+    """An id of the kind that the server makes for the job whose id is kept in that hash; it begins with its time."""
+    left, digits = int(moment.timestamp() * 1000), ""
+    while left:
+        left, digit = divmod(left, 36)
+        digits = (string.digits + string.ascii_lowercase)[digit] + digits
+    return f"c{digits}0000aaaa{secrets.token_hex(4)}"
+
+
 def owned_keys(
     deployment: Deployment, connection: psycopg.Connection, instance_id: str, name: str
 ) -> dict[str, list[str]]:
-    """The instance's keys by kind; a by-name key that another living instance explains too is nobody's."""
+    """The instance's keys by kind; one that another living instance explains too is nobody's."""
     others = {other: its_name for other, its_name in living(connection).items() if other != instance_id}
     shared = set(_by_name(deployment, others.values()))
     shared.update(key_by_id(deployment, other) for other in others)
+    messages = tuple(f"{deployment.cache_prefix}:baileys:{other}_" for other in others)
     return {
         "instance": [key_by_id(deployment, instance_id)],
-        "baileys": message_keys(deployment, instance_id),
+        "baileys": [key for key in message_keys(deployment, instance_id) if not key.startswith(messages)],
         "legacy": [key for key in [legacy_key(deployment, name)] if key not in shared],
         "chatwoot": [key for key in chatwoot_keys(deployment, name) if key not in shared],
     }
@@ -69,11 +85,11 @@ def fill(deployment: Deployment, instance_id: str, name: str) -> None:
         )
         # Not over the hash of an instance whose id is our name.
         cache.set(legacy_key(deployment, name), "{}", nx=True)
-        cache.hset(sync_hash(deployment), name, "1760000000")
+        cache.hset(sync_hash(deployment), name, json.dumps(cuid(datetime.now(UTC))))
         for key in chatwoot_keys(deployment, name):
             cache.set(key, "{}")
-        for key in message_keys(deployment, instance_id):
-            cache.set(key, "true", ex=BAILEYS_SECONDS)
+        for key, seconds in message_keys(deployment, instance_id).items():
+            cache.set(key, "true", ex=seconds)
 
 
 def fill_global(deployment: Deployment) -> None:

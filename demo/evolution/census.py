@@ -14,6 +14,7 @@ from demo.evolution.database import Table, count_owned, tables
 from demo.evolution.deployment import Deployment, living
 
 SCAN_COUNT = 1000
+KEPT_SECONDS = 86_400
 
 
 def census(deployment: Deployment, instance_id: str, name: str) -> dict[str, dict[str, int]]:
@@ -85,6 +86,8 @@ def _rows(connection: psycopg.Connection, table: Table, owner_id: str | None = N
 
 def _keys(client: "redis.Redis") -> Iterator[tuple[str, str]]:
     for key in client.scan_iter(count=SCAN_COUNT):
+        if client.ttl(key) >= 0:  # or a later look would miss what the clock alone has removed
+            client.expire(key, KEPT_SECONDS)
         yield from _key(client, key)
 
 

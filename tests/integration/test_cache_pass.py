@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+from redis import Redis
 
+from demo.evolution.cache import MESSAGE_IDS
 from demo.evolution.census import fingerprint_of
-from demo.evolution.seed import seed_instance
+from demo.evolution.seed import seed_global, seed_instance
 from shared.cache import Cache
 from tasks import pipeline
-from tests.integration.inline import accept, run_steps
+from tests.integration.inline import accept, run_all, run_steps
 from tests.system import System
 from tests.unit.shared.names import NAMES, shown
 from worker.runner import Outcome
@@ -40,17 +43,50 @@ def test_the_pass_proposes_every_key_of_a_name(system: System, name: str) -> Non
 
 
 @pytest.mark.parametrize("instance_id", ["0b1c", "[a]*", "a_b", "4be1a1b5-0f5c-4f5e-9a44-6f2f3c1d0a01"])
-def test_the_pass_proposes_every_message_status_of_an_id(system: System, instance_id: str) -> None:
-    """Among many more keys than one page has."""
+def test_the_pass_proposes_every_message_of_an_id(system: System, instance_id: str) -> None:
+    """With and without a status, among many more keys than one page has."""
     redis = system.deployment.cache()
-    mine = {f"{P}:baileys:{instance_id}_3EB0{number}_READ" for number in range(300)}
-    others = {f"{P}:baileys:{number}_3EB0_READ": 1 for number in range(5_000)}
+    forms = ("", "_READ", "_a_b")
+    mine = {f"{P}:baileys:{instance_id}_3EB0{number}{form}" for number in range(300) for form in forms}
+    others = {f"{P}:baileys:{number}_3EB0{form}": 1 for number in range(2_500) for form in forms}
     redis.mset({**others, **dict.fromkeys(mine, 1)})
 
     proposed = set(Cache(redis, P).propose([instance_id]).by_id[instance_id])
 
     redis.flushdb()
     assert proposed == mine
+
+
+def test_a_deletion_leaves_no_message_and_takes_nobody_elses(system: System) -> None:
+    """A neighbour's, whose id begins like ours or is a beginning of it, and what belongs to no instance, stay."""
+    services, redis = system.make_services(), system.deployment.cache()
+    ids = {"leaves": "left", "shorter": "lef", "longer": "left_b", "other": str(uuid4())}
+    seeded = {name: seed_instance(system.deployment, name, instance_id=each) for name, each in ids.items()}
+    seed_global(system.deployment)
+    before = keys_of_messages(redis)
+
+    run_all(services, accept(services, seeded["leaves"].id, "leaves"))
+
+    head = f"{P}:baileys:left_"
+    gone = {f"{head}{message}{form}" for message in MESSAGE_IDS for form in ("", "_READ")}
+    assert gone <= before
+    assert keys_of_messages(redis) == before - gone
+    redis.flushdb()
+    services.close()
+
+
+def test_a_name_that_is_no_text_in_a_key_stops_nothing(system: System) -> None:
+    """A key that is not UTF-8 can have ours at its beginning: nobody is asked for what no database holds."""
+    services, redis = system.make_services(), system.deployment.cache()
+    instance = seed_instance(system.deployment, "broken")
+    redis.set(f"{P}:baileys:{instance.id}_".encode() + b"\xff_READ", 1)
+    redis.set(f"{P}:ut:broken:createConversation-".encode() + b"\xff:getInbox", 1)
+
+    outcomes = run_steps(services, accept(services, instance.id, "broken"), *pipeline.NAMES)
+
+    assert outcomes == [*[Outcome.GO_ON] * 6, Outcome.STOP]
+    assert not [key for key in redis.scan_iter() if b"\xff" in key]
+    services.close()
 
 
 def test_deletions_that_wait_at_the_same_step_share_one_pass(system: System) -> None:
@@ -112,12 +148,13 @@ def test_deletions_share_a_pass_after_their_drops_too(system: System, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("age_seconds", "late"), [(0, "instance:{}"), (3600, "instance:{}"), (3600, "baileys:{}_3EB0_READ")]
+    ("age_seconds", "late"),
+    [(0, "instance:{}"), (3600, "instance:{}"), (3600, "baileys:{}_3EB0_READ"), (3600, "baileys:{}_3EB0")],
 )
 def test_another_ones_pass_proves_nothing_for_long(system: System, age_seconds: int, late: str) -> None:
     """What a server wrote after it is found before the deletion says that nothing is left."""
     services = system.make_services()
-    name = f"served {age_seconds} {late[:4]}"
+    name = f"served {age_seconds} {late}"
     instance = seed_instance(system.deployment, name)
     deletion_id = accept(services, instance.id, name)
     run_steps(services, deletion_id, *pipeline.NAMES[:-1])
@@ -139,6 +176,11 @@ def test_another_ones_pass_proves_nothing_for_long(system: System, age_seconds: 
         status = connection.exec_driver_sql("SELECT status FROM deletions WHERE id = %s", (deletion_id,)).scalar_one()
     assert status == "succeeded"
     services.close()
+
+
+def keys_of_messages(redis: Redis) -> set[str]:
+    """All of them, whosesoever."""
+    return {key.decode() for key in redis.scan_iter(f"{P}:baileys:*")}
 
 
 def _reserved(system: System) -> set[str]:

@@ -22,7 +22,7 @@ def crowded(make_system: Callable[..., System]) -> Iterator[tuple[System, dict[s
     """One deployment in which all the names live side by side."""
     system = make_system()
     seed_global(system.deployment)
-    ids = {"b": NEIGHBOUR_ID}
+    ids = {"b": NEIGHBOUR_ID, "a": "migrated", "a_b": "migrated_b"}
     seeded = {name: seed_instance(system.deployment, name, instance_id=ids.get(name), messages=6) for name in NAMES}
     system.gateways[0].load()
     system.start("web", "worker", "beat")

@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from demo.evolution.census import fingerprint
-from demo.evolution.deployment import SeededInstance
+from demo.evolution import cache, objects
+from demo.evolution.census import fingerprint, fingerprint_of
+from demo.evolution.deployment import SeededInstance, living
 from demo.evolution.seed import seed_global, seed_instance
 from shared import leftovers
 from tests.integration.inline import accept
@@ -22,6 +25,7 @@ NOTES = (
     'CREATE TABLE "NoteLine" (id text PRIMARY KEY, "noteId" text NOT NULL REFERENCES "Note"(id))'
 )
 DAY_SECONDS = 86_400
+FIELDS = "evolution-cache:chatwoot:syncLostMessages"
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ def shown(system: System, *words: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_everything_by_the_id_goes_and_nothing_else(system: System) -> None:
+def test_everything_of_an_instance_goes_and_nothing_else(system: System) -> None:
     """Key for key, file for file, object for object, row for row."""
     neighbour = seed_instance(system.deployment, str(uuid4()))  # its name looks like an id
     write_note(system, neighbour.id)
@@ -74,13 +78,12 @@ def test_everything_by_the_id_goes_and_nothing_else(system: System) -> None:
     rows = shown(system, "--older-than", "0", "--remove", "--yes")
 
     after = fingerprint(system.deployment)
-    assert {row["kind"] for row in rows} == {"files", "objects", "keys", "rows"}
-    assert {row["id"] for row in rows} == {lost.id}
+    assert {row["kind"] for row in rows if row["id"] == lost.id} == {"files", "objects", "keys", "rows"}
+    assert {row["kind"] for row in rows if row["name"] == "lost"} == NAMED
     assert all(row["removed"] >= row["number"] > 0 for row in rows)
-    assert {entry for entry in before if lost.id in entry} == set(before) - set(after)
-    assert not [entry for entry in after if lost.id in entry]
-    assert {entry: after.get(entry) for entry in kept} == kept
-    assert "file:instances/backup-of-lost/" in after
+    assert {entry for entry in before if lost.id in entry} < set(before) - set(after)
+    assert {entry: after[entry] for entry in kept} == kept
+    assert after.keys() - kept.keys() == {"file:instances/backup-of-lost/", "file:.trash/"}
     assert shown(system, "--older-than", "0") == []
 
 
@@ -113,8 +116,8 @@ def test_what_is_removed_is_audited(system: System) -> None:
             "SELECT decision, instance_id, role, reason FROM audit WHERE action = 'sweep' ORDER BY seq"
         ).all()
     services.close()
-    assert [line[0] for line in lines] == ["accepted", "succeeded"] * 4
-    assert {line[1:3] for line in lines} == {(lost.id, "server")}
+    assert [line[0] for line in lines] == ["accepted", "succeeded"] * 8
+    assert {line[1:3] for line in lines} == {(lost.id, "server"), (None, "server")}
     assert ("succeeded", lost.id, "server", "4 files") in {tuple(line) for line in lines}
 
 
@@ -188,20 +191,20 @@ def test_an_id_is_looked_at_again_before_its_removal(system: System) -> None:
     found = leftovers.find(services).leftovers
     with system.deployment.connect() as connection:
         connection.execute(
-            'INSERT INTO "Instance" (id, name, "connectionStatus", "updatedAt") VALUES (%s, \'back\', \'open\', now())',
-            (lost.id,),
+            'INSERT INTO "Instance" (id, name, "connectionStatus", "updatedAt") VALUES (%s, %s, \'open\', now())',
+            (lost.id, lost.name),
         )
     before = fingerprint(system.deployment)
 
     removed = [sum(leftovers.remove(services, each)) for each in found]
 
-    assert len(removed) == 4
+    assert len(removed) == 8
     assert set(removed) == {0}
     assert fingerprint(system.deployment) == before
     services.close()
 
 
-@pytest.mark.parametrize(("typed", "code", "is_gone"), [("remove 4\n", 0, True), ("yes\n", 1, False), ("", 1, False)])
+@pytest.mark.parametrize(("typed", "code", "is_gone"), [("remove 8\n", 0, True), ("yes\n", 1, False), ("", 1, False)])
 def test_it_is_confirmed_by_typing(system: System, typed: str, code: int, is_gone: bool) -> None:
     """How many are to go; a yes is given too easily."""
     lost = lose(system, "typed")
@@ -236,3 +239,300 @@ def test_an_interrupted_sweep_is_finished_by_the_next(system: System) -> None:
 
     assert "trash" in {row["kind"] for row in rows}
     assert not trash.exists()
+
+
+NAMED = {"files", "objects", "keys", "fields"}
+
+
+def lose_all_but_named(system: System, name: str) -> SeededInstance:
+    """An instance whose row and all that is kept by its id are gone; what is kept by its name is still there."""
+    instance = seed_instance(system.deployment, name, media=0)
+    with system.deployment.connect() as connection:
+        connection.execute('DELETE FROM "Instance" WHERE id = %s', (instance.id,))
+    shutil.rmtree(system.deployment.files_root / "instances" / instance.id)
+    place = system.deployment.s3
+    assert place
+    client = place.connect()
+    for key, _ in objects.entries(place, objects.prefix_by_id(instance.id)):
+        client.delete_object(Bucket=place.bucket, Key=key)
+    with system.deployment.cache() as redis:
+        redis.delete(
+            cache.key_by_id(system.deployment, instance.id), *cache.message_keys(system.deployment, instance.id)
+        )
+    return instance
+
+
+def everything(system: System) -> dict[str, str]:
+    """All that is there, without the emptied trash."""
+    return {entry: value for entry, value in fingerprint(system.deployment).items() if entry != "file:.trash/"}
+
+
+@pytest.mark.parametrize(
+    "name", ["lost", "a:b", "a/b", "a", "a*", "a ", "", "🦊", "q\"uo'te", "a\nb", "neighbou", "neighbour:lock", "%61"]
+)
+def test_everything_by_the_name_goes_and_nothing_else(system: System, name: str) -> None:
+    """Of an instance that is known by nothing but its name any more, however that collides."""
+    seed_instance(system.deployment, "b")
+    kept = everything(system)
+    lose_all_but_named(system, name)
+
+    rows = shown(system, "--older-than", "0", "--remove", "--yes")
+
+    assert {row["kind"] for row in rows} <= NAMED
+    assert {"keys", "fields"} <= {row["kind"] for row in rows if row["name"] == name and row["id"] is None}
+    assert all(row["removed"] == row["number"] > 0 for row in rows)
+    assert everything(system) == kept
+    assert shown(system, "--older-than", "0") == []
+
+
+def test_each_place_is_shown_with_the_name(system: System) -> None:
+    """For people and for scripts."""
+    lose_all_but_named(system, "lost")
+
+    told = lethe(system, "sweep", "--older-than", "0").stdout.splitlines()
+    rows = shown(system, "--older-than", "0")
+
+    places = {row["kind"]: row["place"] for row in rows}
+    assert places == {
+        "files": "store/chatwoot/lost",
+        "objects": "evolution-api/messages/lost_*.json",
+        "keys": "evolution-cache:*:lost*",
+        "fields": "evolution-cache:chatwoot:syncLostMessages",
+    }
+    assert {row["name"] for row in rows} == {"lost"}
+    assert {row["id"] for row in rows} == {None}
+    assert [line for line in told if line.endswith("(name 'lost')")] == told[:4]
+    assert told[4].endswith("in 4 places can go")
+
+
+@pytest.mark.parametrize(
+    ("lost", "living", "kept"),
+    [
+        ("a", "a:lock", "key:evolution-cache:ut:a:lock:createConversation-5511900000001@s.whatsapp.net"),
+        ("a:lock", "a", "key:evolution-cache:ut:a:lock:createConversation-5511900000001@s.whatsapp.net"),
+        ("a/b", "a", "file:store/chatwoot/a/b/conversation.json"),
+        ("a//b", "./a/b", "file:store/chatwoot/a/b/conversation.json"),
+        ("a", "b/../a", "file:store/chatwoot/a/conversation.json"),
+    ],
+)
+def test_what_a_living_name_explains_as_well_stays(system: System, lost: str, living: str, kept: str) -> None:
+    """Nobody knows any more which of the two has written it."""
+    instance = seed_instance(system.deployment, living)
+    lose_all_but_named(system, lost)
+    own = fingerprint_of(system.deployment, instance.id, living)
+
+    shown(system, "--older-than", "0", "--remove", "--yes")
+
+    after = everything(system)
+    assert kept in after
+    assert own.keys() <= after.keys()
+
+
+def test_the_folder_of_a_living_name_in_the_folder_of_a_lost_one_stays(system: System) -> None:
+    """What lies around it goes."""
+    lose_all_but_named(system, "a")
+    instance = seed_instance(system.deployment, "a/b")
+    own = fingerprint_of(system.deployment, instance.id, "a/b")
+
+    rows = shown(system, "--older-than", "0", "--remove", "--yes")
+
+    left = [entry for entry in everything(system) if "store/chatwoot/a/" in entry]
+    assert own.items() <= everything(system).items()
+    assert left == [entry for entry in own if entry.startswith("file:store")]
+    assert [(row["number"], row["removed"]) for row in rows if row["kind"] == "files"] == [(2, 2)]
+
+
+@pytest.mark.parametrize("status", ["queued", "failed", "waiting"])
+def test_the_name_of_an_unfinished_deletion_is_somebodys(system: System, status: str) -> None:
+    """It will take what is kept by it, when it goes on."""
+    lost = lose_all_but_named(system, "half-way")
+    services = system.make_services()
+    unfinished = accept(services, lost.id, "half-way")
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE deletions SET status = %s WHERE id = %s", (status, unfinished))
+    before = everything(system)
+
+    rows = shown(system, "--older-than", "0", "--remove", "--yes")
+
+    assert rows == []
+    assert everything(system) == before
+    services.close()
+
+
+def test_a_reserved_name_is_somebodys(system: System) -> None:
+    """A deletion that is about to be over holds it."""
+    lose_all_but_named(system, "reserved")
+    take_name(system, f"lethe:{uuid4()}", "reserved")
+    before = everything(system)
+
+    rows = shown(system, "--older-than", "0", "--remove", "--yes")
+
+    assert rows == []
+    assert everything(system) == before
+
+
+def test_the_name_of_an_ended_deletion_is_nobodys(system: System) -> None:
+    """What was written after it stays nobody's."""
+    lost = lose_all_but_named(system, "ended")
+    services = system.make_services()
+    ended = accept(services, lost.id, "ended")
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("UPDATE deletions SET status = 'succeeded' WHERE id = %s", (ended,))
+
+    rows = shown(system, "--older-than", "0")
+
+    assert {row["kind"] for row in rows} == NAMED
+    services.close()
+
+
+def test_a_name_is_looked_at_again_before_each_removal(system: System) -> None:
+    """Somebody may have it again since it was found."""
+    lose_all_but_named(system, "had again")
+    services = system.make_services()
+    found = leftovers.find(services).leftovers
+    take_name(system, str(uuid4()), "had again")
+    before = everything(system)
+
+    removed = [sum(leftovers.remove(services, each)) for each in found]
+
+    assert {each.kind for each in found} == NAMED
+    assert set(removed) == {0}
+    assert everything(system) == before
+    services.close()
+
+
+def test_links_and_files_beside_the_folders_of_names_are_nobodys_leftover(system: System) -> None:
+    """A link is not followed, and not removed either."""
+    place = system.deployment.files_root / "store" / "chatwoot"
+    outside = system.folder / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    (place / "linked").symlink_to(outside)
+    (place / "export.csv").write_text("x")
+    lose_all_but_named(system, "lost")
+    (place / "lost" / "link").symlink_to(outside)
+
+    rows = shown(system, "--older-than", "0", "--remove", "--yes")
+
+    assert {row["name"] for row in rows} == {"lost"}
+    assert (outside / "precious").exists()
+    assert sorted(os.listdir(place)) == ["export.csv", "linked", "neighbour"]
+
+
+@pytest.mark.parametrize(("hours", "is_removable"), [(0, False), (2, True)])
+def test_a_field_is_as_old_as_its_value_says(system: System, hours: int, is_removable: bool) -> None:
+    """It is the id of a job, which begins with the time when the server made it."""
+    moment = datetime.now(UTC) - timedelta(hours=hours)
+    system.deployment.cache().hset(FIELDS, "lost", json.dumps(cache.cuid(moment)))
+
+    (row,) = shown(system)
+
+    assert (row["kind"], row["name"], row["removable"]) == ("fields", "lost", is_removable)
+    assert abs(datetime.fromisoformat(row["newest"]) - moment) < timedelta(milliseconds=2)
+
+
+def test_a_field_of_another_form_has_no_age(system: System) -> None:
+    """It goes when everything may go."""
+    system.deployment.cache().hset(FIELDS, "lost", "1760000000")
+
+    young, old = shown(system), shown(system, "--older-than", "0", "--remove", "--yes")
+
+    assert [(row["newest"], row["removable"]) for row in young] == [(None, False)]
+    assert [(row["number"], row["removed"]) for row in old] == [(1, 1)]
+    assert not system.deployment.cache().hexists(FIELDS, "lost")
+
+
+def test_what_is_young_of_a_name_keeps_all_of_it(system: System) -> None:
+    """One part of it is old: a server may be at work with the name."""
+    lose_all_but_named(system, "young")
+    system.deployment.cache().hset(FIELDS, "young", json.dumps(cache.cuid(datetime.now(UTC) - timedelta(days=1))))
+    before = everything(system)
+
+    rows = shown(system, "--remove", "--yes")
+
+    assert {row["kind"] for row in rows} == NAMED
+    assert {row["removable"] for row in rows} == {False}
+    assert everything(system) == before
+
+
+def test_a_session_by_a_name_that_begins_like_an_id_stays(system: System) -> None:
+    """Older versions kept sessions by name; this could be something that belongs to the session of that id."""
+    (neighbour,) = living_ids(system)
+    key = f"evolution-cache:instance:{neighbour}:more"
+    system.deployment.cache().set(key, "{}")
+
+    assert shown(system, "--older-than", "0", "--remove", "--yes") == []
+    assert system.deployment.cache().exists(key)
+
+
+def test_no_name_is_in_the_audit(system: System) -> None:
+    """It is often a telephone number; how much went, and where, is."""
+    lose_all_but_named(system, "5511900000009")
+    shown(system, "--older-than", "0", "--remove", "--yes")
+
+    services = system.make_services()
+    with services.own.connect() as connection:
+        lines = connection.exec_driver_sql(
+            "SELECT decision, instance_id, deletion_id, reason FROM audit WHERE action = 'sweep' ORDER BY seq"
+        ).all()
+    services.close()
+    assert [line[0] for line in lines] == ["accepted", "succeeded"] * 4
+    assert {line[1:3] for line in lines} == {(None, None)}
+    assert [line[3] for line in lines][1::2] == [
+        "2 files by a name", "1 object by a name", "13 keys by a name", "1 field by a name"
+    ]  # fmt: skip
+
+
+def test_a_name_steers_no_terminal(system: System) -> None:
+    """It is shown as text."""
+    lose_all_but_named(system, "lost\x1b[2J\r\nplanted")
+
+    told = lethe(system, "sweep", "--older-than", "0", "--remove", "--yes").stdout
+
+    assert "\x1b" not in told
+    assert "\r" not in told
+    assert not [line for line in told.splitlines() if line.startswith("planted")]
+    assert told.count("(name 'lost\\x1b[2J\\r\\nplanted')") == 6  # found and removed; no store of objects takes it
+
+
+def test_a_key_that_is_no_text_stops_nothing(system: System) -> None:
+    """Evolution has not written it."""
+    redis = system.deployment.cache()
+    redis.set(b"evolution-cache:ut:\xff:getInbox", 1)
+    redis.set(b"evolution-cache:instance:\xff", 1)
+    redis.hset(FIELDS, b"\xff", 1)
+    (system.deployment.files_root / "store" / "chatwoot" / os.fsdecode(b"\xff")).mkdir()
+
+    assert shown(system, "--older-than", "0", "--remove", "--yes") == []
+
+
+def test_old_versions_of_payloads_are_found(system: System) -> None:
+    """In a versioned bucket a deleted payload is still there, under a mark."""
+    place = system.deployment.s3
+    assert place
+    client = place.connect()
+    client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in (objects.event_key("lost"), objects.event_key("neighbour")):
+        client.put_object(Bucket=place.bucket, Key=key, Body=b"{}")
+        client.delete_object(Bucket=place.bucket, Key=key)
+
+    (row,) = shown(system, "--older-than", "0", "--remove", "--yes")
+
+    assert (row["kind"], row["name"], row["number"], row["removed"]) == ("objects", "lost", 2, 2)
+    answer = client.list_object_versions(Bucket=place.bucket, Prefix="evolution-api/messages/")
+    assert {each["Key"] for each in answer["Versions"]} == {objects.event_key("neighbour")}
+
+
+def take_name(system: System, instance_id: str, name: str) -> None:
+    """A row that has the name."""
+    with system.deployment.connect() as connection:
+        connection.execute(
+            'INSERT INTO "Instance" (id, name, "connectionStatus", "updatedAt") VALUES (%s, %s, \'close\', now())',
+            (instance_id, name),
+        )
+
+
+def living_ids(system: System) -> list[str]:
+    """Of all instances."""
+    with system.deployment.connect() as connection:
+        return list(living(connection))

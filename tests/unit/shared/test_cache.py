@@ -181,10 +181,11 @@ def test_nobody_is_asked_about_a_legacy_key_that_is_not_there(redis: FakeRedis, 
     assert (mine, shared) == ([], [])
 
 
-def test_an_id_takes_its_session_and_its_message_statuses(redis: FakeRedis, cache: Cache) -> None:
+def test_an_id_takes_its_session_its_messages_and_their_statuses(redis: FakeRedis, cache: Cache) -> None:
     """And nothing that belongs to all."""
-    ours = [f"{P}:baileys:0b1c_MSG_READ", f"{P}:baileys:0b1c_OTHER_3", f"{P}:instance:0b1c"]
+    ours = [f"{P}:baileys:0b1c_MSG", f"{P}:baileys:0b1c_MSG_READ", f"{P}:baileys:0b1c_OTHER_3", f"{P}:instance:0b1c"]
     redis.put(*ours, f"{P}:baileys:protocol_1_2", f"{P}:baileys:1@s.whatsapp.net_x_y", f"{P}:groups:0b1c_a_b")
+    redis.put(f"{P}:baileys:0b1cd_MSG", f"{P}:baileys:x_0b1c_MSG", f"{P}:baileys:protocol_0b1c_MSG")
     redis.put(f"{P}:baileys:0b1cd_MSG_READ", f"{P}:instance:0b1cd", f"{P}:baileys:0b1c", "other:baileys:0b1c_a_b")
 
     mine, shared = cache.by_id("0b1c", NOBODY)
@@ -193,14 +194,31 @@ def test_an_id_takes_its_session_and_its_message_statuses(redis: FakeRedis, cach
     assert shared == []
 
 
-def test_a_message_status_that_two_living_ids_explain_stays_and_is_reported(redis: FakeRedis, cache: Cache) -> None:
+@pytest.mark.parametrize(("ours", "theirs"), [("a", "a_b"), ("a_b", "a")])
+def test_a_message_that_two_living_ids_explain_stays_and_is_reported(
+    redis: FakeRedis, cache: Cache, ours: str, theirs: str
+) -> None:
     """`a` and `a_b` are ids of a migrated deployment."""
-    redis.put(f"{P}:baileys:a_b_c_d", f"{P}:baileys:a_m_s")
+    shared_keys = [f"{P}:baileys:a_b_c", f"{P}:baileys:a_b_c_d"]
+    alone = [f"{P}:baileys:a_m", f"{P}:baileys:a_m_s"]
+    redis.put(*shared_keys, *alone)
 
-    mine, shared = cache.by_id("a", living(ids=["a_b"]))
+    mine, shared = cache.by_id(ours, living(ids=[theirs]))
 
-    assert mine == [f"{P}:baileys:a_m_s"]
-    assert shared == [f"{P}:baileys:a_b_c_d"]
+    assert sorted(mine) == (alone if ours == "a" else [])
+    assert shared == shared_keys
+
+
+@pytest.mark.parametrize("instance_id", ["protocol", "1@s.whatsapp.net"])
+def test_an_id_that_reads_like_everybodys_keys_takes_its_session_alone(
+    redis: FakeRedis, cache: Cache, instance_id: str
+) -> None:
+    """Evolution makes no such id; its messages could not be told from everybody's, and run out within half an hour."""
+    redis.put(f"{P}:instance:{instance_id}", f"{P}:baileys:{instance_id}_MSG", f"{P}:baileys:{instance_id}_MSG_READ")
+
+    mine, shared = cache.by_id(instance_id, NOBODY)
+
+    assert (mine, shared) == ([f"{P}:instance:{instance_id}"], [])
 
 
 def test_a_key_that_is_not_utf8_can_be_ours(redis: FakeRedis, cache: Cache) -> None:

@@ -127,25 +127,28 @@ def test_any_text_can_be_escaped(literal: str) -> None:
     assert matches(cache_keys.escape(literal).encode(errors="surrogatepass"), text)
 
 
-@pytest.mark.parametrize("instance_id", ["0b1c-4d", "with_underscore", "_", "*", "a:b"])
-def test_a_message_status_is_explained_by_its_instance(instance_id: str) -> None:
-    """The id may hold the separator itself."""
-    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{instance_id}_MSG_READ")
+@pytest.mark.parametrize("rest", ["3EB0", "3EB0_READ", "3EB0_a_b_c", "_", ""])
+@pytest.mark.parametrize("instance_id", ["0b1c-4d", "with_underscore", "_", "*", "a:b", "protocols", "12_3"])
+def test_a_message_is_explained_by_its_instance(instance_id: str, rest: str) -> None:
+    """Whatever follows the id, which may hold the separator itself."""
+    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{instance_id}_{rest}")
 
     assert instance_id in explained
 
 
-def test_the_longer_id_explains_the_key_as_well() -> None:
+@pytest.mark.parametrize(
+    ("rest", "owners"), [("a_b", {"a"}), ("a_b_c", {"a", "a_b"}), ("a_b_c_d", {"a", "a_b", "a_b_c"})]
+)
+def test_the_longer_id_explains_the_key_as_well(rest: str, owners: set[str]) -> None:
     """`a` and `a_b` could both have written it; who lives decides."""
-    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:a_b_c_d")
+    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{rest}")
 
-    assert explained == {"a", "a_b"}
+    assert explained == owners
 
 
 @pytest.mark.parametrize(
     "foreign",
     [
-        f"{PREFIX}:baileys:a_b",
         f"{PREFIX}:baileys:a",
         f"{PREFIX}:baileys:",
         f"{PREFIX}:groups:a_b_c",
@@ -153,11 +156,51 @@ def test_the_longer_id_explains_the_key_as_well() -> None:
         "other:baileys:a_b_c",
     ],
 )
-def test_a_message_status_of_another_form_is_nobodys(foreign: str) -> None:
-    """<id>_<message>_<status>, in the baileys module, under this prefix."""
+def test_a_key_without_a_message_is_nobodys(foreign: str) -> None:
+    """<id>_<message>, in the baileys module, under this prefix."""
     explained = cache_keys.ids_explaining(PREFIX, foreign)
 
     assert explained == set()
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "protocol_3EB0",
+        "protocol_3EB0_READ",
+        "protocol_",
+        "5511900000001@s.whatsapp.net_3EB0",
+        "5511900000001@s.whatsapp.net_3EB0_READ",
+        "5511900000001:12@s.whatsapp.net_3EB0",
+        "5511900000001_1:12@s.whatsapp.net_3EB0",
+        "120363000000000001@g.us_3EB0",
+        "5511900000001-1600000000@g.us_3EB0",
+        "123456789@lid_3EB0",
+        "status@broadcast_3EB0",
+        "120363000000000001@newsletter_3EB0",
+    ],
+)
+def test_what_belongs_to_no_instance_is_explained_by_no_id(rest: str) -> None:
+    """Not even by an id that is `protocol`, or a jid: nobody could tell its keys from everybody's."""
+    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{rest}")
+
+    assert explained == set()
+
+
+def test_a_jid_after_the_id_does_not_make_a_key_everybodys() -> None:
+    """The id comes first."""
+    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{UUID}_5511900000001@s.whatsapp.net_3EB0")
+
+    assert UUID in explained
+
+
+@pytest.mark.parametrize("broken", ["\x00", "\udcff"])
+def test_what_no_database_holds_is_nobodys_id_or_name(broken: str) -> None:
+    """A byte that is no UTF-8 in a key leaves the owners that can be asked for."""
+    ids = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:a_{broken}_READ")
+    names = cache_keys.names_explaining(PREFIX, key("a", f"createConversation-{broken}:getInbox"))
+
+    assert (ids, names) == ({"a"}, {"a"})
 
 
 UUID = "3f0c0000-0000-4000-8000-000000000000"
@@ -168,7 +211,9 @@ UUID = "3f0c0000-0000-4000-8000-000000000000"
     [
         (f"p:instance:{UUID}", UUID),
         (f"p:baileys:{UUID}_3EB0_READ", UUID),
-        (f"p:baileys:{UUID}_READ", None),
+        (f"p:baileys:{UUID}_3EB0", UUID),
+        (f"p:baileys:{UUID}", None),
+        ("p:baileys:protocol_3EB0", None),
         (f"p:baileys:{UUID}x_3EB0_READ", None),
         ("p:baileys:5511900000001@s.whatsapp.net_3EB0_READ", None),
         ("p:instance:support", None),
@@ -182,3 +227,28 @@ UUID = "3f0c0000-0000-4000-8000-000000000000"
 def test_a_key_by_id_names_an_id_of_an_instances_form(key: str, owner: str | None) -> None:
     """What only looks like one is nobody's."""
     assert cache_keys.id_in("p", key) == owner
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("p:instance:support", "support"),
+        ("p:instance:a:b", "a:b"),
+        ("p:instance:", ""),
+        (f"p:instance:{UUID}", None),
+        (f"p:instance:{UUID}:more", None),
+        ("p:instance:\udcff", None),
+        ("p:ut:a:getInbox", "a"),
+        ("p:ut:a:b:getProvider", "a:b"),
+        ("p:ut:a:lock:createConversation-1", "a"),
+        (f"p:ut:{UUID}:getInbox", UUID),
+        ("p:ut:\udcff:getInbox", None),
+        ("p:baileys:a_b", None),
+        ("p:groups:a", None),
+        ("p:chatwoot:syncLostMessages", None),
+        ("pp:instance:a", None),
+    ],
+)
+def test_a_key_by_name_names_the_shortest_that_could_have_written_it(key: str, name: str | None) -> None:
+    """What is kept by an id, or has another form, has no name."""
+    assert cache_keys.name_in("p", key) == name

@@ -540,3 +540,63 @@ def test_a_folder_is_measured_without_following_links(tmp_path: Path) -> None:
 
     assert (held.number, held.newest) == (2, datetime.fromtimestamp(2_000_000_000, UTC))
     assert 5 < held.size_bytes < 1_000
+
+
+def find(folder: LocalFolder, *others: str) -> dict[str, int]:
+    """Names that have a folder and are nobody's beside these, and how many files there are."""
+    return {name: held.number for name, held in folder.find_named(lambda: list(others)).items()}
+
+
+def test_folders_by_name_are_found_that_no_living_name_leads_to(root: Path, folder: LocalFolder) -> None:
+    """However it is written; what lies deeper is called by its beginning."""
+    write(root, *(f"store/chatwoot/{path}/x" for path in ("a", "b", "c", "c d", "deep/er", "e")))
+
+    found = find(folder, "a", "./b", "x/../c", "e//")
+
+    assert found == {"c d": 1, "deep": 1}
+
+
+@pytest.mark.parametrize("other", ["a", "/a", "a/."])
+def test_a_folder_in_a_living_names_folder_is_that_ones(root: Path, folder: LocalFolder, other: str) -> None:
+    """`a/b` may have been an instance, or have been written by `a`."""
+    write(root, "store/chatwoot/a/b/x")
+
+    assert find(folder, other) == {}
+
+
+def test_a_lost_names_folder_is_measured_without_a_living_ones_in_it(root: Path, folder: LocalFolder) -> None:
+    """What is empty but for that one is not there at all."""
+    write(root, *(f"store/chatwoot/{path}" for path in ("a/x", "a/deep/y", "a/b/z", "a/deep/b/z", "c/d/z")))
+
+    assert find(folder, "a/b", "a/deep/b", "c/d") == {"a": 2}
+
+
+def test_what_is_no_folder_is_found_for_no_name(root: Path, folder: LocalFolder, outside: Path) -> None:
+    """A link, a file, a name that is no text; a folder that holds nothing is one."""
+    write(root, "store/chatwoot/export.csv")
+    (root / "store/chatwoot/linked").symlink_to(outside)
+    (root / "store/chatwoot" / os.fsdecode(b"\xff")).mkdir()
+    (root / "store/chatwoot/empty").mkdir()
+
+    assert find(folder) == {"empty": 0}
+
+
+def test_links_around_a_living_names_folder_are_measured_as_links(
+    root: Path, folder: LocalFolder, outside: Path
+) -> None:
+    """One thing each, of its own size, whatever they lead to."""
+    write(root, "store/chatwoot/a/b/x")
+    (root / "store/chatwoot/a/link").symlink_to(outside)
+    (root / "store/chatwoot/a/file").symlink_to(outside / "precious")
+
+    held = folder.find_named(lambda: ["a/b"])["a"]
+
+    assert held.number == 2
+    assert held.size_bytes == sum(os.lstat(root / "store/chatwoot/a" / name).st_size for name in ("link", "file"))
+
+
+def test_nothing_is_found_by_name_where_there_is_no_store(root: Path, folder: LocalFolder) -> None:
+    """A server without Chatwoot has none."""
+    shutil.rmtree(root / "store")
+
+    assert find(folder) == {}
