@@ -9,7 +9,7 @@ from shared.cache import Cache
 from shared.cache_keys import escape
 from shared.errors import LetheError, Refused, TransientError
 from shared.findings import Finding, Verdict, explain
-from shared.gateway import can_be_addressed
+from shared.gateway import LeadsBack, can_be_addressed
 from shared.services import Services
 from shared.settings import PREFIX
 
@@ -68,12 +68,18 @@ def look_at_gateways(services: Services) -> Iterator[Finding]:
             if name is not None:  # it looks at the key only of who asks for an instance that exists
                 gateway.state(name)
         except LetheError as error:
-            key = "set LETHE_GATEWAY_KEY to its AUTHENTICATION_API_KEY"
-            away = "start it, or mend LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway URL`"
-            yield Finding(part, Verdict.BROKEN, error.title, key if isinstance(error, Refused) else away)
+            yield Finding(part, Verdict.BROKEN, error.title, _gateway_advice(error))
         else:
             tried = "accepts the key" if name is not None else "the key could not be tried: there is no instance"
             yield Finding(part, Verdict.OK, f"answers, {tried}")
+
+
+def _gateway_advice(error: LetheError) -> str:
+    if isinstance(error, LeadsBack):
+        return "name Evolution's own address in LETHE_GATEWAYS, not that of a proxy which sends DELETE to Lethe"
+    if isinstance(error, Refused):
+        return "set LETHE_GATEWAY_KEY to its AUTHENTICATION_API_KEY"
+    return "start it, or mend LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway URL`"
 
 
 def _known_name(services: Services) -> str | None:
