@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import text
 
-from shared import missing_indexes, tenant_rows
+from shared import missing_indexes, servers, tenant_rows
 from shared.cache import Cache
 from shared.cache_keys import escape
 from shared.errors import LetheError, Refused, TransientError
@@ -72,6 +72,36 @@ def look_at_gateways(services: Services) -> Iterator[Finding]:
         else:
             tried = "accepts the key" if name is not None else "the key could not be tried: there is no instance"
             yield Finding(part, Verdict.OK, f"answers, {tried}")
+
+
+def look_at_servers(services: Services) -> Iterator[Finding]:
+    """Whether the server of every instance is a gateway, as far as the servers tell."""
+    part, told = "servers", {gateway.url: gateway.client_name() for gateway in services.gateways}
+    silent, counts = [url for url, name in told.items() if name is None], servers.count_instances(services.tenant)
+    nameless = counts.pop("", 0)
+    if strangers := {name: number for name, number in counts.items() if name not in told.values()}:
+        yield _strangers(part, strangers, silent)
+    if nameless:
+        says = f"instances whose row has no clientName: {nameless}; whose they are cannot be seen"
+        yield Finding(part, Verdict.WARNING, says, "see that LETHE_GATEWAYS names every server")
+    if silent and not strangers:
+        says = (
+            f"no clientName is told by {', '.join(silent)}: an instance of a server that is not listed is not noticed"
+        )
+        yield Finding(part, Verdict.WARNING, says, "see that LETHE_GATEWAYS names every server")
+    if not (strangers or nameless or silent):
+        names = ", ".join(sorted({f'"{name}"' for name in told.values()}))
+        says = f"every instance is of a listed one: {names}; a second server of the same clientName is not seen"
+        yield Finding(part, Verdict.OK, says)
+
+
+def _strangers(part: str, strangers: dict[str, int], silent: list[str]) -> Finding:
+    counted = ", ".join(f'"{name}": {number}' for name, number in strangers.items())
+    says = f"instances of servers that are not listed, by clientName: {counted}"
+    if silent:
+        says += f"; or of {', '.join(silent)}, where GET / does not tell one"
+    advice = "name these servers in LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway NAME`"
+    return Finding(part, Verdict.WARNING if silent else Verdict.BROKEN, says, advice)
 
 
 def _gateway_advice(error: LetheError) -> str:

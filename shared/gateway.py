@@ -12,6 +12,7 @@ from shared.errors import Refused, TransientError, Unreachable
 
 # A header of every call that Lethe makes of a gateway, and of every answer that Lethe gives: it knows itself by it.
 MARK = "X-Lethe"
+_NAME_SECONDS = 3  # the server may ask WhatsApp for its newest version before it tells its own name
 
 
 class LeadsBack(Refused):
@@ -70,6 +71,16 @@ class Gateway:
             raise self._is_something_else()
         state = instance.get("state")
         return state if isinstance(state, str) else None
+
+    def client_name(self) -> str | None:
+        """What the server calls itself in the rows of its instances; None when it does not tell."""
+        timeout = (self._timeout[0], min(_NAME_SECONDS, self._timeout[1]))
+        try:
+            answer = self._session.request("GET", f"{self.url}/", timeout=timeout, allow_redirects=False)
+            name = _json(answer).get("clientName")
+        except (requests.RequestException, TransientError):
+            return None
+        return name if isinstance(name, str) and name else None
 
     def log_out(self, name: str) -> None:
         """End the session; an instance that is not connected, or not known, is logged out already."""
