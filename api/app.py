@@ -8,7 +8,7 @@ from flask import Response, g, request
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import audit, auditing, contract, current, deletions, docs, errors, instances, operations, receipts
+from api import audit, auditing, contract, current, deletions, docs, errors, instances, itself, operations, receipts
 from api.console import console, session
 from api.raw_target import RawTarget
 from api.schemas import Error
@@ -49,6 +49,7 @@ def create(given: Services | None = None) -> OpenAPI:
     ):
         app.register_api(blueprint)
     app.before_request(_name_request)
+    itself.register(app)
     session.register(app, made.settings)
     app.register_blueprint(console.blueprint)
     app.after_request(_add_headers)
@@ -77,5 +78,5 @@ def _end_span(_: BaseException | None) -> None:
 
 def _add_headers(response: Response) -> Response:
     response.headers["X-Request-Id"] = structlog.contextvars.get_contextvars().get("request_id", "")
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.update(itself.HEADERS)
     return response

@@ -78,6 +78,11 @@ def accepted() -> None:
     g.attempt = replace(_attempt(), accepted=True)
 
 
+def no_order() -> None:
+    """Nobody has ordered anything: the request's refusal gets no line."""
+    accepted()
+
+
 def _attempt() -> _Attempt:
     found: _Attempt = g.get("attempt") or _Attempt(_ACTIONS.get(request.endpoint or ""))
     return found

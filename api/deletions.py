@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api import auditing, auth, confirmation, contract, current, examples, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
-from shared import whole_deletion
+from shared import servers, whole_deletion
 from shared.audit import Action
 from shared.confirmation import WARNING
 from shared.database import reaching
@@ -123,11 +123,11 @@ def retry(deletion_id: UUID, body: Retry) -> None:
 
 
 def _check_given_up(gateways: list[str]) -> None:
-    """Only an admin may give gateways up, and only those that there are."""
+    """Only an admin may give gateways up, and only those that there are; a server that is not listed by its name."""
     if gateways and auth.principal().role is not Role.ADMIN:
         raise Unauthorized
-    if unknown := set(gateways) - set(current.services().settings.gateways):
-        raise BadRequest(f"Not a gateway of the settings: {sorted(unknown)[0]}")
+    if unknown := servers.unknown(current.services(), gateways):
+        raise BadRequest(f"Neither a gateway of the settings nor the clientName of a server: {unknown[0]}")
 
 
 @blueprint.post(

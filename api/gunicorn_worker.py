@@ -11,6 +11,7 @@ from gunicorn import util
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
+from api import itself
 from shared import logs
 
 log = logs.get(__name__)
@@ -51,7 +52,7 @@ def refusal(status: HTTPStatus, request_id: str) -> bytes:
         "Connection: close",
         "Content-Type: application/json; charset=utf-8",
         f"Content-Length: {len(body)}",
-        "X-Content-Type-Options: nosniff",
+        *(f"{name}: {value}" for name, value in itself.HEADERS.items()),
         f"X-Request-Id: {request_id}",
     )
     return "\r\n".join((*head, "", body)).encode()

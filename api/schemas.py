@@ -112,7 +112,7 @@ class Order(Schema):
     instance_name: Text | SkipJsonSchema[None] = Field(None, description="Name of the instance")
     instance_id: Text | SkipJsonSchema[None] = Field(None, description="Id of the instance")
     dry_run: bool = Field(False, description="Only count what would go, and change nothing")
-    without_gateway: list[Text] = Field([], description="With dryRun: gateways that are gone for good, and not asked")
+    without_gateway: list[Text] = Field([], description="With dryRun: as with a retry, not asked")
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
@@ -133,7 +133,7 @@ class Retry(Schema):
     def _empty(cls, value: object) -> object:
         return {} if value is None else value
 
-    without_gateway: list[Text] = Field([], description="Gateways that are gone for good: nothing waits for them")
+    without_gateway: list[Text] = Field([], description="Gateways gone for good; unlisted servers, by clientName")
 
 
 class Filter(BaseModel):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import logs, services, settings
+from shared import logs, servers, services, settings
 from shared.errors import LetheError
 from shared.services import Services
 from shared.settings import Settings
@@ -20,6 +20,13 @@ NOT_POSSIBLE, NOT_REACHABLE, NOT_SET = 1, 3, 4  # exit codes; 2 is click's own, 
 INTERRUPTED = 130  # as a shell has it for Ctrl-C
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For a script.")
+without_gateway_option = click.option(
+    "--without-gateway",
+    "given_up",
+    multiple=True,
+    metavar="URL",
+    help="A gateway that is gone for good, or the clientName of such a server that is no gateway of the settings.",
+)
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -82,6 +89,12 @@ def _failed(error: Exception) -> str:
         return error.title
     # Without the client's words: they may hold an address with its password.
     return f"{'Redis' if isinstance(error, RedisError) else 'a database'} cannot be reached: {type(error).__name__}"
+
+
+def check_given_up(made: Services, given_up: tuple[str, ...]) -> None:
+    """End the command where something is to be given up that is not there."""
+    if unknown := servers.unknown(made, given_up):
+        stop(f"Neither a gateway of LETHE_GATEWAYS nor the clientName of a server: {', '.join(unknown)}")
 
 
 def print_json(value: object) -> None:

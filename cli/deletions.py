@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from cli import operator, watch, words
 from cli import show as showing
-from cli.common import NOT_POSSIBLE, json_option, print_json, reached, stop
+from cli.common import NOT_POSSIBLE, check_given_up, json_option, print_json, reached, stop, without_gateway_option
 from cli.show import Known
 from shared.database import reaching
 from shared.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
@@ -22,7 +22,7 @@ from tasks import pipeline
 
 @click.command()
 @click.argument("deletion_id", type=click.UUID)
-@click.option("--without-gateway", "given_up", multiple=True, metavar="URL", help="A gateway that is gone for good.")
+@without_gateway_option
 @json_option
 def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
     """Let a failed or waiting deletion go on at once from where it stopped.
@@ -30,8 +30,7 @@ def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
     Example: lethe retry 3f0c... --without-gateway http://evolution-2:8080
     """
     with reached() as made:
-        if unknown := set(given_up) - set(made.settings.gateways):
-            stop(f"Not a gateway of LETHE_GATEWAYS: {', '.join(sorted(unknown))}")
+        check_given_up(made, given_up)
         if not pipeline.resume(made, deletion_id, operator.caller(), given_up):
             stop(f"There is nothing to resume: {_state(made, deletion_id)}")
     if as_json:

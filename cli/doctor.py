@@ -7,8 +7,8 @@ import click
 from cli import words
 from cli.common import NOT_POSSIBLE, json_option, make_services, print_json, reached, stop, yes_option
 from shared import doctor, missing_indexes
-from shared.doctor import Finding, Verdict
 from shared.errors import LetheError
+from shared.findings import Finding, Verdict, explain
 from shared.missing_indexes import MissingIndex
 from shared.services import Services
 
@@ -92,7 +92,7 @@ def _create(made: Services, missing: MissingIndex, *, as_json: bool) -> dict[str
     try:
         missing_indexes.create(made.tenant, missing)
     except LetheError as problem:
-        error = doctor.explain(problem)
+        error = explain(problem)
     if not as_json:
         click.echo(f"{missing.name}: {error or 'created'}")
     return _outcome(made, missing, error)

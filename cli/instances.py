@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from cli import consent, operator, orders, words
-from cli.common import json_option, reached, stop
+from cli.common import check_given_up, json_option, reached, stop, without_gateway_option
 from cli.consent import Confirm
 from cli.orders import Order, Result
 from shared.audit import Action
@@ -83,8 +83,9 @@ def logout(name: str, as_json: bool) -> None:
 @click.command()
 @click.argument("name", required=False)
 @click.option("--id", "instance_id", metavar="ID", help="The instance's id, for one without a usable name.")
+@without_gateway_option
 @json_option
-def preview(name: str | None, instance_id: str | None, as_json: bool) -> None:
+def preview(name: str | None, instance_id: str | None, given_up: tuple[str, ...], as_json: bool) -> None:
     """Count what a deletion would remove; changes nothing.
 
     Example: lethe preview my-instance
@@ -92,9 +93,10 @@ def preview(name: str | None, instance_id: str | None, as_json: bool) -> None:
     if (name is None) == (instance_id is None):
         raise click.UsageError("Give either NAME or --id")
     with reached() as made:
+        check_given_up(made, given_up)
         instance = _find(made, Action.PREVIEW, name, instance_id)
         try:
-            planned = pipeline.preview(Target(made, instance.id, instance.name))
+            planned = pipeline.preview(Target(made, instance.id, instance.name, given_up))
         except Refused as error:
             stop(error.title)
     if as_json:

@@ -1,13 +1,22 @@
-"""The gateway's HTTP API: the three calls Lethe makes of a running Evolution server."""
+"""The gateway's HTTP API: the calls Lethe makes of a running Evolution server."""
 
 from typing import Any
 from urllib.parse import quote, unquote
+from uuid import uuid4
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from shared.errors import Refused, TransientError, Unreachable
+
+# A header of every call that Lethe makes of a gateway, and of every answer that Lethe gives: it knows itself by it.
+MARK = "X-Lethe"
+_NAME_SECONDS = 3  # the server may ask WhatsApp for its newest version before it tells its own name
+
+
+class LeadsBack(Refused):
+    """The address is Lethe's own."""
 
 
 class Stuck(TransientError):
@@ -33,16 +42,22 @@ class Gateway:
         self.url = url
         self._timeout = (min(3.0, timeout_seconds), timeout_seconds)
         self._session = requests.Session()
-        self._session.headers["apikey"] = key
+        self._session.headers.update({"apikey": key, MARK: "1"})
         self._session.trust_env = False  # a proxy or .netrc of the host must not reroute or re-authenticate
         self._session.mount("http://", HTTPAdapter(pool_maxsize=32))
         self._session.mount("https://", HTTPAdapter(pool_maxsize=32))
 
     def probe(self) -> None:
-        """Raise Unreachable when it does not answer, Refused when it does not accept the key."""
-        answer = self._call("GET", "instance/connectionState", "lethe-probe")
+        """See that drops reach an Evolution server, by one of a name that nobody has.
+
+        Raises Unreachable when none answers, LeadsBack for Lethe, Refused for a key that is not accepted; but Evolution
+        looks at the key only when the instance exists.
+        """
+        answer = self._call("DELETE", "instance/delete", f"lethe-probe-{uuid4()}")
         if answer.status_code >= 500:
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+        if answer.status_code != 404:
+            raise self._is_something_else()
 
     def state(self, name: str, *, timeout_seconds: float | None = None) -> str | None:
         """open, connecting or close; None when the server has no session of that name in its memory."""
@@ -53,7 +68,7 @@ class Gateway:
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
         instance = _json(answer).get("instance")
         if not isinstance(instance, dict):
-            raise Unreachable(f"gateway {self.url}", "something else answers in its place")
+            raise self._is_something_else()
         state = instance.get("state")
         return state if isinstance(state, str) else None
 
@@ -64,6 +79,16 @@ class Gateway:
         except requests.RequestException as error:
             return isinstance(_cause_of(error), ConnectionRefusedError)
         return False
+
+    def client_name(self) -> str | None:
+        """What the server calls itself in the rows of its instances; None when it does not tell."""
+        timeout = (self._timeout[0], min(_NAME_SECONDS, self._timeout[1]))
+        try:
+            answer = self._session.request("GET", f"{self.url}/", timeout=timeout, allow_redirects=False)
+            name = _json(answer).get("clientName")
+        except (requests.RequestException, TransientError):
+            return None
+        return name if isinstance(name, str) and name else None
 
     def log_out(self, name: str) -> None:
         """End the session; an instance that is not connected, or not known, is logged out already."""
@@ -91,15 +116,22 @@ class Gateway:
         except requests.RequestException as error:
             kind = Unreachable if _was_not_sent(error) else Unanswered
             raise kind(what, type(error).__name__) from error
+        if MARK in answer.headers:
+            raise LeadsBack(
+                f"gateway {self.url}: this address leads back to Lethe, LETHE_GATEWAYS names Evolution's own"
+            )
         if answer.status_code in (401, 403):
             raise Refused(f"gateway {self.url} does not accept the global key")
         if answer.status_code == 404 and not _is_evolutions(answer):  # a proxy that does not know the server
-            raise Unreachable(what, "something else answers in its place")
+            raise self._is_something_else()
         if answer.status_code == 503:
             raise Unreachable(what, "status 503")
         if answer.status_code in (502, 504):  # a proxy's word: it may have got through
             raise Unanswered(what, f"status {answer.status_code}")
         return answer
+
+    def _is_something_else(self) -> Unreachable:
+        return Unreachable(f"gateway {self.url}", "something else answers in its place")
 
 
 def _was_not_sent(error: requests.RequestException) -> bool:

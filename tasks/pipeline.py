@@ -26,6 +26,7 @@ from tasks import (
     logout,
     purge_cache,
     send_webhook,
+    servers,
 )
 from tasks.caller import Caller
 from tasks.context import Context, Counts, Progress, Target
@@ -139,4 +140,5 @@ def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
 
 def preview(target: Target) -> dict[str, Counts]:
     """What each step would remove; changes nothing, raises what stands in the way of a deletion."""
+    servers.check(target)
     return {step.name: step.preview(target) for step in PIPELINE}

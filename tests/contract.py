@@ -28,7 +28,8 @@ NOWHERE: dict[str, Any] = {
 OUTSIDE = frozenset({400, 404, 405, 414, 417, 431})
 # Set by the server or the protocol, not by the endpoint.
 USUAL_HEADERS = frozenset(
-    {"server", "date", "connection", "content-type", "content-length", "transfer-encoding", "x-content-type-options"}
+    {"server", "date", "connection", "content-type", "content-length", "transfer-encoding"}
+    | {"x-content-type-options", "x-lethe"}
 )
 PAGE_HEADERS = frozenset(
     {"content-security-policy", "referrer-policy", "cache-control", "content-disposition", "allow"}

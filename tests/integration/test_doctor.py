@@ -72,6 +72,7 @@ def test_a_running_system_is_well(system: System) -> None:
         "workers",
         "reconciler",
         f"gateway {system.gateways[0].url}",
+        "servers",
         "cache",
         "files root",
         "bucket",

@@ -1,37 +1,11 @@
 """The nginx configuration of docs/operations: what was sent arrives as it was sent, at the one who is meant."""
 
-import http.client
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import requests
 
 from demo.evolution.serving import Answer, Request, Server
-from demo.processes import Process, free_port, wait_until
-
-CONFIGURATION = Path(__file__).parents[2] / "docs/operations/nginx.conf"
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """nginx before two servers that answer who they are and what they were asked."""
-
-    port: int
-
-    def send(self, method: str, target: str) -> tuple[int, str]:
-        """The status, and `<server> <target>` as the server saw it."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.putrequest(method, target)
-            connection.endheaders()
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+from tests.integration.proxy import Proxy, nginx_before
 
 
 def telling(name: str) -> Server:
@@ -47,42 +21,12 @@ def telling(name: str) -> Server:
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """The real nginx with the documented file; only addresses and the log's place differ."""
-    binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if binary is None:
-        missing = "no nginx here: apt-get install nginx-light"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
+    """nginx before two servers that answer who they are and what they were asked."""
     lethe, evolution = telling("lethe"), telling("evolution")
-    text = CONFIGURATION.read_text()
-    changes = {
-        "127.0.0.1:8080": lethe.url.removeprefix("http://"),
-        "127.0.0.1:8081": evolution.url.removeprefix("http://"),
-        "127.0.0.1:80;": f"127.0.0.1:{port};",
-        "/var/log/nginx/evolution.log": f"{folder}/access.log",
-    }
-    for documented, here in changes.items():
-        assert documented in text
-        text = text.replace(documented, here)
-    places = "".join(f"{each}_temp_path {folder};\n" for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}} http {{ {places} {text} }}"
-    )
-    argv = [binary, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
-    process = Process.start("nginx", argv, log=folder / "nginx.log")
-    wait_until(lambda: answers(port), 10, "nginx", process=process)
-    yield Proxy(port)
-    process.stop()
+    with nginx_before(tmp_path_factory.mktemp("nginx"), lethe.url, evolution.url) as running:
+        yield running
     for server in (lethe, evolution):
         server.stop()
-
-
-def answers(port: int) -> bool:
-    """Whether it serves."""
-    try:
-        return requests.get(f"http://127.0.0.1:{port}/", timeout=1).ok
-    except requests.RequestException:
-        return False
 
 
 @pytest.mark.parametrize(

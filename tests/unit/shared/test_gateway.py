@@ -1,4 +1,4 @@
-"""The three calls Lethe makes of a gateway, and what each answer means."""
+"""The calls Lethe makes of a gateway, and what each answer means."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 
 from shared.errors import Refused, TransientError, Unreachable
-from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
+from shared.gateway import Gateway, LeadsBack, Stuck, Unanswered, can_be_addressed
 from tests.unit.shared.fake_http import FakeAdapter
 
 POOL: Any = HTTPConnectionPool("gateway.invalid")  # named in urllib3's errors, never used
@@ -238,18 +238,45 @@ def test_a_state_that_is_no_json_is_tried_again(make: MakeGateway, body: str) ->
         gateway.state("a")
 
 
-@pytest.mark.parametrize("status", [200, 400, 404])
-def test_a_gateway_that_answers_passes_the_probe(make: MakeGateway, status: int) -> None:
-    """Whether it knows the probe's instance or not."""
-    gateway, _ = make(status, UNKNOWN)
+def test_a_server_that_does_not_know_a_made_up_name_passes_the_probe(make: MakeGateway) -> None:
+    """A drop of a name that nobody can have: another one each time."""
+    gateway, adapter = make(404, UNKNOWN)
 
     gateway.probe()
+    gateway.probe()
+
+    assert [sent.method for sent in adapter.sent] == ["DELETE", "DELETE"]
+    assert len({sent.url for sent in adapter.sent}) == 2
+    assert all(str(sent.url).startswith(f"{URL}/instance/delete/lethe-probe-") for sent in adapter.sent)
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, "{}"), (400, UNKNOWN), (404, "{}"), (302, "")])
+def test_a_server_that_answers_a_made_up_drop_otherwise_is_none_of_evolutions(
+    make: MakeGateway, status: int, body: str
+) -> None:
+    """It would not carry out a drop either."""
+    gateway, _ = make(status, body)
+
+    with pytest.raises(Unreachable, match="something else answers"):
+        gateway.probe()
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 500, 503])
+@pytest.mark.parametrize("name", CALLS)
+def test_an_address_that_leads_back_to_lethe_is_refused(make: MakeGateway, name: str, status: int) -> None:
+    """Whatever Lethe answers there; the URL and the setting are named."""
+    gateway, adapter = make(status, X_Lethe="1")
+
+    with pytest.raises(LeadsBack, match=f"{URL}: this address leads back to Lethe, LETHE_GATEWAYS"):
+        CALLS[name](gateway)
+
+    assert adapter.sent[0].headers["X-Lethe"]
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_has_the_key_a_timeout_and_no_proxy(make: MakeGateway, name: str) -> None:
     """And the connection is given up sooner than the answer."""
-    gateway, adapter = make(200, '{"instance":{}}')
+    gateway, adapter = make(404, UNKNOWN)
 
     CALLS[name](gateway)
 

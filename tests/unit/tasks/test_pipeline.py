@@ -147,6 +147,6 @@ def test_a_preview_asks_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(pipeline, "PIPELINE", steps)
 
-    planned = pipeline.preview(Target(SimpleNamespace(), "id", "name"))  # type: ignore[arg-type]
+    planned = pipeline.preview(Target(SimpleNamespace(gateways=()), "id", "name"))  # type: ignore[arg-type]
 
     assert list(planned.items()) == [("one", {"one": 4}), ("two", {"two": 4})]

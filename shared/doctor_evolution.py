@@ -1,0 +1,174 @@
+"""Looks at Evolution's side of a deployment: its database, servers, cache and media."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+
+from shared import missing_indexes, servers, tenant_rows
+from shared.cache import Cache
+from shared.cache_keys import escape
+from shared.errors import LetheError, Refused, TransientError
+from shared.findings import Finding, Verdict, explain
+from shared.gateway import LeadsBack, can_be_addressed
+from shared.services import Services
+from shared.settings import PREFIX
+
+_SCANS = 20  # that look for a key under the cache's prefix
+_STORAGE_ADVICE = {
+    "files": f"mount Evolution's working directory at {PREFIX}FILES_ROOT, writable for Lethe",
+    "objects": f"mend {PREFIX}S3_BUCKET, _ENDPOINT, _ACCESS_KEY or _SECRET_KEY; the key must list and delete",
+}
+
+
+def look_at_tenant_database(services: Services) -> Iterator[Finding]:
+    """Whether it answers, and can be written to."""
+    with services.tenant.transaction() as connection:
+        version, standby = connection.execute(
+            text("SELECT current_setting('server_version'), pg_is_in_recovery()")
+        ).one()
+    if standby:
+        raise Refused("it is a standby, and cannot be written to")
+    yield Finding("tenant database", Verdict.OK, f"answers, PostgreSQL {version}")
+
+
+def look_at_schema(services: Services) -> Iterator[Finding]:
+    """Whether its tables are understood, and may be erased from."""
+    try:
+        plan = services.tenant.plan()
+    except TransientError as error:
+        yield Finding("schema", Verdict.BROKEN, explain(error), "mend the tenant database first")
+        return
+    if len(plan.tables) < 2:  # the root is always planned, whether or not it is there
+        raise Refused(f'no tables of Evolution in schema "{services.tenant.schema}"')
+    yield Finding("schema", Verdict.OK, f"understood: {len(plan.tables)} tables hold an instance's rows")
+    yield from _rights(services)
+
+
+def _rights(services: Services) -> Iterator[Finding]:
+    try:
+        tenant_rows.check_rights(services.tenant, services.tenant.plan())
+    except Refused as error:
+        with services.tenant.transaction() as connection:
+            role, schema = connection.execute(
+                text("SELECT quote_ident(current_user), quote_ident(:schema)"), {"schema": services.tenant.schema}
+            ).one()
+        grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};"
+        yield Finding("rights", Verdict.BROKEN, error.title, f"let the tables' owner run: {grant}")
+    else:
+        yield Finding("rights", Verdict.OK, "the role may do all that a deletion does")
+
+
+def look_at_gateways(services: Services) -> Iterator[Finding]:
+    """Whether each answers and accepts the key."""
+    name = _known_name(services)
+    for gateway in services.gateways:
+        part = f"gateway {gateway.url}"
+        try:
+            gateway.probe()
+            if name is not None:  # it looks at the key only of who asks for an instance that exists
+                gateway.state(name)
+        except LetheError as error:
+            yield Finding(part, Verdict.BROKEN, error.title, _gateway_advice(error))
+        else:
+            tried = "accepts the key" if name is not None else "the key could not be tried: there is no instance"
+            yield Finding(part, Verdict.OK, f"answers, {tried}")
+
+
+def look_at_servers(services: Services) -> Iterator[Finding]:
+    """Whether the server of every instance is a gateway, as far as the servers tell."""
+    part, told = "servers", {gateway.url: gateway.client_name() for gateway in services.gateways}
+    silent, counts = [url for url, name in told.items() if name is None], servers.count_instances(services.tenant)
+    nameless = counts.pop("", 0)
+    if strangers := {name: number for name, number in counts.items() if name not in told.values()}:
+        yield _strangers(part, strangers, silent)
+    if nameless:
+        says = f"instances whose row has no clientName: {nameless}; whose they are cannot be seen"
+        yield Finding(part, Verdict.WARNING, says, "see that LETHE_GATEWAYS names every server")
+    if silent and not strangers:
+        says = (
+            f"no clientName is told by {', '.join(silent)}: an instance of a server that is not listed is not noticed"
+        )
+        yield Finding(part, Verdict.WARNING, says, "see that LETHE_GATEWAYS names every server")
+    if not (strangers or nameless or silent):
+        names = ", ".join(sorted({f'"{name}"' for name in told.values()}))
+        says = f"every instance is of a listed one: {names}; a second server of the same clientName is not seen"
+        yield Finding(part, Verdict.OK, says)
+
+
+def _strangers(part: str, strangers: dict[str, int], silent: list[str]) -> Finding:
+    counted = ", ".join(f'"{name}": {number}' for name, number in strangers.items())
+    says = f"instances of servers that are not listed, by clientName: {counted}"
+    if silent:
+        says += f"; or of {', '.join(silent)}, where GET / does not tell one"
+    advice = "name these servers in LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway NAME`"
+    return Finding(part, Verdict.WARNING if silent else Verdict.BROKEN, says, advice)
+
+
+def _gateway_advice(error: LetheError) -> str:
+    if isinstance(error, LeadsBack):
+        return "name Evolution's own address in LETHE_GATEWAYS, not that of a proxy which sends DELETE to Lethe"
+    if isinstance(error, Refused):
+        return "set LETHE_GATEWAY_KEY to its AUTHENTICATION_API_KEY"
+    return "start it, or mend LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway URL`"
+
+
+def _known_name(services: Services) -> str | None:
+    """The name of any instance; None when there is none, or nobody to ask."""
+    try:
+        return next(filter(can_be_addressed, services.tenant.neighbours(besides="")), None)
+    except LetheError:  # it is said of the tenant database
+        return None
+
+
+def look_at_cache(services: Services) -> Iterator[Finding]:
+    """Whether it answers, and is the one that Evolution uses."""
+    if services.cache is None:
+        yield Finding("cache", Verdict.UNUSED, "LETHE_CACHE_URL is not set: no cache is purged")
+        return
+    services.cache.redis.ping()
+    if services.cache.redis.dbsize() and not _is_used(services.cache):
+        says = f"answers, but has no key that begins with {services.cache.prefix}:"
+        yield Finding("cache", Verdict.WARNING, says, "is LETHE_CACHE_PREFIX Evolution's CACHE_REDIS_PREFIX_KEY?")
+    else:
+        yield Finding("cache", Verdict.OK, "answers")
+
+
+def _is_used(cache: Cache) -> bool:
+    """Whether a key bears the prefix, as far as a few scans see; a keyspace too large for them passes."""
+    cursor, pattern = 0, f"{escape(cache.prefix)}:*"
+    for _ in range(_SCANS):
+        cursor, found = cache.redis.scan(cursor, match=pattern, count=1_000)
+        if found or cursor == 0:
+            return bool(found)
+    return True
+
+
+def look_at_storages(services: Services) -> Iterator[Finding]:
+    """Whether each place for media can be worked on."""
+    names = {"files": "files root", "objects": "bucket"}
+    for unit, name in names.items():
+        if unit not in {storage.unit for storage in services.storages}:
+            yield Finding(name, Verdict.UNUSED, f"not set: no {unit} are removed")
+    for storage in services.storages:
+        name = names[storage.unit]
+        try:
+            storage.probe()
+        except LetheError as error:
+            yield Finding(name, Verdict.BROKEN, error.title, _STORAGE_ADVICE[storage.unit])
+        else:
+            yield Finding(name, Verdict.OK, "can be worked on")
+
+
+def look_at_indexes(services: Services) -> Iterator[Finding]:
+    """Those that deletions lack."""
+    missing = missing_indexes.find(services.tenant)
+    for each in missing:
+        if each.is_costly:
+            creates = f"creates {each.name} without keeping anybody from writing"
+            prints = f"prints what the owner of the table has to run: {each.name}"
+            advice = f"`lethe doctor --fix` {creates if each.may_create and not each.partitioned else prints}"
+            yield Finding("index", Verdict.WARNING, each.cost, advice)
+    small = sum(not each.is_costly for each in missing)
+    if small == len(missing):
+        says = f"missing on tables too small to matter today: {small}" if small else "all are there"
+        yield Finding("index", Verdict.OK, says)
