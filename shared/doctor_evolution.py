@@ -15,7 +15,8 @@ from shared.settings import PREFIX
 
 _SCANS = 20  # that look for a key under the cache's prefix
 _STORAGE_ADVICE = {
-    "files": f"mount Evolution's working directory at {PREFIX}FILES_ROOT, writable for Lethe",
+    "files": f"mount Evolution's working directory at {PREFIX}FILES_ROOT, or the volume of its instances/ at"
+    f" {PREFIX}FILES_ROOT/instances, writable for Lethe",
     "objects": f"mend {PREFIX}S3_BUCKET, _ENDPOINT, _ACCESS_KEY or _SECRET_KEY; the key must list and delete",
 }
 

@@ -1,23 +1,21 @@
 """Media in a folder of this host; nothing outside of the root is ever touched."""
 
 import errno
+import json
 import os
 import posixpath
-import stat
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from shared import instance_ids
-from shared.errors import Refused, TransientError, Unreachable
-from shared.storage import COUNT_SECONDS, Held, Neighbours
+from shared import instance_ids, trees
+from shared.errors import Refused
+from shared.storage import Held, Neighbours
 
-_CHUNK = 1_000
-_AWAY = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENODEV)
+_NO_WAY = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into the trash of the root
 _LONGEST_NAME = 255  # bytes, of every common file system
 _TRASH = ".trash"
+_HOMES = ("", "instances/", "store/")  # that can have a trash: nothing can be moved from one volume to another
 _NAMED = "store/chatwoot"
 _BY_ID, _BY_NAME = "instances", "chatwoot"  # how parts of the trash are called
 
@@ -36,74 +34,91 @@ class LocalFolder:
             found = {entry.name for entry in os.scandir(self.root)}
         except OSError as error:
             raise Refused(f"the files root cannot be read: {error.strerror}") from error
-        if not found & {"instances", "store"}:
-            raise Refused("the files root holds neither instances/ nor store/: is it Evolution's working directory?")
-        for part in ("instances", "store", _NAMED, _TRASH):
+        if not found & {"instances", "store"} and not self._is_working_directory():
+            what = "holds neither instances/ nor store/" if found - {_TRASH} else "is empty"
+            raise Refused(f"the files root {what}: LETHE_FILES_ROOT has to lead to Evolution's working directory")
+        trashes = [f"{home}{_TRASH}" for home in _HOMES]
+        for part in ("instances", "store", _NAMED, *trashes):
             if (self.root / part).is_symlink():
                 raise Refused(f"{part} in the files root is a symbolic link, and none is followed: mount it there")
-        for place in (self.root, *(self.root / part for part in ("instances", _NAMED, _TRASH))):
-            if place.exists() and not os.access(place, os.W_OK | os.X_OK):
-                raise Refused(f"{place.name} in the files root cannot be written to")
+        for part in ("instances", _NAMED, *trashes):
+            if (self.root / part).exists() and not self._is_writable(part):
+                raise Refused(f"{part} in the files root cannot be written to")
+
+    def _is_working_directory(self) -> bool:
+        """Whether a server can run here: one that keeps its sessions in Redis makes neither of its folders."""
+        try:
+            package = json.loads((self.root / "package.json").read_bytes())
+        except (OSError, ValueError):
+            return False
+        # Its sources alone may lie beside a compose file, whose container has a working directory of its own.
+        is_installed = (self.root / "node_modules").is_dir()
+        return isinstance(package, dict) and package.get("name") == "evolution-api" and is_installed
+
+    def _is_writable(self, part: str) -> bool:
+        """Whether things can be moved away from there; to the root, or, from a volume, to its own top."""
+        place, ways = self.root / part, (self.root, self.root / part.partition("/")[0])
+        return trees.may_write(place) and any(map(trees.may_write, ways))
 
     def count(self, instance_id: str) -> int:
         """Files of the instance, by its id."""
         folder = self._owned(instance_id)
-        return _count(folder) if folder else 0
+        return trees.count(folder) if folder else 0
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Rename the instance's folder into the trash of this deletion, then empty that."""
         folder = self._owned(instance_id)
-        if folder and _exists(folder):
-            self._move(folder, self._trash(deletion_id) / f"{_BY_ID}-{uuid4()}")
+        if folder and trees.exists(folder):
+            self._move(folder, deletion_id, _BY_ID)
         yield from self.empty_trash(deletion_id)
 
     def empty_trash(self, deletion_id: UUID) -> Iterator[int]:
         """Remove what this deletion put into the trash."""
-        trash = self._trash(deletion_id)
-        if not trash.is_dir():
-            return
-        try:
-            for part in sorted(trash.iterdir()):
-                # What came by its name was counted when it was taken.
-                yield from _remove_tree(part) if part.name.startswith(_BY_ID) else (0 for _ in _remove_tree(part))
-            trash.rmdir()
-        except OSError as error:
-            raise _translated(error) from error
+        for trash in filter(Path.is_dir, self._trashes(deletion_id)):
+            try:
+                for part in sorted(trash.iterdir()):
+                    # What came by its name was counted when it was taken.
+                    yield from trees.remove(part) if part.name.startswith(_BY_ID) else (0 for _ in trees.remove(part))
+                trash.rmdir()
+            except OSError as error:
+                raise trees.translated(error) from error
 
     def ids(self) -> set[str]:
         """Ids that have a folder of their own in instances/."""
-        return _folders(self.root / "instances", instance_ids.is_one)
+        return trees.folders_in(self.root / "instances", instance_ids.is_one)
 
     def measure(self, instance_id: str) -> Held:
         """Files of the instance's folder."""
         folder = self._owned(instance_id)
-        return _measure(folder) if folder else Held(0, 0, None)
+        return trees.measure(folder) if folder else Held(0, 0, None)
 
     def trash_ids(self) -> set[str]:
         """Deletions that have something in the trash."""
-        return _folders(self.root / _TRASH, instance_ids.is_one)
+        return set().union(*(trees.folders_in(self.root / f"{home}{_TRASH}", instance_ids.is_one) for home in _HOMES))
 
     def measure_trash(self, deletion_id: UUID) -> Held:
         """Files that the deletion has in the trash."""
-        return _measure(self._trash(deletion_id))
+        held = [trees.measure(trash) for trash in self._trashes(deletion_id) if trash.is_dir()]
+        newest = max((each.newest for each in held if each.newest), default=None)
+        return Held(sum(each.number for each in held), sum(each.size_bytes for each in held), newest)
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Files in store/chatwoot/<name>, without those in the folders of others."""
-        return sum(_count(self.root / path) for path in self._named(name, neighbours)[0])
+        return sum(trees.count(self.root / path) for path in self._named(name, neighbours)[0])
 
     def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
         """Folders in store/chatwoot that none of these names leads to, without the folders of others in them."""
-        names, others = _folders(self.root / _NAMED, instance_ids.is_text), neighbours()
+        names, others = trees.folders_in(self.root / _NAMED, instance_ids.is_text), neighbours()
         found = {name: self._named(name, lambda: others)[0] for name in names}
-        return {name: _measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
+        return {name: trees.measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
 
     def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Move store/chatwoot/<name> into the trash, without the folders of others in it."""
         mine, shared = self._named(name, neighbours)
         taken = 0
         for path in mine:
-            files = _count(self.root / path)
-            self._move(self.root / path, self._trash(deletion_id) / f"{_BY_NAME}-{uuid4()}")
+            files = trees.count(self.root / path)
+            self._move(self.root / path, deletion_id, _BY_NAME)
             taken += files
         if mine:
             self._tidy(name, neighbours)
@@ -123,10 +138,10 @@ class LocalFolder:
     def _named(self, name: str, neighbours: Neighbours) -> tuple[list[str], list[str]]:
         """Paths that are this name's alone, and those that another living name leads to as well."""
         ours = _named_path(name)
-        if ours is None or not _exists(self.root / ours) or not self._is_inside(self.root / ours):
+        if ours is None or not trees.exists(self.root / ours) or not self._is_inside(self.root / ours):
             return [], []
         others = {path for other in neighbours() if (path := _named_path(other))}
-        nested = {other for other in others if other.startswith(f"{ours}/") and _exists(self.root / other)}
+        nested = {other for other in others if other.startswith(f"{ours}/") and trees.exists(self.root / other)}
         is_folder = (self.root / ours).is_dir() and not (self.root / ours).is_symlink()
         in_anothers = any(ours.startswith(f"{other}/") for other in others)
         # What is no folder, in another's folder, is that one's file; a link around another's folder is its as well.
@@ -149,33 +164,42 @@ class LocalFolder:
         ]
 
     def _owned(self, instance_id: str) -> Path | None:
-        if instance_id in ("", ".", "..") or "/" in instance_id or "\x00" in instance_id:
+        if instance_id in ("", ".", "..", _TRASH) or "/" in instance_id or "\x00" in instance_id:
             return None
         if len(os.fsencode(instance_id)) > _LONGEST_NAME:
             return None
         folder = self.root / "instances" / instance_id
         return folder if self._is_inside(folder) else None
 
-    def _trash(self, deletion_id: UUID) -> Path:
-        """Where this deletion puts things; a link in its place could lead anywhere."""
-        trash = self.root / _TRASH / str(deletion_id)
-        if trash.is_symlink() or trash.parent.is_symlink():
+    def _trashes(self, deletion_id: UUID) -> list[Path]:
+        """Where this deletion puts things, the root's first; a link in its place could lead anywhere."""
+        homes = [self.root / home for home in _HOMES if not home or not (self.root / home[:-1]).is_symlink()]
+        trashes = [home / _TRASH / str(deletion_id) for home in homes]
+        if any(trash.is_symlink() or trash.parent.is_symlink() for trash in trashes):
             raise Refused("the trash in the files root is a symbolic link")
-        return trash
+        return trashes
 
     def _is_inside(self, path: Path) -> bool:
         """Whether no symbolic link on the way leads elsewhere; the last part may be one, it is moved as such."""
         parent = Path(os.path.realpath(path.parent))
         return parent == Path(os.path.realpath(self.root)) / path.parent.relative_to(self.root)
 
-    def _move(self, folder: Path, target: Path) -> None:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(target)  # atomic: a kill leaves it here or there
-        except OSError as error:
-            if isinstance(error, FileNotFoundError) and not _exists(folder):  # somebody else removed it
+    def _move(self, path: Path, deletion_id: UUID, kind: str) -> None:
+        """Put something into the trash: the root's, or, from a volume of its own, that at its top."""
+        top = self.root / path.relative_to(self.root).parts[0]
+        in_root, *others = self._trashes(deletion_id)
+        ways = [in_root, *(trash for trash in others if trash.is_relative_to(top))]
+        for trash in ways:
+            try:
+                trash.mkdir(parents=True, exist_ok=True)
+                path.rename(trash / f"{kind}-{uuid4()}")  # atomic: a kill leaves it here or there
+            except OSError as error:
+                if isinstance(error, FileNotFoundError) and not trees.exists(path):  # somebody else removed it
+                    return
+                if error.errno not in _NO_WAY or trash is ways[-1]:
+                    raise trees.translated(error) from error
+            else:
                 return
-            raise _translated(error) from error
 
 
 def _named_path(name: str) -> str | None:
@@ -184,88 +208,3 @@ def _named_path(name: str) -> str | None:
         return None
     path = posixpath.normpath(f"{_NAMED}/{name}")
     return path if path.startswith(f"{_NAMED}/") else None
-
-
-def _count(path: Path) -> int:
-    """Files in a folder, at least; anything else is one by itself, and a link is never followed."""
-    if not path.is_dir() or path.is_symlink():
-        return int(_exists(path))
-    ends, found = time.monotonic() + COUNT_SECONDS, 0
-    for folder, folders, files in os.walk(path, onerror=_raise):
-        found += len(files) + sum((Path(folder) / name).is_symlink() for name in folders)
-        if time.monotonic() > ends:
-            break
-    return found
-
-
-def _folders(place: Path, is_called: Callable[[str], bool]) -> set[str]:
-    """The folders in a place that are called so; a link is none."""
-    try:
-        with os.scandir(place) as entries:
-            return {each.name for each in entries if is_called(each.name) and each.is_dir(follow_symlinks=False)}
-    except FileNotFoundError:
-        return set()
-    except OSError as error:
-        raise _translated(error) from error
-
-
-def _measure(*tops: Path) -> Held:
-    """Everything in these folders, themselves included: a rename into one makes it new."""
-    number, size, newest = 0, 0, 0.0
-    for path in (each for top in tops for each in _within(top)):
-        facts = os.lstat(path)
-        newest = max(newest, facts.st_mtime)
-        if not stat.S_ISDIR(facts.st_mode):
-            number, size = number + 1, size + facts.st_size
-    return Held(number, size, datetime.fromtimestamp(newest, UTC))
-
-
-def _within(top: Path) -> Iterator[str]:
-    """It, and everything in it; a link is never followed."""
-    yield str(top)
-    if top.is_dir() and not top.is_symlink():
-        for folder, folders, files in os.walk(top, onerror=_raise):
-            yield from (os.path.join(folder, name) for name in (*folders, *files))
-
-
-def _translated(error: OSError) -> TransientError:
-    """A volume that is away is waited for; what stands in the way on it counts."""
-    if error.errno in _AWAY:
-        return Unreachable("the files root", error.strerror)
-    return TransientError(f"the files root: {error.strerror}")
-
-
-def _raise(error: OSError) -> None:
-    """os.walk would leave out what it may not read, and it would count as gone."""
-    raise _translated(error) from error
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return os.path.lexists(path)
-    except (OSError, ValueError):  # a name that no file system takes has no folder
-        return False
-
-
-def _remove_tree(top: Path) -> Iterator[int]:
-    """Remove a folder without following links; yields how many files went at a time."""
-    if not top.is_dir() or top.is_symlink():
-        top.unlink(missing_ok=True)
-        yield 1
-        return
-    removed = 0
-    for _, folders, files, handle in os.fwalk(top, topdown=False, follow_symlinks=False):
-        for file in files:
-            os.unlink(file, dir_fd=handle)
-            removed += 1
-            if removed == _CHUNK:
-                yield removed
-                removed = 0
-        for folder in folders:
-            try:
-                os.rmdir(folder, dir_fd=handle)
-            except NotADirectoryError:  # a link to a folder
-                os.unlink(folder, dir_fd=handle)
-                removed += 1
-    top.rmdir()
-    yield removed

@@ -177,6 +177,21 @@ def test_a_store_that_cannot_be_worked_on_stops_it_before_logout(
     services.close()
 
 
+def test_evolutions_working_directory_without_its_folders_is_worked_on(system: System) -> None:
+    """A server that keeps its sessions in Redis makes neither: there are no files, and all else goes."""
+    instance = seed_instance(system.deployment, "in redis")
+    root = system.folder / "bare"
+    (root / "node_modules").mkdir(parents=True)
+    (root / "package.json").write_text('{"name": "evolution-api"}')
+    services = _with(system, {"files_root": root})
+    deletion_id = accept(services, instance.id, "in redis")
+
+    run_all(services, deletion_id)
+
+    assert outcome(services, deletion_id) == ("succeeded", None, None)
+    services.close()
+
+
 def _with(system: System, changes: dict[str, Any]) -> Services:
     from shared import services
     from shared.settings import Settings

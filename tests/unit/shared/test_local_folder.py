@@ -1,16 +1,17 @@
 """Media in a folder: the instance's own go, and nothing outside of the root is ever touched."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from shared import local_folder
+from shared import trees
 from shared.errors import LetheError, Refused, TransientError, Unreachable
 from shared.local_folder import LocalFolder
 
@@ -116,7 +117,7 @@ def test_an_instance_without_a_folder_has_no_files(root: Path, folder: LocalFold
 
 def test_many_files_go_a_thousand_at_a_time(root: Path, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a slice can end in between."""
-    monkeypatch.setattr(local_folder, "_CHUNK", 3)
+    monkeypatch.setattr(trees, "_CHUNK", 3)
     write(root, *[f"instances/{ID}/{number}" for number in range(7)])
 
     counts = list(folder.erase(ID, DELETION))
@@ -128,7 +129,7 @@ def test_an_erase_that_was_stopped_goes_on_where_it_was(
     root: Path, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is counted twice, and what has come back meanwhile goes as well."""
-    monkeypatch.setattr(local_folder, "_CHUNK", 3)
+    monkeypatch.setattr(trees, "_CHUNK", 3)
     write(root, *[f"instances/{ID}/{number}" for number in range(7)])
 
     first = next(folder.erase(ID, DELETION))
@@ -444,6 +445,128 @@ def test_a_root_with_one_of_evolutions_folders_is_accepted(root: Path, folder: L
             (root / path).rmdir()
 
     folder.probe()
+
+
+@pytest.fixture
+def bare(root: Path) -> Path:
+    """Evolution's working directory, of a server that keeps its sessions elsewhere and so made no folder."""
+    shutil.rmtree(root)
+    (root / "node_modules").mkdir(parents=True)
+    (root / "package.json").write_text('{"name": "evolution-api", "version": "2.3.6"}')
+    return root
+
+
+def test_evolutions_working_directory_without_its_folders_holds_nothing(bare: Path, folder: LocalFolder) -> None:
+    """It is accepted, there is nothing to remove, and nothing is made."""
+    folder.probe()
+
+    assert (folder.count(ID), folder.count_named("a", list)) == (0, 0)
+    assert (erase(folder), take(folder, "a")) == (0, (0, []))
+    assert folder.ids() == folder.trash_ids() == set()
+    assert sorted(path.name for path in bare.iterdir()) == ["node_modules", "package.json"]
+
+
+@pytest.mark.parametrize(
+    ("package", "is_installed"),
+    [(None, True), ("{", True), ("[]", True), ('{"name": "another-api"}', True), ('{"name": "evolution-api"}', False)],
+    ids=["no package", "no JSON", "no object", "another program", "sources beside a compose file"],
+)
+def test_a_folder_without_evolutions_folders_is_refused(
+    bare: Path, folder: LocalFolder, package: str | None, is_installed: bool
+) -> None:
+    """Unless a server can run in it; the setting is named."""
+    (bare / "package.json").unlink() if package is None else (bare / "package.json").write_text(package)
+    if not is_installed:
+        (bare / "node_modules").rmdir()
+
+    with pytest.raises(Refused, match="neither instances/ nor store/: LETHE_FILES_ROOT"):
+        folder.probe()
+
+
+@pytest.mark.parametrize("left", [None, ".trash"])
+def test_an_empty_mount_point_is_refused(root: Path, folder: LocalFolder, left: str | None) -> None:
+    """Nothing is mounted there; the setting is named."""
+    shutil.rmtree(root)
+    (root / (left or "")).mkdir(parents=True)
+
+    with pytest.raises(Refused, match="is empty: LETHE_FILES_ROOT"):
+        folder.probe()
+
+
+@pytest.fixture(params=[errno.EXDEV, errno.EROFS, errno.EACCES], ids=errno.errorcode.get)
+def volumes(root: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """instances/ and store/ are volumes of their own, below a folder to which nothing can be moved."""
+    rename = Path.rename
+
+    def move(path: Path, target: Path) -> Path:
+        if target.is_relative_to(root / ".trash"):
+            raise OSError(request.param, os.strerror(request.param))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", move)
+    return root
+
+
+def test_a_folder_on_a_volume_of_its_own_goes(volumes: Path, folder: LocalFolder) -> None:
+    """As where only Evolution's volume of instances/ is mounted, below the files root."""
+    write(volumes, f"instances/{ID}/creds.json", "instances/other/creds.json", "store/chatwoot/a/x")
+
+    named, erased = take(folder, "a"), erase(folder)
+
+    assert (named, erased) == ((1, []), 1)
+    assert not (volumes / "instances" / ID).exists()
+    assert {path for path in entries(volumes) if ".trash" not in path} == {"instances/other/creds.json"}
+    assert folder.trash_ids() == set()
+
+
+def test_what_a_killed_worker_left_on_a_volume_is_found_again(volumes: Path, folder: LocalFolder) -> None:
+    """By its deletion's id, as in the root's own trash."""
+    write(volumes, "store/chatwoot/a/x", "store/chatwoot/a/y", f".trash/{DELETION}/instances-x/file")
+    take(folder, "a")
+
+    found, held = folder.trash_ids(), folder.measure_trash(DELETION)
+    emptied = sum(folder.empty_trash(DELETION))
+
+    assert (found, held.number, emptied) == ({str(DELETION)}, 3, 1)
+    assert folder.trash_ids() == set()
+
+
+@pytest.mark.parametrize("place", ["instances/.trash", "store/.trash"])
+def test_a_linked_trash_on_a_volume_is_not_followed(
+    volumes: Path, folder: LocalFolder, outside: Path, place: str
+) -> None:
+    """It is refused, before anything is moved there."""
+    write(volumes, f"instances/{ID}/creds.json")
+    (volumes / place).symlink_to(outside)
+
+    with pytest.raises(Refused):
+        folder.probe()
+    with pytest.raises(Refused):
+        erase(folder)
+    assert_untouched(outside)
+
+
+def test_no_instance_is_called_like_the_trash(root: Path, folder: LocalFolder) -> None:
+    """It holds what other deletions have put there."""
+    write(root, f"instances/.trash/{UUID(int=8)}/file")
+
+    assert (folder.count(".trash"), erase(folder, ".trash")) == (0, 0)
+    assert (root / "instances/.trash" / str(UUID(int=8)) / "file").exists()
+
+
+@pytest.mark.parametrize(
+    ("writable", "is_refused"),
+    [({"instances", "chatwoot", "store"}, False), ({"instances", "chatwoot"}, True), ({"evolution", "store"}, True)],
+    ids=["only the volumes", "no place for a trash", "a volume that is read-only"],
+)
+def test_what_is_removed_must_be_writable_and_have_a_trash(
+    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch, writable: set[str], is_refused: bool
+) -> None:
+    """The root itself need not be, where its folders are volumes."""
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name in writable)
+
+    with pytest.raises(Refused, match="cannot be written to") if is_refused else nullcontext():
+        folder.probe()
 
 
 @pytest.mark.parametrize("wrong", ["outside", "nowhere", "outside/precious"])
