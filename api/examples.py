@@ -71,6 +71,8 @@ DELETION: dict[str, Any] = {
     "finishedAt": None,
     "failedAt": None,
     "nextAttemptAt": None,
+    "nextLookAt": None,
+    "cameBack": None,
     "failedStep": None,
     "reason": None,
     "withoutGateways": [],

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import Connection, Engine, text
 
+from shared import looks
 from shared.database import reaching
 from tasks import pipeline
 
@@ -19,6 +20,9 @@ WHERE status IN ('queued', 'running', 'waiting')"""
 _STEPS = "SELECT name, sum(attempts), sum(failures) FROM steps GROUP BY 1"
 _ENDED = "SELECT status, count(*) FROM deletions WHERE status IN ('succeeded', 'cancelled', 'failed') GROUP BY 1"
 _WEBHOOKS = "SELECT status, count(*) FROM webhook_events GROUP BY 1"
+_CAME_BACK = """
+SELECT kind, sum(CAST(number AS bigint)) FROM deletions, jsonb_each_text(came_back) AS found (kind, number)
+WHERE came_back_at IS NOT NULL GROUP BY 1"""
 _RECONCILER = "SELECT coalesce(extract(epoch FROM max(ticked_at)), 0) FROM clocks WHERE name = 'reconciler'"
 
 
@@ -59,8 +63,17 @@ def _collect(connection: Connection) -> Iterable[Metric]:
     for status, number in connection.execute(text(_WEBHOOKS)):
         webhooks.add_metric([status], number)
     yield webhooks
+    yield _came_back(connection)
     last = connection.execute(text(_RECONCILER)).scalar_one()
     yield GaugeMetricFamily("lethe_reconciler_last_run_timestamp_seconds", "When the reconciler last ran", float(last))
+
+
+def _came_back(connection: Connection) -> Metric:
+    family = CounterMetricFamily("lethe_came_back", "What was found after a success, by kind", labels=["kind"])
+    found = {kind: float(number) for kind, number in connection.execute(text(_CAME_BACK))}
+    for kind in looks.KINDS:  # from 0 on, else Prometheus would not see the first one
+        family.add_metric([kind], found.get(kind, 0.0))
+    return family
 
 
 def registry(engine: Engine) -> CollectorRegistry:

@@ -1,6 +1,6 @@
 """The receipt of a deletion, for whoever may prove it."""
 
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from flask import Response
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from api import auditing, auth, contract, current, deletions, examples
 from api.errors import Conflict, NotFound
 from api.pages import page
-from api.schemas import ById, SignedReceipt
+from api.schemas import ById, Schema
 from shared import audit_reads, receipt, receipt_page
 from shared.models import Deletion, DeletionStatus
 
@@ -31,6 +31,15 @@ class Form(BaseModel):
     """How to show it."""
 
     format: Literal["json", "html"] = Field("json", description="json, as it was signed, or html, to print")
+
+
+class SignedReceipt(Schema):
+    """A receipt; signed is its canonical JSON (RFC 8785) without the signature."""
+
+    receipt: dict[str, Any]
+    algorithm: Literal["Ed25519"]
+    key_id: str = Field(description="Thumbprint of the key, as in /.well-known/lethe-keys.json")
+    signature: str = Field(description="Of 64 bytes, as base64url without padding")
 
 
 @blueprint.get(

@@ -21,7 +21,7 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
 from api import examples
-from shared import outbox, progress
+from shared import looks, outbox, progress
 from shared.models import Deletion, DeletionStatus, Step, StepStatus, WebhookStatus
 
 
@@ -198,6 +198,8 @@ class DeletionView(Schema):
     finished_at: datetime | None
     failed_at: datetime | None = Field(description="While it is failed: when it stopped")
     next_attempt_at: datetime | None = Field(description="When a waiting deletion is tried again")
+    next_look_at: datetime | None = Field(description="After success: when its id is looked for again, within an hour")
+    came_back: looks.CameBack | None = Field(description="What such a look has found; the receipt stays as it was")
     failed_step: str | None
     reason: str | None = Field(description="Why it waits or has stopped")
     without_gateways: list[str] = Field(description="Gateways that were given up")
@@ -207,9 +209,12 @@ class DeletionView(Schema):
     @classmethod
     def of(cls, deletion: Deletion) -> "DeletionView":
         """From the own database's rows."""
-        fields = {name: getattr(deletion, name) for name in cls.model_fields if name not in ("webhooks", "steps")}
-        webhooks = [WebhookView.model_validate(outbox.delivery_of(event)) for event in deletion.webhooks]
-        return cls(**fields, webhooks=webhooks, steps=[StepView.of(step) for step in deletion.steps])
+        made = {
+            "came_back": looks.came_back(deletion),
+            "webhooks": [WebhookView.model_validate(outbox.delivery_of(event)) for event in deletion.webhooks],
+            "steps": [StepView.of(step) for step in deletion.steps],
+        }
+        return cls(**made, **{name: getattr(deletion, name) for name in cls.model_fields if name not in made})
 
 
 class Accepted(Schema):
@@ -239,15 +244,6 @@ class Preview(Schema):
     planned: dict[str, dict[str, int]]
     warning: str
     confirmation_token: str = Field(description="To send as X-Confirmation-Token, with the same key within 5 minutes")
-
-
-class SignedReceipt(Schema):
-    """A receipt; signed is its canonical JSON (RFC 8785) without the signature."""
-
-    receipt: dict[str, Any]
-    algorithm: Literal["Ed25519"]
-    key_id: str = Field(description="Thumbprint of the key, as in /.well-known/lethe-keys.json")
-    signature: str = Field(description="Of 64 bytes, as base64url without padding")
 
 
 class KeySet(BaseModel):

@@ -11,10 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cli import words
-from shared import outbox, whole_deletion
+from shared import looks, outbox, whole_deletion
 from shared.api_keys import BOOTSTRAP
 from shared.confirmation import Means
 from shared.database import reaching
+from shared.looks import CameBack
 from shared.models import ApiKey, Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
 from shared.permissions import SERVER, Role
 from shared.services import Services
@@ -83,6 +84,10 @@ def _about(known: Known, now: datetime, deadline: timedelta, max_failures: int) 
     yield from _stands(deletion, now, deadline, max_failures)
     for event in deletion.webhooks:
         yield "webhook", _delivery(event, now)
+    if found := looks.came_back(deletion):
+        yield "came back", f"{words.counts(found.found)}, {words.ago(found.at, now)}. {found.why}"
+    if deletion.next_look_at:
+        yield "looks again", words.ahead(deletion.next_look_at, now)
 
 
 def _after(deletion: Deletion) -> str:
@@ -162,6 +167,8 @@ def facts(known: Known) -> dict[str, Any]:
         "finishedAt": _iso(deletion.finished_at),
         "failedAt": _iso(deletion.failed_at),
         "nextAttemptAt": _iso(deletion.next_attempt_at),
+        "nextLookAt": _iso(deletion.next_look_at),
+        "cameBack": _found_facts(looks.came_back(deletion)),
         "waitingSince": _iso(deletion.waiting_since),
         "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id, "keyName": known.key_name},
         "confirmedBy": _confirmation_facts(deletion),
@@ -187,6 +194,10 @@ def _confirmation_facts(deletion: Deletion) -> dict[str, Any] | None:
         return None
     means, at = deletion.confirmed_with.value, _iso(deletion.confirmed_at)
     return {"keyId": deletion.confirmed_by, "means": means, "at": at}
+
+
+def _found_facts(came_back: CameBack | None) -> dict[str, Any] | None:
+    return {"found": came_back.found, "at": _iso(came_back.at), "why": came_back.why} if came_back else None
 
 
 def _webhook_facts(event: WebhookEvent) -> dict[str, Any]:

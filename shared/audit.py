@@ -56,6 +56,7 @@ class Action(StrEnum):
     KEYS = "keys"
     SWEEP = "sweep"
     TOMBSTONES = "tombstones"
+    LOOK_AGAIN = "look_again"
     THROTTLE = "throttle"
     WEBHOOK = "webhook"
 

@@ -92,6 +92,11 @@ def create(settings: Settings) -> Celery:
                 # A round that nobody took is as good as the next one.
                 "options": {"expires": settings.reconcile_seconds},
             },
+            "look_again": {
+                "task": "lethe.look_again",
+                "schedule": timedelta(seconds=settings.reconcile_seconds),
+                "options": {"expires": settings.reconcile_seconds},
+            },
             "redeliver": {
                 "task": "lethe.redeliver",
                 "schedule": timedelta(seconds=settings.redeliver_seconds),

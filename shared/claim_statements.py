@@ -1,9 +1,11 @@
 """What takes a claim and what ends it: one statement each, for they are run seven times a deletion."""
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Interval, Update, bindparam, func, or_, select, update
 
+from shared import looks
 from shared.database import LAZILY
 from shared.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
 
@@ -92,6 +94,9 @@ def _finish_statement(**end: Any) -> Update:
 CLAIM = _claim_statement()
 # A step that is done is harmless to run again, so its end may be forgotten; that of the deletion may not.
 FINISH = _finish_statement(next_attempt_at=func.now() + bindparam("nudge_after", type_=Interval)).returning(LAZILY)
-CONCLUDE = _finish_statement(next_attempt_at=None, status=DeletionStatus.SUCCEEDED, finished_at=func.now()).returning(
-    Step.position
-)
+CONCLUDE = _finish_statement(
+    next_attempt_at=None,
+    status=DeletionStatus.SUCCEEDED,
+    finished_at=func.now(),
+    next_look_at=func.now() + timedelta(seconds=looks.AFTER_SECONDS[0]),
+).returning(Step.position)

@@ -101,6 +101,9 @@ class Deletion(Base):
     started_at: Mapped[datetime | None]
     irrevocable_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    next_look_at: Mapped[datetime | None]  # after success: when its id is looked for again
+    came_back: Mapped[dict[str, int] | None]  # what the looks have found, by kind
+    came_back_at: Mapped[datetime | None]  # when they found something last
     failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.whole_deletion
 
     steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
@@ -122,6 +125,8 @@ class Deletion(Base):
             "next_attempt_at",
             postgresql_where=text("status IN ('queued', 'running', 'waiting')"),
         ),
+        Index("ix_deletions_looks", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
+        Index("ix_deletions_came_back", "came_back_at", postgresql_where=text("came_back_at IS NOT NULL")),
     )
 
 

@@ -1,6 +1,6 @@
 """Rows that name an instance which does not exist: possible only where no foreign key watches."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, text
@@ -48,27 +48,31 @@ class _Pages:
         self.kept[table] = page
 
 
-def find(tenant: Tenant) -> dict[str, Orphans]:
-    """Orphans by the id they name, where that has the form of one."""
+def find(tenant: Tenant, ids: Collection[str] | None = None) -> dict[str, Orphans]:
+    """Orphans by the id they name, where that has the form of one; of these ids, or of all."""
     found: dict[str, Orphans] = {}
     with tenant.transaction(statement_seconds=_STATEMENT_SECONDS) as connection:
         connection.execute(text("SET LOCAL TIME ZONE 'UTC'"))  # what Prisma writes, without saying so
         unwatched = connection.execute(_UNWATCHED, {"schema": tenant.schema, "column": OWNER_COLUMN}).all()
         for table, times in unwatched:
-            for owner, held in _look(connection, tenant, table, times):
+            for owner, held in _look(connection, tenant, table, times, ids):
                 found[owner] = _add(found[owner], table, held) if owner in found else Orphans(held, (table,))
     return found
 
 
-def _look(connection: Connection, tenant: Tenant, table: str, times: list[str]) -> Iterator[tuple[str, Held]]:
+def _look(
+    connection: Connection, tenant: Tenant, table: str, times: list[str], ids: Collection[str] | None
+) -> Iterator[tuple[str, Held]]:
     newest = f"max(greatest({', '.join(f't.{quote(each)}' for each in times)}))::timestamptz" if times else "NULL"
     owner = f"t.{quote(OWNER_COLUMN)}"
+    of_these = f"{owner}::text = ANY(:ids)" if ids is not None else f"{owner}::text ~ :form"
     query = text(
         f"SELECT {owner}::text, count(*), sum(pg_column_size(t.*)), {newest} FROM {tenant.table(table)} t"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {tenant.table(ROOT)} i WHERE i.id = {owner}::text) AND {owner}::text ~ :form"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {tenant.table(ROOT)} i WHERE i.id = {owner}::text) AND {of_these}"
         " GROUP BY 1"
     )
-    for instance_id, number, size, time in connection.execute(query, {"form": f"^{instance_ids.FORM.pattern}$"}):
+    values = {"ids": list(ids or ()), "form": f"^{instance_ids.FORM.pattern}$"}
+    for instance_id, number, size, time in connection.execute(query, values):
         yield instance_id, Held(number, int(size), time)
 
 

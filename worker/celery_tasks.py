@@ -17,7 +17,7 @@ from shared import celery_app, logs, services, settings, tracing, trail
 from shared.errors import TransientError
 from shared.nudges import Nudge
 from shared.services import Services
-from tasks import pipeline
+from tasks import look_again, pipeline
 from worker import broker_loss, reconciler, redelivery
 from worker.due import DueClock
 from worker.runner import Outcome, Runner
@@ -122,6 +122,12 @@ def redeliver() -> int:
 def reconcile() -> int:
     """Every reconcile_seconds, by beat."""
     return _unless_away(lambda: reconciler.reconcile(_services()).published)
+
+
+@app.task(name="lethe.look_again")
+def look_for_what_came_back() -> int:
+    """Every reconcile_seconds, by beat."""
+    return _unless_away(lambda: look_again.look_again(_services()))
 
 
 def _unless_away(act: Callable[[], int]) -> int:

@@ -100,6 +100,7 @@ def show_duration(seconds: float) -> str:
 
 blueprint.add_app_template_filter(words.did, "did")
 blueprint.add_app_template_filter(words.planned, "planned")
+blueprint.add_app_template_filter(words.found, "found")
 blueprint.add_app_template_filter(words.told, "told")
 blueprint.add_app_template_filter(words.outcome, "outcome")
 

@@ -15,6 +15,7 @@ _UNITS = {
     "queues": "queue",
     "exchanges": "exchange",
     "gateways": "gateway",
+    "instances": "instance",
 }
 _DELIVERY = {"delivered": "delivered", "refused": "refused", "pending": "kept for later"}
 _BY_NOW = {"delivered": "delivered", "refused": "refused", "pending": "still tried", "expired": "given up"}
@@ -53,6 +54,11 @@ def outcome(webhook: Mapping[str, Any]) -> str:
     )
     why = f" ({webhook['error']})" if webhook["error"] not in (None, outbox.WITHDRAWN) else ""
     return f"{ended}{tries}{why}"
+
+
+def found(came_back: Mapping[str, Any]) -> str:
+    """What had come back."""
+    return ", ".join(_units(came_back["found"]))
 
 
 def planned(step: Mapping[str, Any]) -> str:

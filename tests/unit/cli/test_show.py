@@ -1,13 +1,14 @@
 """What is shown of a deletion, in every state that somebody may find it in."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from cli import show
+from cli import show, words
 from cli.show import Known
 from shared.confirmation import Means
 from shared.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
@@ -97,6 +98,25 @@ def test_it_says_how_it_was_confirmed(changes: dict[str, Any], says: str) -> Non
     """And by whom, if that was not who asked."""
     assert says in shown(known(confirmed_at=before(301), **changes))
     assert "confirmed" not in shown(known())
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ({"files": 2, "keys": 1}, "LETHE_GATEWAYS still holds the instance"),
+        ({"instances": 1}, "`lethe tombstones replay` erases it"),
+    ],
+)
+def test_it_says_what_came_back(found: dict[str, int], says: str) -> None:
+    """With the likely cause, and that it is looked again."""
+    of = known(came_back=found, came_back_at=before(60), next_look_at=NOW + timedelta(seconds=30))
+    text, facts = shown(of, width=1000), show.facts(of)
+
+    assert re.search(rf"came back +{words.counts(found)}, 20.* \(60 s ago\)\. .*{says}", text)
+    assert "(in 30 s)" in text
+    assert (facts["cameBack"]["found"], facts["nextLookAt"][:4]) == (found, "2026")
+    assert "came back" not in shown(known())
+    assert show.facts(known())["cameBack"] is None
 
 
 def test_a_waiting_one_says_why_and_until_when() -> None:

@@ -100,7 +100,12 @@ def test_no_results_are_kept(app: Celery) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "task", "seconds"), [("reconcile", "lethe.reconcile", 17), ("redeliver", "lethe.redeliver", 19)]
+    ("name", "task", "seconds"),
+    [
+        ("reconcile", "lethe.reconcile", 17),
+        ("look_again", "lethe.look_again", 17),
+        ("redeliver", "lethe.redeliver", 19),
+    ],
 )
 def test_a_round_expires_before_the_next_one(app: Celery, name: str, task: str, seconds: float) -> None:
     """One that nobody took is as good as the next one; they do not pile up."""

@@ -92,3 +92,12 @@ def test_what_is_planned_names_its_units() -> None:
     assert words.planned(step("delete_records", {"Message": 2, "Chat": 3})) == "5 rows"
     assert words.planned(step("send_webhook", {"webhooks": 1})) == "1 webhook"
     assert words.planned(step("confirm", {})) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [({"files": 1, "keys": 1_200, "rows": 2}, "1 file, 1,200 keys, 2 rows"), ({"instances": 1}, "1 instance")],
+)
+def test_what_came_back_is_said_with_its_units(found: dict[str, int], said: str) -> None:
+    """As what a step removed."""
+    assert words.found({"found": found}) == said
