@@ -147,6 +147,8 @@ def test_a_preview_asks_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(pipeline, "PIPELINE", steps)
 
-    planned = pipeline.preview(Target(SimpleNamespace(gateways=()), "id", "name"))  # type: ignore[arg-type]
+    services: Any = SimpleNamespace(gateways=(), tenant=SimpleNamespace(table=str, ask=lambda *_: []))
+
+    planned = pipeline.preview(Target(services, "id", "name"))
 
     assert list(planned.items()) == [("one", {"one": 4}), ("two", {"two": 4})]

@@ -138,7 +138,10 @@ def run(make_settings: Callable[..., Settings], books: Books, monkeypatch: pytes
         other = PipelineStep("other", lambda target: {}, fake.run)
         monkeypatch.setattr(pipeline, "PIPELINE", (other, step) if last else (step, other))
         monkeypatch.setitem(pipeline.BY_NAME, "logout", step)
-        services: Any = SimpleNamespace(settings=make_settings(**changes), own=None, redis=None, gateways=())
+        tenant = SimpleNamespace(table=str, ask=lambda *_: [])
+        services: Any = SimpleNamespace(
+            settings=make_settings(**changes), own=None, redis=None, gateways=(), tenant=tenant
+        )
         return Runner(services, stopping, others_wait, has_put_off).run("logout", DELETION, ATTEMPT), fake
 
     return run
