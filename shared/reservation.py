@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Engine, select, text
 
+from shared.database import own_statement
 from shared.errors import TransientError
+from shared.models import ENDED, Deletion
 from shared.tenant import Tenant
 from shared.tenant_schema import ROOT
 
@@ -84,3 +86,17 @@ class Reservation:
     @property
     def _values(self) -> dict[str, str]:
         return {"id": f"lethe:{self.deletion_id}", "name": self.name, "new": _NEW, "armed": _ARMED}
+
+
+def release_ended(tenant: Tenant, own: Engine) -> int:
+    """Give back the names whose deletion has ended: a worker of an earlier version does not do it. Returns how many."""
+    rows = tenant.ask(f"SELECT id, name FROM {tenant.table(ROOT)} WHERE starts_with(id, 'lethe:')", {})
+    held = {UUID(row_id.removeprefix("lethe:")): name for row_id, name in rows}
+    if not held:
+        return 0
+    query = select(Deletion.id).where(Deletion.id.in_(held), Deletion.status.in_(ENDED))
+    with own_statement(own) as connection:
+        ended = connection.scalars(query).all()
+    for deletion_id in ended:
+        Reservation(tenant, held[deletion_id], deletion_id).release()
+    return len(ended)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from shared import deletions, logs, nudges, refusals
+from shared import deletions, logs, nudges, refusals, reservation
+from shared.errors import TransientError
 from shared.services import Services
 from tasks import channels, pipeline
 
@@ -40,6 +41,7 @@ def reconcile(services: Services) -> Round:
     )
     unpublished = sum(not pipeline.submit(services, nudge) for nudge in (*dead, *due))
     _write_refusals_down(services)
+    _release_names(services)
     nudges.tick(services.own, "reconciler")
     found = Round(len(dead), len(due), unpublished)
     if dead or due:
@@ -52,3 +54,13 @@ def _write_refusals_down(services: Services) -> None:
         refusals.write_down(services.own, services.redis)
     except RedisError as error:  # they stay counted
         log.warning("refusals not written down", error=type(error).__name__)
+
+
+def _release_names(services: Services) -> None:
+    try:
+        released = reservation.release_ended(services.tenant, services.own)
+    except TransientError as error:  # the next round is soon
+        log.warning("names not released", reason=error.title)
+        return
+    if released:
+        log.info("names released", deletions=released)

@@ -10,7 +10,7 @@ import requests
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared.reservation import Found, Reservation
+from shared.reservation import Found, Reservation, release_ended
 from shared.services import Services
 from tasks import acknowledgement
 from tests.integration.inline import run_all, run_steps, run_to_end
@@ -307,3 +307,20 @@ def test_the_reservation_lets_a_server_close_the_row_but_not_delete_it(stopped: 
     assert created == 201
     assert (found, kept, again, put_back) == (Found.PUT, Found.KEPT, Found.PUT, Found.PUT_BACK)
     assert reservation.put() is Found.TAKEN
+
+
+def test_a_name_that_an_earlier_version_left_reserved_is_given_back(stopped: tuple[System, Services]) -> None:
+    """Its worker ran confirm without knowing of the reservation; one whose deletion goes on stays."""
+    system, services = stopped
+    living = put_there(system, "going on")
+    ended, going_on = accept(system, put_there(system, "left behind").name), accept(system, living.name)
+    run_to_end(services, ended)
+    services.tenant.fence(living.id, going_on)
+    for name, deletion_id in (("left behind", ended), ("going on", going_on)):
+        Reservation(services.tenant, name, deletion_id).put()
+
+    released = release_ended(services.tenant, services.own)
+
+    assert released == 1
+    assert Reservation(services.tenant, "left behind", ended).put() is Found.PUT
+    assert Reservation(services.tenant, "going on", going_on).put() is Found.PUT_BACK
