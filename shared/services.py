@@ -14,9 +14,7 @@ from shared.gateway import Gateway
 from shared.local_folder import LocalFolder
 from shared.queues import Queues
 from shared.rabbitmq import RabbitMQ
-from shared.s3_bucket import S3Bucket
 from shared.settings import Settings
-from shared.sqs import Sqs
 from shared.storage import Storage
 from shared.tenant import Tenant
 
@@ -53,11 +51,6 @@ class Services:
 
 def create(settings: Settings, *, celery: Celery | None = None, pool_size: int = 5) -> Services:
     """Make this process's connections; none is opened before it is used."""
-    storages: list[Storage] = []
-    if settings.files_root:
-        storages.append(LocalFolder(settings.files_root))
-    if settings.s3_bucket:
-        storages.append(S3Bucket(settings, settings.s3_bucket))
     tenant = database.connect(settings.tenant_database_url.get_secret_value(), name="tenant")
     key = settings.gateway_key.get_secret_value()
     return Services(
@@ -70,10 +63,21 @@ def create(settings: Settings, *, celery: Celery | None = None, pool_size: int =
         redis=_redis(settings.redis_url.get_secret_value(), timeout_seconds=1),
         cache=_cache(settings),
         gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),
-        storages=tuple(storages),
+        storages=_storages(settings),
         queues=_queues(settings),
         celery=celery or celery_app.create(settings),
     )
+
+
+def _storages(settings: Settings) -> tuple[Storage, ...]:
+    storages: list[Storage] = []
+    if settings.files_root:
+        storages.append(LocalFolder(settings.files_root))
+    if settings.s3_bucket:
+        from shared.s3_bucket import S3Bucket  # boto3 and its client take 23 MB: only where there is a bucket
+
+        storages.append(S3Bucket(settings, settings.s3_bucket))
+    return tuple(storages)
 
 
 def _queues(settings: Settings) -> tuple[Queues, ...]:
@@ -82,6 +86,8 @@ def _queues(settings: Settings) -> tuple[Queues, ...]:
     if settings.rabbitmq_url:
         queues.append(RabbitMQ(settings.rabbitmq_url.get_secret_value(), shared_names))
     if settings.sqs_region:
+        from shared.sqs import Sqs  # boto3 again
+
         queues.append(Sqs(settings, settings.sqs_region, shared_names))
     return tuple(queues)
 
