@@ -18,10 +18,6 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tenant import Tenant
 
-# Lethe's own statements take milliseconds: one that waits longer waits for something that is stuck.
-# A process that hangs in the middle of a transaction would hold up all others: the audit's lines have one order.
-_BOUNDED = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
-
 
 @dataclass(frozen=True)
 class Services:
@@ -55,9 +51,7 @@ def create(settings: Settings, *, celery: Celery | None = None, pool_size: int =
     key = settings.gateway_key.get_secret_value()
     return Services(
         settings=settings,
-        own=database.connect(
-            settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_BOUNDED
-        ),
+        own=database.connect_own(settings, pool_size=pool_size),
         tenant=Tenant(tenant, settings.tenant_schema),
         replicas=tuple(database.connect(url, name="replica", pool_size=1) for url in settings.replicas),
         redis=_redis(settings.redis_url.get_secret_value(), timeout_seconds=1),
