@@ -21,7 +21,7 @@ from shared.tenant import Tenant
 
 @dataclass(frozen=True)
 class Services:
-    """One process's connections; made after the fork, closed with the process."""
+    """One process's connections; none is open before the fork, all are closed with the process."""
 
     settings: Settings
     own: Engine
