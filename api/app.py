@@ -22,7 +22,6 @@ def create(given: Services | None = None) -> OpenAPI:
     """An application on these services; without any, on those of the process's settings."""
     if given is None:
         logs.configure(settings.read())
-        tracing.start(settings.read(), "api")
     made = given or services.create(settings.read(), pool_size=10)
     app = OpenAPI(
         "lethe",

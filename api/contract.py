@@ -1,6 +1,7 @@
 """What the OpenAPI document says about answers: what each status means, its headers, and an example."""
 
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -131,6 +132,7 @@ def tidy(document: object) -> None:
             tidy(part)
 
 
+@cache  # each is a model that takes pydantic milliseconds, and most calls end with the same ones
 def _error(status: int) -> type[BaseModel]:
     description, message, headers = _ERRORS[status]
     named = {"deletionId": examples.DELETION_ID} if status in _WITH_A_DELETION else {}

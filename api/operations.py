@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import contract, current, examples, metrics
 from api.errors import answer
 from api.schemas import Health, KeySet
-from shared import database, migrate, receipt_keys
+from shared import database, receipt_keys
 from shared.services import Services
 
 blueprint = APIBlueprint(
@@ -81,6 +81,8 @@ def show_metrics() -> Response:
 
 
 def _own_state(services: Services) -> str:
+    from shared import migrate  # with alembic, which gunicorn's configuration loads before the fork
+
     return "ok" if migrate.is_current(services.own) else "migrations are missing"
 
 

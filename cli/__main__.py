@@ -4,9 +4,9 @@ import signal
 
 
 def run() -> None:
-    """Load everything, then do what was asked for."""
+    """Load what can be typed, then do what was asked for."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has begun: just end
-    from cli.main import main  # a second of loading: only now, when a Ctrl-C is heard
+    from cli.main import main  # only now, when a Ctrl-C during it is no traceback
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main(prog_name="lethe")

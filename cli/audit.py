@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 
 from cli import operator, words
-from cli.common import json_option, reached, stop
+from cli.common import reached, stop
 from shared import audit, audit_reads, audit_search
 from shared.audit import Action, Decision, Place
 from shared.audit_search import Wanted
@@ -19,22 +19,6 @@ _PLACE = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 _WHEN = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
-@click.group("audit")
-def group() -> None:
-    """Who did what, when, and how it ended."""
-
-
-@group.command("list")
-@click.option("--since", type=_WHEN, help="Not before this time; the server's own, unless it names another zone.")
-@click.option("--until", type=_WHEN, help="Before this time.")
-@click.option("--action", type=click.Choice([each.value for each in Action]), help="Only this action.")
-@click.option("--decision", type=click.Choice([each.value for each in Decision]), help="Only this decision or outcome.")
-@click.option("--key", "key_id", metavar="ID", help="Only what this key did.")
-@click.option("--deletion", "deletion_id", type=click.UUID, help="Only of this deletion.")
-@click.option("--instance", "instance_id", metavar="ID", help="Only of this instance.")
-@click.option("--cursor", type=click.IntRange(1), help="Only lines before this one.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
-@json_option
 def list_lines(
     since: datetime | None,
     until: datetime | None,
@@ -47,10 +31,7 @@ def list_lines(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List the newest lines.
-
-    Example: lethe audit list --decision refused --since 2026-01-31
-    """
+    """Show the newest lines, and have it in the audit that they were read."""
     wanted = Wanted(
         since=since and since.astimezone(),
         until=until and until.astimezone(),
@@ -78,16 +59,8 @@ def list_lines(
         click.echo(f"There are more: --cursor {page.next}", err=True)
 
 
-@group.command()
-@click.option("--anchor", "anchors", multiple=True, metavar="SEQ:HASH", help="A line that was kept elsewhere; repeat.")
-@json_option
 def verify(anchors: tuple[str, ...], as_json: bool) -> None:
-    """Walk the whole chain; exit code 1 with the place where it does not hold.
-
-    Keep what it prints: given as --anchor the next time, it also shows whether everything was written anew.
-
-    Example: lethe audit verify --anchor 1042:5f1c...
-    """
+    """Walk the chain, and say what was found."""
     kept = tuple(_place(anchor) for anchor in anchors)
     with reached() as made:
         verdict = audit.verify(made.own, kept)

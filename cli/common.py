@@ -2,20 +2,21 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
-from pydantic import ValidationError
-from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
-from shared import logs, servers, services, settings
 from shared.errors import LetheError
-from shared.services import Services
-from shared.settings import Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from shared.services import Services
+    from shared.settings import Settings
+
+Made = TypeVar("Made")
 NOT_POSSIBLE, NOT_REACHABLE, NOT_SET = 1, 3, 4  # exit codes; 2 is click's own, for wrong usage
 INTERRUPTED = 130  # as a shell has it for Ctrl-C
 
@@ -44,35 +45,72 @@ class Commands(click.Group):
             raise
 
 
-def read_settings() -> Settings:
+# What talks to databases and Redis takes a second to import: only when a command is carried out.
+
+
+def read_settings() -> "Settings":
     """The settings of this shell; what is missing or wrong is said, and ends the command."""
+    from pydantic import ValidationError
+
+    from shared import settings
+
     try:
         return settings.Settings()
     except (ValidationError, OSError) as error:
         stop(settings.explain(error), NOT_SET)
 
 
-def make_services() -> Services:
+def make_services() -> "Services":
     """Services of this server's settings, none of them reached yet."""
+    from shared import services
+
+    return _make(services.create)
+
+
+def _make(create: "Callable[[Settings], Made]") -> Made:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from shared import logs
+
     read = read_settings()
     # Standard output is the command's own, and a script reads it.
     logs.configure(read.model_copy(update={"log_format": "pretty", "log_level": "WARNING"}))
     try:
-        return services.create(read)
+        return create(read)
     except (ValueError, SQLAlchemyError) as error:  # never the message: it may hold the URL with its password
         stop(f"A setting cannot be used: {type(error).__name__} in a *_URL or the S3 endpoint", NOT_SET)
 
 
 @contextmanager
-def reached() -> Iterator[Services]:
+def reached() -> Iterator["Services"]:
     """Services of this server's settings; what is wrong is said in one sentence."""
+    from redis.exceptions import RedisError
+
     made = make_services()
-    try:
+    with _told(RedisError), closing(made):
         yield made
-    except (LetheError, RedisError, SQLAlchemyError) as error:
+
+
+@contextmanager
+def own_reached() -> Iterator["Engine"]:
+    """Lethe's own database alone, which takes half the time; what is wrong is said in one sentence."""
+    from shared import database
+
+    own = _make(database.connect_own)
+    with _told():
+        yield own
+    own.dispose()
+
+
+@contextmanager
+def _told(*also: type[Exception]) -> Iterator[None]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    away: tuple[type[Exception], ...] = (LetheError, SQLAlchemyError, *also)
+    try:
+        yield
+    except away as error:
         stop(_sentence(error), NOT_REACHABLE)
-    finally:
-        made.close()
 
 
 def _sentence(error: Exception) -> str:
@@ -85,14 +123,19 @@ def _sentence(error: Exception) -> str:
 
 
 def _failed(error: Exception) -> str:
+    from sqlalchemy.exc import SQLAlchemyError
+
     if isinstance(error, LetheError):
         return error.title
     # Without the client's words: they may hold an address with its password.
-    return f"{'Redis' if isinstance(error, RedisError) else 'a database'} cannot be reached: {type(error).__name__}"
+    what = "a database" if isinstance(error, SQLAlchemyError) else "Redis"
+    return f"{what} cannot be reached: {type(error).__name__}"
 
 
-def check_given_up(made: Services, given_up: tuple[str, ...]) -> None:
+def check_given_up(made: "Services", given_up: tuple[str, ...]) -> None:
     """End the command where something is to be given up that is not there."""
+    from shared import servers
+
     if unknown := servers.unknown(made, given_up):
         stop(f"Neither a gateway of LETHE_GATEWAYS nor the clientName of a server: {', '.join(unknown)}")
 

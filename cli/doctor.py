@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from cli import words
-from cli.common import NOT_POSSIBLE, json_option, make_services, print_json, reached, stop, yes_option
+from cli.common import NOT_POSSIBLE, make_services, print_json, reached, stop
 from shared import doctor, missing_indexes
 from shared.errors import LetheError
 from shared.findings import Finding, Verdict, explain
@@ -20,17 +20,8 @@ _MARKS = {
 }
 
 
-@click.command("doctor")
-@click.option("--fix", is_flag=True, help="Create the missing indexes, after asking.")
-@yes_option
-@json_option
 def examine(fix: bool, yes: bool, as_json: bool) -> None:
-    """Check everything that a deletion needs, and say what to do.
-
-    Changes nothing without --fix. Exit code 1 when something is broken or could not be mended.
-
-    Example: lethe doctor --fix
-    """
+    """Show each finding as it comes."""
     if fix and as_json and not yes:
         raise click.UsageError("--fix with --json needs --yes: a script cannot be asked")
     if fix:

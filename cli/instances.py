@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from cli import consent, operator, orders, words
-from cli.common import check_given_up, json_option, reached, stop, without_gateway_option
+from cli.common import check_given_up, reached, stop
 from cli.consent import Confirm
 from cli.orders import Order, Result
 from shared.audit import Action
@@ -20,27 +20,8 @@ from tasks.caller import unasked
 from tasks.context import Counts, Target
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.option("--id", "instance_id", metavar="ID", help="The instance's id, for one without a usable name.")
-@click.option(
-    "--from-file",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="One name a line, exactly as it is: a name may begin with #, so there are no comments.",
-)
-@click.option("--wait", is_flag=True, help="Until it ends; Ctrl-C ends the waiting, not the deletion.")
-@click.option("--yes", is_flag=True, help="Do not ask; what is no terminal needs it.")
-@json_option
 def delete(name: str | None, instance_id: str | None, file: Path | None, wait: bool, yes: bool, as_json: bool) -> None:
-    """Erase an instance everywhere, after its name was typed.
-
-    With --from-file the number of instances is typed, once. Not limited in number; the audit names the account that
-    did it. Where LETHE_CONFIRMATION asks for more than a key, --yes is not enough. Exit code 1 when anything was not
-    done.
-
-    Example: lethe delete my-instance --wait
-    """
+    """Give the orders, after they were confirmed, and report them."""
     if sum(given is not None for given in (name, instance_id, file)) != 1:
         raise click.UsageError("Give one of NAME, --id and --from-file")
     wanted = orders.read(file) if file else [Order(name, instance_id)]
@@ -62,14 +43,8 @@ def _asking(made: Services, wanted: list[Order], *, many: bool, yes: bool) -> Co
     return consent.to_many(made, [order.called for order in wanted]) if many else consent.to_one(made)
 
 
-@click.command()
-@click.argument("name")
-@json_option
 def logout(name: str, as_json: bool) -> None:
-    """End an instance's WhatsApp session; nothing else is touched.
-
-    Example: lethe logout my-instance
-    """
+    """End the session, and say so."""
     with reached() as made:
         instance = _find(made, Action.LOGOUT, name, None)
         try:
@@ -80,16 +55,8 @@ def logout(name: str, as_json: bool) -> None:
     click.echo(json.dumps(done) if as_json else f"{name!r} is logged out")
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.option("--id", "instance_id", metavar="ID", help="The instance's id, for one without a usable name.")
-@without_gateway_option
-@json_option
 def preview(name: str | None, instance_id: str | None, given_up: tuple[str, ...], as_json: bool) -> None:
-    """Count what a deletion would remove; changes nothing.
-
-    Example: lethe preview my-instance
-    """
+    """Count, step by step."""
     if (name is None) == (instance_id is None):
         raise click.UsageError("Give either NAME or --id")
     with reached() as made:

@@ -10,13 +10,13 @@ import segno
 from sqlalchemy import Connection, select
 
 from cli import operator, words
-from cli.common import json_option, print_json, reached, stop
+from cli.common import print_json, reached, stop
 from shared import api_keys, audit, one_time_codes
 from shared.api_keys import NewKey
 from shared.audit import Action, Decision, Entry
 from shared.database import own_transaction
 from shared.models import ApiKey, OneTimeCodes
-from shared.permissions import KEY_ROLES, Role
+from shared.permissions import Role
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _LIFETIME = re.compile(r"([1-9]\d{0,4})([dhm])")
@@ -34,24 +34,8 @@ class Lifetime(click.ParamType[timedelta]):
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-@click.group("keys")
-def group() -> None:
-    """Keys of the API: who may do what, with which instances, until when."""
-
-
-@group.command()
-@click.option("--role", type=click.Choice([role.value for role in KEY_ROLES]), required=True, help="What it may do.")
-@click.option("--name", required=True, help="Whose it is, for people.")
-@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeat for more.")
-@click.option(
-    "--expires", "lifetime", type=Lifetime(), metavar="90d", help="How long it is good for; without it, always."
-)
-@json_option
 def create(role: str, name: str, instances: tuple[str, ...], lifetime: timedelta | None, as_json: bool) -> None:
-    """Make a key and show it, this once; no two living keys have one name.
-
-    Example: lethe keys create --role viewer --name support --expires 90d
-    """
+    """Make it, and show it once."""
     with reached() as made, own_transaction(made.own) as connection:
         if bearer := api_keys.find_living(connection, name):  # nobody could tell whose of the two did something
             stop(f"The key {bearer} is called {name!r} already: give another name, or rotate or revoke that one")
@@ -62,13 +46,8 @@ def create(role: str, name: str, instances: tuple[str, ...], lifetime: timedelta
     _show_once(new, as_json=as_json)
 
 
-@group.command("list")
-@json_option
-def list_keys(as_json: bool) -> None:
-    """List all keys, the revoked and expired ones too; what opens anything is not kept.
-
-    Example: lethe keys list
-    """
+def show_all(as_json: bool) -> None:
+    """Show all of them."""
     codes = OneTimeCodes.enrolled_at, OneTimeCodes.locked_until
     query = select(ApiKey.__table__, *codes).outerjoin(OneTimeCodes, OneTimeCodes.key_id == ApiKey.id)
     with reached() as made, own_transaction(made.own) as connection:
@@ -99,14 +78,8 @@ def _codes(key: dict[str, Any]) -> str:
     return "locked" if key["locked_until"] and key["locked_until"] > datetime.now(UTC) else "enrolled"
 
 
-@group.command()
-@click.argument("key_id")
-@json_option
 def rotate(key_id: str, as_json: bool) -> None:
-    """Give a key a new secret and show it, this once; the old one is wrong from now on.
-
-    Example: lethe keys rotate 1f0c5e2a9b7d
-    """
+    """Give it a new secret, and show that once."""
     with reached() as made, own_transaction(made.own) as connection:
         new = api_keys.rotate(connection, made.settings, key_id)
         if new is None:
@@ -115,14 +88,8 @@ def rotate(key_id: str, as_json: bool) -> None:
     _show_once(new, as_json=as_json)
 
 
-@group.command()
-@click.argument("key_id")
-@json_option
 def revoke(key_id: str, as_json: bool) -> None:
-    """Let a key open nothing any more; what it ordered and cannot be stopped any more goes on.
-
-    Example: lethe keys revoke 1f0c5e2a9b7d
-    """
+    """Revoke it, and say so."""
     with reached() as made, own_transaction(made.own) as connection:
         if not api_keys.revoke(connection, key_id):
             stop("There is no such key that is not revoked already")
@@ -133,14 +100,8 @@ def revoke(key_id: str, as_json: bool) -> None:
         click.echo(f"{key_id} is revoked")
 
 
-@group.command("enroll-totp")
-@click.argument("key_id")
-@json_option
 def enroll(key_id: str, as_json: bool) -> None:
-    """Give a key one-time codes to confirm deletions with, and show their secret, this once; earlier ones end.
-
-    Example: lethe keys enroll-totp 1f0c5e2a9b7d
-    """
+    """Give it one-time codes, and show their secret once."""
     with reached() as made, own_transaction(made.own) as connection:
         uri = one_time_codes.enroll(connection, made.settings, key_id)
         if uri is None:

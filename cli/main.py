@@ -2,7 +2,7 @@
 
 import click
 
-from cli import audit, deletions, doctor, instances, keys, receipt, secrets, setup, sweep, throttle, tombstones
+from cli.commands import audit, deletions, instances, keys, receipt, setup, upkeep
 from cli.common import Commands
 
 
@@ -30,17 +30,17 @@ for _command in (
     deletions.show,
     deletions.retry,
     deletions.cancel,
-    doctor.examine,
-    sweep.sweep,
-    throttle.change,
+    upkeep.examine,
+    upkeep.sweep,
+    upkeep.throttle,
+    upkeep.tombstones,
     keys.group,
+    keys.show_webhook_key,
     receipt.group,
-    tombstones.group,
+    audit.group,
     setup.show_config,
     setup.own_database,
     setup.demo,
     setup.completion,
-    audit.group,
-    secrets.show_webhook_key,
 ):
     main.add_command(_command)

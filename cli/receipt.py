@@ -9,25 +9,14 @@ import click
 import requests
 
 from cli import operator
-from cli.common import NOT_REACHABLE, json_option, reached, stop
+from cli.common import NOT_REACHABLE, reached, stop
 from shared import audit_reads, receipt, receipt_page, signing
 
 _TIMEOUT_SECONDS = 10
 
 
-@click.group("receipt")
-def group() -> None:
-    """Show receipts, and check them."""
-
-
-@group.command()
-@click.argument("deletion_id", type=click.UUID)
-@click.option("--html", "as_page", is_flag=True, help="As a page to print.")
 def show(deletion_id: UUID, as_page: bool) -> None:
-    """Print the receipt of a deletion, as it was signed.
-
-    Example: lethe receipt show 3f0c... > receipt.json
-    """
+    """Print it, and have it in the audit that it was read."""
     with reached() as made:
         document = receipt.load(made.own, deletion_id)
         if document is None:
@@ -37,15 +26,8 @@ def show(deletion_id: UUID, as_page: bool) -> None:
     click.echo(receipt_page.render(document) if as_page else document)
 
 
-@group.command()
-@click.argument("file", type=click.File("rb"))
-@click.option("--keys", required=True, metavar="FILE_OR_URL", help="The public keys, as /.well-known/lethe-keys.json.")
-@json_option
 def verify(file: IO[bytes], keys: str, as_json: bool) -> None:
-    """Check a receipt: exit code 0 when not a byte was changed. Needs no settings.
-
-    Example: lethe receipt verify receipt.json --keys https://lethe.example/.well-known/lethe-keys.json
-    """
+    """Check it, and say what it proves."""
     try:
         document = signing.check(file.read(), signing.read_key_set(_read_keys(keys)))
         proved = receipt.proved(document)

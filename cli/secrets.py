@@ -2,17 +2,12 @@
 
 import click
 
-from cli.common import json_option, print_json, reached
+from cli.common import print_json, reached
 from shared import webhooks
 
 
-@click.command("webhook-key")
-@json_option
 def show_webhook_key(as_json: bool) -> None:
-    """Print the key that receivers check the webhooks' signatures with (Standard Webhooks).
-
-    Example: lethe webhook-key
-    """
+    """Print it."""
     with reached() as made:
         key = webhooks.signing_key(made.settings)
     if as_json:

@@ -1,4 +1,4 @@
-"""What is needed once: the settings as they are, the own database's schema, the demo, the shell's completion."""
+"""The settings as they are, without their secrets; and the way to the demo."""
 
 import os
 import sys
@@ -7,24 +7,17 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import click
-from click.shell_completion import get_completion_class
 from pydantic import SecretStr
 
 import shared
-from cli.common import NOT_POSSIBLE, json_option, print_json, reached, read_settings, stop
-from shared import database, migrate, settings
-from shared.database import reaching
+from cli.common import print_json, read_settings, stop
+from shared import settings
 
 _MASK = "***"
 
 
-@click.command("config")
-@json_option
 def show_config(as_json: bool) -> None:
-    """Show what is set, and from where; secrets and the passwords in URLs are masked.
-
-    Example: lethe config --json
-    """
+    """Show each setting."""
     read = read_settings()
     rows = [
         {
@@ -71,81 +64,11 @@ def mask_url(url: str) -> str:
     return parts._replace(netloc=f"{user}{colon}{_MASK if colon else ''}{at}{place}", query=query).geturl()
 
 
-@click.group("db")
-def own_database() -> None:
-    """Lethe's own database: the schema it has, and the newest one.
-
-    Example: lethe db upgrade
-    """
-
-
-@own_database.command()
-@json_option
-def upgrade(as_json: bool) -> None:
-    """Run the migrations that are missing; safe to run at any time, and from several hosts at once.
-
-    Example: lethe db upgrade
-    """
-    with reached() as made, reaching("the own database"):
-        # Not the services' engine: its statements are bounded, a migration takes as long as it takes.
-        engine = database.connect(made.settings.database_url.get_secret_value(), name="migrate")
-        before, _ = migrate.revisions(engine)
-        migrate.upgrade(engine)
-        after, _ = migrate.revisions(engine)
-        engine.dispose()
-    if as_json:
-        print_json({"before": before, "after": after})
-    else:
-        was = "as it was" if before == after else f"it was at {before}" if before else "the database was empty"
-        click.echo(f"The schema is at {after}, {was}")
-
-
-@own_database.command()
-@json_option
-def status(as_json: bool) -> None:
-    """Show whether migrations are missing; exit code 1 when they are.
-
-    Example: lethe db status
-    """
-    with reached() as made, reaching("the own database"):
-        current, newest = migrate.revisions(made.own)
-    if as_json:
-        print_json({"current": current, "newest": newest})
-    else:
-        click.echo(f"{_stands(current)}, the newest is {newest}")
-    if current != newest:
-        if not as_json:
-            click.echo("Migrations are missing: `lethe db upgrade` runs them", err=True)
-        raise click.exceptions.Exit(NOT_POSSIBLE)
-
-
-def _stands(revision: str | None) -> str:
-    return f"The schema is at {revision}" if revision else "There is no schema yet"
-
-
-@click.command()
-@click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C.")
 def demo(keep: bool) -> None:
-    """Erase an instance of a made-up deployment, and watch.
-
-    Example: lethe demo --keep
-    """
+    """Become the demo."""
     folder = Path(shared.__file__).parents[1]
     if not (folder / "demo" / "__main__.py").is_file():
         stop("The demo is in Lethe's source tree, not in what is installed here: clone it and run `make demo`")
     os.chdir(folder)
     # In this process's place: the demo hears a Ctrl-C itself, and has things to stop.
     os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--keep"] if keep else [])])  # noqa: S606 - fixed
-
-
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes a shell complete commands and options.
-
-    Example: lethe completion bash > /etc/bash_completion.d/lethe
-    """
-    kind = get_completion_class(shell)
-    assert kind  # one of the choices
-    click.echo(kind(ctx.find_root().command, {}, "lethe", "_LETHE_COMPLETE").source())

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from cli import operator, words
-from cli.common import json_option, print_json, reached, stop, yes_option
+from cli.common import print_json, reached, stop
 from shared import audit, leftovers
 from shared.audit import Action, Decision, Entry
 from shared.database import own_transaction
@@ -16,27 +16,8 @@ from shared.leftovers import By, Found, Leftover
 from shared.services import Services
 
 
-@click.command()
-@click.option("--remove", is_flag=True, help="Remove what is found, after asking.")
-@click.option(
-    "--older-than",
-    "older_than_seconds",
-    type=click.FloatRange(min=0),
-    default=3600,
-    show_default=True,
-    metavar="SECONDS",
-    help="Leave alone what has anything younger, or of unknown age: an instance may be being created. 0: all.",
-)
-@yes_option
-@json_option
 def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> None:
-    """Find what is kept for instances that no longer exist.
-
-    Looks for folders, objects, cache keys, rows and trash of ids and names that no living instance and no unfinished
-    deletion has. Every store must be this deployment's alone: what another Evolution keeps there looks left over.
-
-    Example: lethe sweep --remove
-    """
+    """Show what is left over; remove it when that is wanted and confirmed."""
     if remove and as_json and not yes:
         raise click.UsageError("--remove with --json needs --yes: a script cannot be asked")
     with reached() as made:

@@ -5,26 +5,17 @@ from dataclasses import asdict
 import click
 
 from cli import operator
-from cli.common import json_option, print_json, reached
+from cli.common import print_json, reached
 from shared import audit, throttle
 from shared.audit import Action, Decision, Entry
 from shared.database import own_transaction
 from shared.services import Services
 
 
-@click.command("throttle")
-@click.option("--batch-seconds", type=click.FloatRange(0.01, 5), help="How long one DELETE should take.")
-@click.option("--connections", type=click.IntRange(1, 8), help="On how many connections one deletion erases at once.")
-@click.option("--pause-seconds", type=click.FloatRange(0, 10), help="The pause before each batch.")
-@click.option("--reset", is_flag=True, help="Back to the settings.")
-@json_option
 def change(
     batch_seconds: float | None, connections: int | None, pause_seconds: float | None, reset: bool, as_json: bool
 ) -> None:
-    """Show or change how hard deletions press on Evolution's database; running ones follow within a second or a batch.
-
-    Example: lethe throttle --connections 1 --pause-seconds 0.2
-    """
+    """Write the changes, and show what holds now."""
     asked = {"batch_seconds": batch_seconds, "connections": connections, "pause_seconds": pause_seconds}
     changes = {name: value for name, value in asked.items() if value is not None}
     if reset and changes:

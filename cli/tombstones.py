@@ -5,23 +5,12 @@ import json
 import click
 
 from cli import operator, words
-from cli.common import json_option, reached, yes_option
+from cli.common import reached
 from tasks import tombstones
 
 
-@click.group("tombstones")
-def group() -> None:
-    """What was erased must stay erased, also after a restore."""
-
-
-@group.command()
-@yes_option
-@json_option
 def replay(yes: bool, as_json: bool) -> None:
-    """Erase instances again that a restored tenant database has brought back, by their ids.
-
-    Example: lethe tombstones replay --yes
-    """
+    """Order the deletions, after asking."""
     if as_json and not yes:
         raise click.UsageError("--json needs --yes: a script cannot be asked")
     with reached() as made:

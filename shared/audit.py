@@ -3,7 +3,6 @@
 import re
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +10,8 @@ from uuid import UUID, uuid4
 import rfc8785
 from sqlalchemy import Connection, Engine, select, text
 
+from shared.audit_words import Action as Action
+from shared.audit_words import Decision as Decision
 from shared.database import reaching
 from shared.models import AuditHead, AuditLine
 
@@ -40,37 +41,6 @@ WITH head AS (
         :instance_id, :deletion_id, :reason, :times FROM line
 )
 UPDATE audit_head SET seq = line.seq, hash = line.hash FROM line RETURNING line.seq, line.hash""")
-
-
-class Action(StrEnum):
-    """What somebody tried."""
-
-    DELETE = "delete"
-    LOGOUT = "logout"
-    PREVIEW = "preview"
-    RETRY = "retry"
-    CANCEL = "cancel"
-    READ = "read"
-    SIGN_IN = "sign_in"
-    RECEIPT = "receipt"
-    KEYS = "keys"
-    SWEEP = "sweep"
-    TOMBSTONES = "tombstones"
-    LOOK_AGAIN = "look_again"
-    THROTTLE = "throttle"
-    WEBHOOK = "webhook"
-
-
-class Decision(StrEnum):
-    """What came of it: the answer to the attempt, and later how it ended."""
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    DELIVERED = "delivered"
-    EXPIRED = "expired"
 
 
 @dataclass(frozen=True)

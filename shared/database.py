@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.errors import TransientError, Unreachable
+from shared.settings import Settings
 
 # SQLSTATEs after which the same statement may well succeed: a deadlock or a lock that was not had in time,
 # serialisation, a statement that ran out of its time, and a row that was written meanwhile and refers to ours.
@@ -24,6 +25,16 @@ _USED_AT, _IDLE_SECONDS = "used_at", 1.0
 _LAZILY = "SET LOCAL synchronous_commit TO off"
 # In what a single statement returns, it has the same effect on the transaction that the statement is.
 LAZILY = func.set_config("synchronous_commit", "off", True)
+
+
+# Lethe's own statements take milliseconds: one that waits longer waits for something that is stuck.
+# A process that hangs in the middle of a transaction would hold up all others: the audit's lines have one order.
+_BOUNDED = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
+
+
+def connect_own(settings: Settings, *, pool_size: int = 5) -> Engine:
+    """An engine of Lethe's own database, whose statements are bounded."""
+    return connect(settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_BOUNDED)
 
 
 def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "") -> Engine:

@@ -1,5 +1,6 @@
 """Brings the own database up to date: `python -m shared.migrate`."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -35,9 +36,14 @@ def upgrade(engine: Engine) -> None:
 
 def revisions(engine: Engine) -> tuple[str | None, str | None]:
     """The schema that the own database has, and the newest one."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision(), head
+        return MigrationContext.configure(connection).get_current_revision(), newest()
+
+
+@cache
+def newest() -> str | None:
+    """The newest schema that this version knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def is_current(engine: Engine) -> bool:

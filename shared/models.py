@@ -11,44 +11,16 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_express
 
 from shared.confirmation import Means
 from shared.permissions import Role
-
-
-class DeletionStatus(StrEnum):
-    """How far a deletion is; written in shared.deletions only."""
-
-    QUEUED = "queued"  # accepted or resumed, nobody has claimed it since
-    RUNNING = "running"  # its steps are being worked on
-    WAITING = "waiting"  # for a dependency, or for the next try
-    FAILED = "failed"  # stopped half-way; can be resumed
-    SUCCEEDED = "succeeded"  # gone and checked; never changes again
-    CANCELLED = "cancelled"  # stopped before the point of no return; never changes again
-
-
-class StepStatus(StrEnum):
-    """How far one step is."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
+from shared.statuses import ENDED as ENDED
+from shared.statuses import UNDER_WAY as UNDER_WAY
+from shared.statuses import DeletionStatus as DeletionStatus
+from shared.statuses import StepStatus as StepStatus
+from shared.statuses import WebhookStatus as WebhookStatus
 
 
 def _text(kind: type[StrEnum]) -> Enum:
     """Kept as its value in a plain column, so that a new value needs no migration."""
     return Enum(kind, native_enum=False, create_constraint=False, length=16, values_callable=list)
-
-
-class WebhookStatus(StrEnum):
-    """How far the delivery of one event is."""
-
-    PENDING = "pending"  # to be tried, again or at all
-    DELIVERED = "delivered"
-    REFUSED = "refused"  # its address is not one that Lethe calls
-    EXPIRED = "expired"  # nobody took it in time, or its deletion was cancelled
-
-
-ENDED = (DeletionStatus.SUCCEEDED, DeletionStatus.CANCELLED)
-UNDER_WAY = (DeletionStatus.QUEUED, DeletionStatus.RUNNING, DeletionStatus.WAITING)
 
 
 class Base(DeclarativeBase):

@@ -14,20 +14,14 @@ from shared.gateway import Gateway
 from shared.local_folder import LocalFolder
 from shared.queues import Queues
 from shared.rabbitmq import RabbitMQ
-from shared.s3_bucket import S3Bucket
 from shared.settings import Settings
-from shared.sqs import Sqs
 from shared.storage import Storage
 from shared.tenant import Tenant
-
-# Lethe's own statements take milliseconds: one that waits longer waits for something that is stuck.
-# A process that hangs in the middle of a transaction would hold up all others: the audit's lines have one order.
-_BOUNDED = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
 
 
 @dataclass(frozen=True)
 class Services:
-    """One process's connections; made after the fork, closed with the process."""
+    """One process's connections; none is open before the fork, all are closed with the process."""
 
     settings: Settings
     own: Engine
@@ -53,27 +47,31 @@ class Services:
 
 def create(settings: Settings, *, celery: Celery | None = None, pool_size: int = 5) -> Services:
     """Make this process's connections; none is opened before it is used."""
-    storages: list[Storage] = []
-    if settings.files_root:
-        storages.append(LocalFolder(settings.files_root))
-    if settings.s3_bucket:
-        storages.append(S3Bucket(settings, settings.s3_bucket))
     tenant = database.connect(settings.tenant_database_url.get_secret_value(), name="tenant")
     key = settings.gateway_key.get_secret_value()
     return Services(
         settings=settings,
-        own=database.connect(
-            settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_BOUNDED
-        ),
+        own=database.connect_own(settings, pool_size=pool_size),
         tenant=Tenant(tenant, settings.tenant_schema),
         replicas=tuple(database.connect(url, name="replica", pool_size=1) for url in settings.replicas),
         redis=_redis(settings.redis_url.get_secret_value(), timeout_seconds=1),
         cache=_cache(settings),
         gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),
-        storages=tuple(storages),
+        storages=_storages(settings),
         queues=_queues(settings),
         celery=celery or celery_app.create(settings),
     )
+
+
+def _storages(settings: Settings) -> tuple[Storage, ...]:
+    storages: list[Storage] = []
+    if settings.files_root:
+        storages.append(LocalFolder(settings.files_root))
+    if settings.s3_bucket:
+        from shared.s3_bucket import S3Bucket  # boto3 and its client take 23 MB: only where there is a bucket
+
+        storages.append(S3Bucket(settings, settings.s3_bucket))
+    return tuple(storages)
 
 
 def _queues(settings: Settings) -> tuple[Queues, ...]:
@@ -82,6 +80,8 @@ def _queues(settings: Settings) -> tuple[Queues, ...]:
     if settings.rabbitmq_url:
         queues.append(RabbitMQ(settings.rabbitmq_url.get_secret_value(), shared_names))
     if settings.sqs_region:
+        from shared.sqs import Sqs  # boto3 again
+
         queues.append(Sqs(settings, settings.sqs_region, shared_names))
     return tuple(queues)
 

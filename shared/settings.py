@@ -15,7 +15,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared import signing
 from shared.confirmation import Demand
 
 PREFIX = "LETHE_"
@@ -188,9 +187,8 @@ class Settings(BaseSettings):
         scheme = urlsplit(url.get_secret_value()).scheme
         known = _SCHEMES.get(str(field.field_name), ("redis", "rediss", "unix"))
         if (known and scheme not in known) or not scheme:
-            raise ValueError(
-                f"a URL is needed that begins with {' or '.join(f'{each}://' for each in known or ('x',))}"
-            )
+            beginnings = " or ".join(f"{each}://" for each in known or ("x",))
+            raise ValueError(f"a URL is needed that begins with {beginnings}")
         return url
 
     @field_validator("webhook_key")
@@ -211,6 +209,8 @@ class Settings(BaseSettings):
     @classmethod
     def _check_receipt_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key is not None:
+            from shared import signing  # 9 MB of cryptography, which beat and Flower do without
+
             signing.read_private_key(key.get_secret_value())
         return key
 

@@ -1,26 +1,36 @@
 """The seam: one Celery task per step; `celery -A worker.celery_tasks` starts workers and beat."""
 
+import gc
 import time
 from collections.abc import Callable
 from functools import cache
 from multiprocessing.sharedctypes import RawValue
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
 from amqp.exceptions import AMQPError
 from celery import Task
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from shared import celery_app, logs, services, settings, tracing, trail
+from shared import celery_app, logs, settings, tracing, trail
 from shared.errors import TransientError
-from shared.nudges import Nudge
-from shared.services import Services
-from tasks import look_again, pipeline
-from worker import broker_loss, reconciler, redelivery
-from worker.due import DueClock
-from worker.runner import Outcome, Runner
+from tasks import names
+from worker import broker_loss
+
+# Beat and Flower read this module as well: what the stores and the steps need, 40 MB, is imported where it is used.
+if TYPE_CHECKING:
+    from shared.services import Services
+    from worker.due import DueClock
+    from worker.runner import Runner
 
 log = logs.get(__name__)
 broker_loss.survive()
@@ -35,6 +45,23 @@ _QUEUE_LOOK_SECONDS = 0.25
 @setup_logging.connect
 def _configure_logs(**_: object) -> None:
     logs.configure(settings.read())
+
+
+@worker_init.connect
+def _load(**_: object) -> None:
+    """Before the fork, so that the children share the memory of it; no connection is opened here."""
+    from sqlalchemy.orm import configure_mappers
+
+    from worker import due, reconciler, redelivery, runner  # noqa: F401
+
+    _services()
+    configure_mappers()  # else each child does it at its first query
+    gc.freeze()  # a collection in a child would write to every object, and so copy it
+
+
+@worker_process_init.connect
+def _trace(**_: object) -> None:
+    tracing.start(settings.read(), "worker")  # a thread: after the fork
 
 
 @worker_shutting_down.connect
@@ -57,18 +84,23 @@ def _close(**_: object) -> None:
 
 
 @cache
-def _services() -> Services:
-    tracing.start(settings.read(), "worker")
-    return services.create(settings.read(), celery=app)  # first used in the child, after the fork
+def _services() -> "Services":
+    from shared import services
+
+    return services.create(settings.read(), celery=app)  # made before the fork, connected after it
 
 
 @cache
-def _clock() -> DueClock:
+def _clock() -> "DueClock":
+    from worker.due import DueClock
+
     return DueClock(_services())
 
 
 @cache
-def _runner() -> Runner:
+def _runner() -> "Runner":
+    from worker.runner import Runner
+
     return Runner(_services(), lambda: bool(_stopping.value), _queue_look(), has_put_off=_clock().look_soon)
 
 
@@ -90,6 +122,10 @@ def _queue_look() -> Callable[[], bool]:
 
 
 def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
+    from shared.nudges import Nudge
+    from tasks import pipeline
+    from worker.runner import Outcome
+
     runner, carried = _runner(), trail.carried(task.request.headers)
     facts = {**carried, "deletion_id": deletion_id, "attempt": attempt, "step": step}
     with structlog.contextvars.bound_contextvars(**facts), tracing.span(step, carried, deletion_id=deletion_id):
@@ -108,25 +144,31 @@ def _register(step: str) -> None:
         return _run(task, step, deletion_id, attempt)
 
 
-for _name in pipeline.NAMES:
+for _name in names.IN_ORDER:
     _register(_name)
 
 
 @app.task(name="lethe.redeliver")
 def redeliver() -> int:
     """Every redeliver_seconds, by beat."""
+    from worker import redelivery
+
     return _unless_away(lambda: redelivery.redeliver(_services()))
 
 
 @app.task(name="lethe.reconcile")
 def reconcile() -> int:
     """Every reconcile_seconds, by beat."""
+    from worker import reconciler
+
     return _unless_away(lambda: reconciler.reconcile(_services()).published)
 
 
 @app.task(name="lethe.look_again")
 def look_for_what_came_back() -> int:
     """Every reconcile_seconds, by beat."""
+    from tasks import look_again
+
     return _unless_away(lambda: look_again.look_again(_services()))
 
 

@@ -1,0 +1,51 @@
+"""The audit: read it, check it."""
+
+from typing import Any
+
+import click
+
+from cli.common import json_option
+from shared.audit_words import Action, Decision
+
+_WHEN = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+
+
+@click.group("audit")
+def group() -> None:
+    """Who did what, when, and how it ended."""
+
+
+@group.command("list")
+@click.option("--since", type=_WHEN, help="Not before this time; the server's own, unless it names another zone.")
+@click.option("--until", type=_WHEN, help="Before this time.")
+@click.option("--action", type=click.Choice([each.value for each in Action]), help="Only this action.")
+@click.option("--decision", type=click.Choice([each.value for each in Decision]), help="Only this decision or outcome.")
+@click.option("--key", "key_id", metavar="ID", help="Only what this key did.")
+@click.option("--deletion", "deletion_id", type=click.UUID, help="Only of this deletion.")
+@click.option("--instance", "instance_id", metavar="ID", help="Only of this instance.")
+@click.option("--cursor", type=click.IntRange(1), help="Only lines before this one.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
+@json_option
+def list_lines(**given: Any) -> None:
+    """List the newest lines.
+
+    Example: lethe audit list --decision refused --since 2026-01-31
+    """
+    from cli import audit
+
+    audit.list_lines(**given)
+
+
+@group.command()
+@click.option("--anchor", "anchors", multiple=True, metavar="SEQ:HASH", help="A line that was kept elsewhere; repeat.")
+@json_option
+def verify(**given: Any) -> None:
+    """Walk the whole chain; exit code 1 with the place where it does not hold.
+
+    Keep what it prints: given as --anchor the next time, it also shows whether everything was written anew.
+
+    Example: lethe audit verify --anchor 1042:5f1c...
+    """
+    from cli import audit
+
+    audit.verify(**given)

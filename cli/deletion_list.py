@@ -1,0 +1,66 @@
+"""`lethe list`: the newest deletions."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from sqlalchemy import Engine, and_, select
+from sqlalchemy.orm import Session
+
+from cli import words
+from cli.common import own_reached, print_json
+from shared.database import reaching
+from shared.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
+from shared.permissions import Role
+
+
+def show(status: str | None, limit: int, as_json: bool) -> None:
+    """One line for each, with how old it is, who asked for it, and where and why it stands."""
+    with own_reached() as own:
+        rows = _newest(own, DeletionStatus(status) if status else None, limit)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo(f"There are no {f'{status} ' if status else ''}deletions", err=True)
+        return
+    now = datetime.now(UTC)
+    click.echo(f"{'id':<36}  {'status':<9}  {'age':>7}  {'step':<14}  {'by':<20}  name  reason")
+    for row in rows:
+        click.echo(_row(row, now))
+    if len(rows) == limit:
+        click.echo(f"Only the newest {limit} are shown: --limit shows more", err=True)
+
+
+def _newest(own: Engine, status: DeletionStatus | None, limit: int) -> list[dict[str, Any]]:
+    at, whose = Step.position == Deletion.position, ApiKey.id == Deletion.requester_key_id
+    query = select(Deletion, Step.name, ApiKey.name).order_by(Deletion.accepted_at.desc()).limit(limit)
+    query = query.outerjoin(Step, and_(Step.deletion_id == Deletion.id, at)).outerjoin(ApiKey, whose)
+    if status:
+        query = query.where(Deletion.status == status)
+    with reaching("the own database"), Session(own) as session:
+        return [_facts(*row) for row in session.execute(query)]
+
+
+def _facts(deletion: Deletion, step: str | None, key_name: str | None) -> dict[str, Any]:
+    """One deletion of the list; its step is where it stopped, or where it is."""
+    return {
+        "id": str(deletion.id),
+        "name": deletion.instance_name,
+        "status": deletion.status.value,
+        "step": deletion.failed_step or (step if deletion.status in UNDER_WAY else None),
+        "reason": deletion.reason,
+        "instanceId": deletion.instance_id,
+        "acceptedAt": deletion.accepted_at.isoformat(),
+        "finishedAt": deletion.finished_at.isoformat() if deletion.finished_at else None,
+        "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id, "keyName": key_name},
+    }
+
+
+def _row(row: dict[str, Any], now: datetime) -> str:
+    who = row["requestedBy"]
+    name = repr(who["keyName"]) if who["keyName"] else who["keyId"] or ""
+    by = who["role"] if who["role"] == Role.INSTANCE else f"{who['role']} {name}"
+    age = words.span(now - datetime.fromisoformat(row["acceptedAt"]))
+    line = f"{row['id']}  {row['status']:<9}  {age:>7}  {row['step'] or '':<14}  {by:<20}  {row['name']!r}"
+    return f"{line}  {row['reason'] or ''}".rstrip()

@@ -1,0 +1,18 @@
+"""A process pays for the stores that are set."""
+
+import pytest
+
+from tests.unit.fresh import loaded_by
+
+CREATE = "from shared import services, settings\nservices.create(settings.read())"
+
+
+def test_without_s3_and_sqs_no_client_of_theirs_is_loaded() -> None:
+    """It takes 23 MB of each process."""
+    assert loaded_by(CREATE) & {"boto3", "botocore"} == set()
+
+
+@pytest.mark.parametrize("setting", ["s3_bucket", "sqs_region"])
+def test_a_store_that_is_set_has_its_client(setting: str) -> None:
+    """From the start, not when the first deletion comes to it."""
+    assert {"boto3", "botocore"} <= loaded_by(CREATE, **{setting: "eu-west-1"})
