@@ -123,7 +123,9 @@ def _stands(deletion: Deletion, now: datetime, deadline: timedelta, max_failures
 def _delivery(event: WebhookEvent, now: datetime) -> str:
     """How far one webhook is, and why it is no further."""
     if event.status is WebhookStatus.REFUSED:
-        return f"{event.target}: refused, {NOT_ALLOWED} (LETHE_WEBHOOK_ALLOW opens hosts and networks inside)"
+        why = event.error or NOT_ALLOWED
+        opens = " (LETHE_WEBHOOK_ALLOW opens hosts and networks inside)" if why == NOT_ALLOWED else ""
+        return f"{event.target}: refused, {why}{opens}"
     tries = f" after {words.counted(event.tries, 'try', 'tries')}" if event.tries else ""
     why = f", {event.error}" if event.error else ""
     outcome = "given up" if event.status is WebhookStatus.EXPIRED else event.status.value

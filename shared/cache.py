@@ -45,6 +45,7 @@ for _, key in ipairs(page[2]) do
 end
 return {page[1], found}
 """
+_LOST_WORD = cache_keys.LOST_MESSAGES.partition(":")[0]  # as if it were a name: so the pass sees those hashes too
 _LARGE = 100_000  # keys; a pass over them takes about a tenth of a second
 _PAGE = 2_000  # keys that Redis looks at in one go, about 2 ms
 
@@ -58,7 +59,8 @@ class Proposals:
 
     def as_arguments(self) -> list[bytes]:
         """As the script takes them."""
-        return [str(len(self.by_id)).encode(), *(each.encode() for each in (*self.by_id, *self.by_name))]
+        names = (*self.by_name, _LOST_WORD)
+        return [str(len(self.by_id)).encode(), *(each.encode() for each in (*self.by_id, *names))]
 
     def add(self, prefix: str, key: str) -> None:
         """File a key under each of ours that explains it; a pass may bring one twice."""
@@ -103,6 +105,7 @@ class Cache:
         self.redis = redis
         self.prefix = prefix
         self._pass = redis.register_script(_SCRIPT)
+        self._lost_messages = {f"{prefix}:{cache_keys.LOST_MESSAGES}"}  # and those that a pass has met
 
     def probe(self) -> None:
         """Raise Unreachable when Redis does not answer."""
@@ -123,7 +126,9 @@ class Cache:
                 cursor, found = self._pass(args=[cursor, _PAGE, f"{self.prefix}:", *proposals.as_arguments()])
             for key in found:
                 # A key that is not UTF-8 was not written by Evolution.
-                proposals.add(self.prefix, key.decode(errors="surrogateescape"))
+                text = key.decode(errors="surrogateescape")
+                proposals.add(self.prefix, text)
+                self._meet(text)
             if int(cursor) == 0:
                 return proposals
 
@@ -151,20 +156,17 @@ class Cache:
         kept = Kept()
         for key in self._scan(f"{cache_keys.escape(self.prefix)}:*"):
             kept.add(self.prefix, key)
+            self._meet(key)
         return kept
 
-    def fields(self) -> dict[str, Held]:
-        """Names that have a field among the lost messages of Chatwoot, with what it holds."""
-        with reaching("the cache"):
-            fields = {
-                name.decode(errors="surrogateescape"): value
-                for name, value in self.redis.hscan_iter(self.lost_messages, count=_PAGE)
-            }
-        return {
-            name: Held(1, len(value), _written_at(value))
-            for name, value in fields.items()
-            if instance_ids.is_text(name)
-        }
+    def fields(self) -> Iterator[tuple[str, str, Held]]:
+        """The lost messages of Chatwoot that a pass has met: each hash, name and what its field holds."""
+        for lost in self._hashes():
+            with reaching("the cache"):
+                found = dict(self.redis.hscan_iter(lost, count=_PAGE))
+            for name, value in found.items():
+                if instance_ids.is_text(text := name.decode(errors="surrogateescape")):
+                    yield lost, text, Held(1, len(value), _written_at(value))
 
     def measure(self, keys: list[str]) -> Held:
         """The memory of these keys, and when the last of them was used: a key does not say when it was made."""
@@ -181,15 +183,15 @@ class Cache:
         )
         return Held(len(keys), sum(each for each in sizes if isinstance(each, int)), newest)
 
-    def has_field(self, name: str) -> bool:
-        """Whether the name has a field among the lost messages of Chatwoot."""
+    def count_fields(self, name: str) -> int:
+        """How many fields the name has among the lost messages of Chatwoot, as far as a pass has met them."""
         with reaching("the cache"):
-            return bool(self.redis.hexists(self.lost_messages, name))
+            return sum(int(self.redis.hexists(lost, name)) for lost in self._hashes())
 
-    def remove_field(self, name: str) -> int:
-        """Remove the name's field from the lost messages of Chatwoot."""
+    def remove_field(self, name: str, lost: str | None = None) -> int:
+        """Remove the name's fields from the lost messages of Chatwoot, or from one hash of them."""
         with reaching("the cache"):
-            return int(self.redis.hdel(self.lost_messages, name))
+            return sum(int(self.redis.hdel(each, name)) for each in ([lost] if lost else self._hashes()))
 
     def unlink(self, keys: Iterable[str]) -> Iterator[int]:
         """Unlink keys, some hundreds in one command; yields how many each one removed."""
@@ -199,10 +201,12 @@ class Cache:
                 removed = int(self.redis.unlink(*(key.encode(errors="surrogateescape") for key in some)))
             yield removed
 
-    @property
-    def lost_messages(self) -> str:
-        """The hash that has a field for each name."""
-        return f"{self.prefix}:chatwoot:syncLostMessages"
+    def _meet(self, key: str) -> None:
+        if cache_keys.is_lost_messages(self.prefix, key):
+            self._lost_messages.add(key)
+
+    def _hashes(self) -> list[str]:
+        return sorted(self._lost_messages)
 
     def _scan(self, pattern: str) -> set[str]:
         with reaching("the cache"):

@@ -7,6 +7,7 @@ from shared import instance_ids
 # What follows the name in a by-name key (the Chatwoot cache); <module> is a class name that minifying changes.
 _EXACT_SUFFIXES = ("getProvider", "getInbox")
 _OTHER_MODULES = ("instance", "baileys", "groups")  # their keys have another form, however they end
+LOST_MESSAGES = "chatwoot:syncLostMessages"  # a hash with a field for each name; a module may be before it
 _OPEN_SUFFIXES = ("createConversation-", "lock:createConversation-")
 # Beside the messages of instances, by a jid or by the word: nobody could tell those of an instance with such an id.
 _EVERYBODYS = re.compile(r"protocol_|[^_]*@[^_]*_|\d+_\d+(:\d+)?@[^_]*_")
@@ -32,6 +33,14 @@ def names_explaining(prefix: str, key: str) -> set[str]:
         if suffix in _EXACT_SUFFIXES or suffix.startswith(_OPEN_SUFFIXES):
             names.add(rest[:at])
     return {name for name in names if instance_ids.is_text(name)}
+
+
+def is_lost_messages(prefix: str, key: str) -> bool:
+    """Whether it is the hash of lost messages, under a module of any name or under none."""
+    rest = key.removeprefix(f"{prefix}:")
+    module, _, kept = rest.partition(":")
+    is_in_module = kept == LOST_MESSAGES and bool(module) and module not in _OTHER_MODULES
+    return rest != key and instance_ids.is_text(key) and (rest == LOST_MESSAGES or is_in_module)
 
 
 def ids_explaining(prefix: str, key: str) -> set[str]:

@@ -27,9 +27,10 @@ _SCRUB_STEP = (
     .where(Step.deletion_id == _OF, Step.name == bindparam("of_step"))
     .values(error=None, notes=bindparam("kept", type_=Step.notes.type))
 )
+_KEPT = (WebhookStatus.PENDING, WebhookStatus.REFUSED)  # not ended yet; known sentences, and no seal any more
 _SCRUB_ENDED = (
     update(WebhookEvent)
-    .where(WebhookEvent.deletion_id == _OF, WebhookEvent.status != WebhookStatus.PENDING)
+    .where(WebhookEvent.deletion_id == _OF, WebhookEvent.status.not_in(_KEPT))
     .values(sealed=None, error=None)
 )
 

@@ -81,7 +81,7 @@ class _Seen:
 
     media: dict[str, set[str]]
     kept: Kept
-    fields: dict[str, Held]
+    fields: list[tuple[str, str, Held]]
     rows: dict[str, Orphans]
 
     @property
@@ -106,7 +106,7 @@ def _see(services: Services) -> _Seen:
     return _Seen(
         media={storage.unit: storage.ids() for storage in services.storages},
         kept=cache.kept() if cache else Kept(),
-        fields=cache.fields() if cache else {},
+        fields=sorted(cache.fields()) if cache else [],
         rows=orphan_rows.find(services.tenant),
     )
 
@@ -128,9 +128,9 @@ def _by_name(services: Services, seen: _Seen, used: InUse) -> Iterator[Leftover]
             yield Leftover(Kind(storage.unit), By.NAME, name, _place_named(storage.unit, name), held)
     for name, keys in sorted(seen.kept.by_name.items()):
         yield from _keys(services, By.NAME, name, keys, used)
-    for name in sorted(seen.fields.keys() - used.names):
-        assert services.cache
-        yield Leftover(Kind.FIELDS, By.NAME, name, services.cache.lost_messages, seen.fields[name])
+    for lost, name, held in seen.fields:
+        if name not in used.names:
+            yield Leftover(Kind.FIELDS, By.NAME, name, lost, held)
 
 
 def _keys(services: Services, by: By, owner: str, keys: list[str], used: InUse) -> Iterator[Leftover]:
@@ -166,7 +166,7 @@ def _remove_named(services: Services, leftover: Leftover) -> Iterator[int]:
     if leftover.kind is Kind.KEYS:
         yield from _unlink(services, leftover)
     if leftover.kind is Kind.FIELDS and services.cache and leftover.owner not in in_use.look(services).names:
-        yield services.cache.remove_field(leftover.owner)
+        yield services.cache.remove_field(leftover.owner, leftover.place)
     trash = uuid4()  # of no deletion: should this be interrupted, it is found the next time
     for storage in services.storages:
         if storage.unit == leftover.kind:

@@ -20,7 +20,7 @@ from shared.settings import Settings
 from shared.webhooks import Event
 
 WITHDRAWN = "withdrawn"  # the error of what is not sent any more, for its deletion was cancelled
-_ENDS = {None: Decision.DELIVERED, webhooks.NOT_ALLOWED: Decision.REFUSED}
+_ENDS = {None: Decision.DELIVERED} | dict.fromkeys(webhooks.FOR_GOOD, Decision.REFUSED)
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
 _OF_DELETION = (
@@ -50,7 +50,7 @@ class Delivery:
 
 
 def delivery_of(event: WebhookEvent) -> Delivery:
-    """As the row has it; it forgets a refusal's word when the deletion succeeds, but that is always the same."""
+    """As the row has it; one of an earlier version has forgotten why it was refused, but that was always the same."""
     refused = webhooks.NOT_ALLOWED if event.status is WebhookStatus.REFUSED else None
     next_try_at = event.next_try_at if event.status is WebhookStatus.PENDING else None
     return Delivery(event.target, event.status, event.tries, next_try_at, event.ended_at, event.error or refused)
@@ -125,7 +125,7 @@ def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
         change = row.values(
             status=WebhookStatus.DELIVERED, tries=WebhookEvent.tries + 1, sealed=None, ended_at=func.now(), error=None
         )
-    elif failure == webhooks.NOT_ALLOWED:  # for good: nobody tries again what is not to be called
+    elif failure in webhooks.FOR_GOOD:  # nobody tries again what is not to be called, or cannot be
         change = row.values(status=WebhookStatus.REFUSED, sealed=None, ended_at=func.now(), error=failure)
     else:
         pause = func.least(

@@ -28,7 +28,7 @@ class WebhookStatus(StrEnum):
 
     PENDING = "pending"  # to be tried, again or at all
     DELIVERED = "delivered"
-    REFUSED = "refused"  # its address is not one that Lethe calls
+    REFUSED = "refused"  # its address is not one that Lethe calls, or none
     EXPIRED = "expired"  # nobody took it in time, or its deletion was cancelled
 
 

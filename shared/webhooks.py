@@ -1,35 +1,37 @@
 """The INSTANCE_DELETE webhook: whom it goes to, what it says, and one try to deliver it."""
 
 import base64
-import ipaddress
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import digest
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import jwt
 import requests
-from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import InvalidIPAddress
 from standardwebhooks import Webhook
+from urllib3.exceptions import LocationValueError
 
+from shared import webhook_session
 from shared.settings import Settings
 from shared.tenant import WebhookRow
 
 EVENT = "INSTANCE_DELETE"
 GLOBAL = "global"  # the operator's own receiver
 NOT_ALLOWED = "its address is not allowed"  # and no word of where that leads
+NO_URL = "its URL is none that can be called"
+FOR_GOOD = (NOT_ALLOWED, NO_URL)  # another try would end alike
+_NO_URLS = (
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    LocationValueError,
+)
 _PATH = "/instance-delete"
-# Looked up once, and connected to what was found; no private, loopback, link-local or otherwise special address.
-_GUARDED = Config(
-    ip_filter_enable=True, ip_filter_allow_loopback_ips=False, never_redirect=True, default_timeout=None
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,36 +98,17 @@ def _post(event: Event, settings: Settings) -> str | None:
             )
     except InvalidIPAddress:
         return NOT_ALLOWED
+    except _NO_URLS:
+        return NO_URL
     except (requests.RequestException, jwt.PyJWTError, ValueError) as error:  # what a customer has typed in
         return type(error).__name__
     return None if answer.ok and not answer.is_redirect else f"status {answer.status_code}"
 
 
 def _session(event: Event, settings: Settings) -> requests.Session:
-    """One that goes nowhere inside, unless the operator named the place: a customer typed the URL, we stand within."""
-    host = urlsplit(event.url).hostname or ""
-    if event.target == GLOBAL or is_allowed(host, settings.webhook_allow):
+    if event.target == GLOBAL:  # the operator's own URL may lead anywhere
         return requests.Session()
-    guarded: requests.Session = HTTPSession(_GUARDED)
-    return guarded
-
-
-def is_allowed(host: str, allowed: Sequence[str]) -> bool:
-    """Whether the operator opened this host, or the network of an address that is written as such."""
-    if host.lower() in (each.lower() for each in allowed):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for each in allowed if (network := _network(each)))
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError:
-        return None
+    return webhook_session.guarded(event.url, settings.webhook_allow)
 
 
 def _address(url: str, by_events: bool) -> str:

@@ -20,7 +20,7 @@ def preview(target: Target) -> Counts:
     proposals = cache.propose([target.instance_id], [target.instance_name])
     by_id, _ = cache.by_id(target.instance_id, target.living, proposals)
     by_name, _ = cache.by_name(target.instance_name, target.living, proposals)
-    return {"keys": len({*by_id, *by_name}) + cache.has_field(target.instance_name)}
+    return {"keys": len({*by_id, *by_name}) + cache.count_fields(target.instance_name)}
 
 
 def run(ctx: Context) -> Progress:

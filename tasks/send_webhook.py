@@ -40,7 +40,7 @@ def _send(ctx: Context, event_id: str) -> None:
             ctx.note(**{kind: "delivered"})
             ctx.removed({"delivered": 1})
             return
-        if failure == webhooks.NOT_ALLOWED:
+        if failure in webhooks.FOR_GOOD:
             ctx.note(**{kind: f"refused: {failure}"})
             ctx.removed({"refused": 1})
             return

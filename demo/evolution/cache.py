@@ -42,9 +42,9 @@ def chatwoot_keys(deployment: Deployment, name: str) -> list[str]:
     return [f"{deployment.cache_prefix}:{module}:{name}:{call}" for module in MODULES for call in calls]
 
 
-def sync_hash(deployment: Deployment) -> str:
-    """The hash that has one field per instance name."""
-    return f"{deployment.cache_prefix}:{SYNC_FIELDS}"
+def sync_hashes(deployment: Deployment) -> list[str]:
+    """The hashes that have one field per instance name; a server knows one of them."""
+    return [f"{deployment.cache_prefix}:{module}{SYNC_FIELDS}" for module in ("", *(f"{each}:" for each in MODULES))]
 
 
 def cuid(moment: datetime) -> str:
@@ -85,7 +85,8 @@ def fill(deployment: Deployment, instance_id: str, name: str) -> None:
         )
         # Not over the hash of an instance whose id is our name.
         cache.set(legacy_key(deployment, name), "{}", nx=True)
-        cache.hset(sync_hash(deployment), name, json.dumps(cuid(datetime.now(UTC))))
+        for sync_hash in sync_hashes(deployment):
+            cache.hset(sync_hash, name, json.dumps(cuid(datetime.now(UTC))))
         for key in chatwoot_keys(deployment, name):
             cache.set(key, "{}")
         for key, seconds in message_keys(deployment, instance_id).items():

@@ -29,7 +29,8 @@ def census(deployment: Deployment, instance_id: str, name: str) -> dict[str, dic
                 for kind, keys in cache.owned_keys(deployment, connection, instance_id, name).items()
             },
         }
-        found["keys"]["syncLostMessages"] = int(client.hexists(cache.sync_hash(deployment), name))
+        fields = (client.hexists(sync_hash, name) for sync_hash in cache.sync_hashes(deployment))
+        found["keys"]["syncLostMessages"] = sum(map(int, fields))
         by_folder = {"instances": 0, "chatwoot": 0}
         for entry in _files_of(deployment, connection, instance_id, name):
             by_folder["instances" if entry.startswith("instances/") else "chatwoot"] += 1
@@ -61,9 +62,9 @@ def fingerprint_of(deployment: Deployment, instance_id: str, name: str) -> dict[
         for keys in cache.owned_keys(deployment, connection, instance_id, name).values():
             for key in keys:
                 found.update(_key(client, key))
-        sync_hash = cache.sync_hash(deployment)
-        if (value := client.hget(sync_hash, name)) is not None:
-            found[_field(sync_hash, name)] = _digest(value)
+        for sync_hash in cache.sync_hashes(deployment):
+            if (value := client.hget(sync_hash, name)) is not None:
+                found[_field(sync_hash, name)] = _digest(value)
         for entry in _files_of(deployment, connection, instance_id, name):
             found[f"file:{entry}"] = _file_digest(deployment.files_root / entry)
     found.update((f"object:{key}", etag) for key, etag in _objects_of(deployment, instance_id, name))

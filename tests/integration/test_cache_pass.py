@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from demo.evolution.cache import MESSAGE_IDS
+from demo.evolution.cache import MESSAGE_IDS, sync_hashes
 from demo.evolution.census import fingerprint_of
 from demo.evolution.seed import seed_global, seed_instance
 from shared.cache import Cache
@@ -175,6 +175,21 @@ def test_another_ones_pass_proves_nothing_for_long(system: System, age_seconds: 
     with services.own.connect() as connection:
         status = connection.exec_driver_sql("SELECT status FROM deletions WHERE id = %s", (deletion_id,)).scalar_one()
     assert status == "succeeded"
+    services.close()
+
+
+@pytest.mark.parametrize("name", ["fields", "chatwoot", "chatwoot:syncLostMessages"])
+def test_a_deletion_leaves_no_field_of_the_lost_messages(system: System, name: str) -> None:
+    """Neither where the module is in the hash's key nor where it is not; a neighbour keeps its own."""
+    services, redis = system.make_services(), system.deployment.cache()
+    instance, neighbour = (seed_instance(system.deployment, each) for each in (name, f"{name} b"))
+    kept = fingerprint_of(system.deployment, neighbour.id, neighbour.name)
+
+    run_all(services, accept(services, instance.id, name))
+
+    assert [redis.hexists(each, name) for each in sync_hashes(system.deployment)] == [False] * 3
+    assert fingerprint_of(system.deployment, neighbour.id, neighbour.name) == kept
+    redis.flushdb()
     services.close()
 
 

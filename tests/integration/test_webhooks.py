@@ -8,6 +8,7 @@ import pytest
 
 from demo.evolution.receiver import Receiver
 from demo.evolution.seed import seed_instance
+from shared import webhooks
 from shared.services import Services
 from tests.integration.inline import accept, run_all
 from tests.system import System
@@ -48,6 +49,21 @@ def erase(system: System, services: Services, name: str, **webhook: Any) -> dict
     return {"id": instance.id, "removed": row[0], "notes": row[1]}
 
 
+def kept(services: Services, instance_id: str) -> tuple[Any, ...]:
+    """Status, seal and error of the instance's own webhook, and how many lines of the audit refuse it."""
+    with services.own.connect() as connection:
+        row = connection.exec_driver_sql(
+            "SELECT w.status, w.sealed, w.error FROM webhook_events w JOIN deletions d ON d.id = w.deletion_id"
+            " WHERE d.instance_id = %s AND w.target = 'instance'",
+            (instance_id,),
+        ).one()
+        lines = connection.exec_driver_sql(
+            "SELECT count(*) FROM audit WHERE action = 'webhook' AND decision = 'refused' AND instance_id = %s",
+            (instance_id,),
+        ).scalar_one()
+    return (*row, lines)
+
+
 def test_both_webhooks_get_the_documented_body(system: System, services: Services) -> None:
     """The instance's own with its headers, and the global one with the event in its path."""
     erased = erase(
@@ -76,19 +92,11 @@ def test_a_webhook_that_leads_inside_is_refused_for_good(system: System) -> None
 
     erased = erase(system, services, "led inside", webhook_url=f"{system.receiver.url}/own")
 
-    with services.own.connect() as connection:
-        (kept,) = connection.exec_driver_sql(
-            "SELECT w.status, w.sealed, w.error FROM webhook_events w JOIN deletions d ON d.id = w.deletion_id"
-            " WHERE d.instance_name = 'led inside' AND w.target = 'instance'"
-        ).all()
-        told = connection.exec_driver_sql(
-            "SELECT decision FROM audit WHERE action = 'webhook' AND instance_id = %s ORDER BY seq", (erased["id"],)
-        ).scalars()
-        assert sorted(told.all()) == ["delivered", "refused"]
+    found = kept(services, erased["id"])
     services.close()
     assert [received.path for received in system.receiver.received] == ["/global/instance-delete"]
     assert erased["removed"] == {"refused": 1, "delivered": 1}
-    assert tuple(kept) == ("refused", None, None)
+    assert found == ("refused", None, webhooks.NOT_ALLOWED, 1)
 
 
 def test_by_events_and_a_jwt_key(system: System, services: Services) -> None:
@@ -129,11 +137,24 @@ def test_a_dead_receiver_costs_the_webhook_only(system: System, services: Servic
 
 
 @pytest.mark.parametrize("url", ["not a url", "http://", "ftp://127.0.0.1/x", "http://[::1"])
-def test_an_address_that_is_none_costs_the_webhook_only(system: System, services: Services, url: str) -> None:
-    """Whatever a customer has typed into the field."""
+def test_an_address_that_is_none_is_given_up_at_once(system: System, services: Services, url: str) -> None:
+    """Whatever a customer has typed into the field: it costs the webhook only, and the reason stays."""
     erased = erase(system, services, f"typo {url}", webhook_url=url)
 
-    assert erased["removed"] == {"delivered": 1, "pending": 1}
+    assert erased["removed"] == {"delivered": 1, "refused": 1}
+    assert erased["notes"]["instance"] == f"refused: {webhooks.NO_URL}"
+    assert kept(services, erased["id"]) == ("refused", None, webhooks.NO_URL, 1)
+
+
+def test_a_name_that_leads_into_an_opened_network_is_called(system: System, services: Services) -> None:
+    """As a container's name does; by that name."""
+    url = system.receiver.url.replace("127.0.0.1", "localhost")
+
+    erased = erase(system, services, "by name", webhook_url=f"{url}/own")
+
+    (own,) = (received for received in system.receiver.received if received.path == "/own")
+    assert erased["removed"] == {"delivered": 2}
+    assert own.headers["host"] == url.removeprefix("http://")
 
 
 def test_a_receiver_that_hangs_or_refuses_costs_seconds(system: System, services: Services) -> None:

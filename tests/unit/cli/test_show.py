@@ -184,6 +184,13 @@ def test_a_refused_webhook_says_why_and_what_opens_it() -> None:
     assert show.facts(refused)["webhooks"][0]["error"] == "its address is not allowed"
 
 
+def test_a_webhook_whose_url_is_none_says_so() -> None:
+    """No setting would help it."""
+    refused = known(webhooks=[event(WebhookStatus.REFUSED, error="its URL is none")])
+
+    assert of_webhooks(shown(refused)) == ["instance: refused, its URL is none"]
+
+
 def test_a_pending_webhook_says_what_is_wrong_and_when_it_is_tried_again() -> None:
     """One that was taken needs no more words."""
     pending = event(WebhookStatus.PENDING, tries=2, error="status 502", next_try_at=NOW + timedelta(seconds=60))

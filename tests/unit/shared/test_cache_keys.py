@@ -252,3 +252,23 @@ def test_a_key_by_id_names_an_id_of_an_instances_form(key: str, owner: str | Non
 def test_a_key_by_name_names_the_shortest_that_could_have_written_it(key: str, name: str | None) -> None:
     """What is kept by an id, or has another form, has no name."""
     assert cache_keys.name_in("p", key) == name
+
+
+@pytest.mark.parametrize(
+    ("key", "is_one"),
+    [
+        ("p:chatwoot:syncLostMessages", True),
+        ("p:ChatwootService:chatwoot:syncLostMessages", True),
+        ("p:ut:chatwoot:syncLostMessages", True),
+        ("p:instance:chatwoot:syncLostMessages", False),
+        ("p:a:b:chatwoot:syncLostMessages", False),
+        ("p:ut:chatwoot:syncLostMessages:getInbox", False),
+        ("p:utchatwoot:syncLostMessages", False),
+        ("p::chatwoot:syncLostMessages", False),
+        ("p:\udcff:chatwoot:syncLostMessages", False),
+        ("pp:chatwoot:syncLostMessages", False),
+    ],
+)
+def test_the_lost_messages_are_kept_with_and_without_a_module(key: str, is_one: bool) -> None:
+    """A session may be called so, of an instance with that name."""
+    assert cache_keys.is_lost_messages("p", key) is is_one

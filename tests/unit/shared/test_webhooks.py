@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ import requests
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from shared import webhooks
+from shared import webhook_session, webhooks
 from shared.settings import Settings
 from shared.tenant import WebhookRow
 from shared.webhooks import Event
@@ -153,13 +153,19 @@ def test_a_receiver_that_cannot_be_reached_raises_nothing(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "nonsense", "ftp://hook.invalid/", "http://", "http://[::1", "http://hook.invalid:x/"]
-)
-def test_an_address_that_cannot_be_called_raises_nothing(deliver: Deliver, url: str) -> None:
-    """Whatever the customer has configured."""
-    failure = deliver(Event("the-id", "instance", url, {}, {}))
+    "url",
+    [
+        "", "nonsense", "ftp://hook.invalid/", "http://", "http://[::1", "http://hook.invalid:x/", "http:///path",
+        "hook.invalid:443/x", "//hook.invalid/", "htp://hook.invalid", "http://*/", f"http://{'n' * 64}.invalid/", "?",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("target", ["instance", "global"])
+def test_a_url_that_is_none_is_said_to_be_none(deliver: Deliver, url: str, target: str) -> None:
+    """Whatever the customer or the operator has configured: another try would not help."""
+    failure = deliver(Event("the-id", target, url, {}, {}))
 
-    assert failure
+    assert failure == webhooks.NO_URL
+    assert failure in webhooks.FOR_GOOD
 
 
 def test_a_header_that_cannot_be_sent_raises_nothing(deliver: Deliver, adapter: FakeAdapter) -> None:
@@ -256,40 +262,98 @@ def test_a_customers_webhook_never_leads_inside(deliver: Deliver, url: str) -> N
     assert deliver(replace(event(), url=url)) == webhooks.NOT_ALLOWED
 
 
-def test_a_name_is_looked_up_once_and_that_address_is_called(deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that leads elsewhere at the second look gains nothing."""
-    answers = iter(["93.184.216.34"])
-    called: list[Any] = []
+@dataclass
+class Network:
+    """Names that lead to addresses, one after the other, the last one for ever; where was connected to is kept."""
 
-    def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-        address = host if host[0].isdigit() else next(answers, "127.0.0.1")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+    names: dict[str, list[str]] = field(default_factory=dict)
+    called: list[tuple[str, int]] = field(default_factory=list)
 
-    def connect(self: socket.socket, address: Any) -> None:
-        called.append(address)
+    def look_up(self, host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        """As the system's resolver."""
+        answers = self.names.get(host, [host])
+        address = answers.pop(0) if len(answers) > 1 else answers[0]
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return [(family, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def connect(self, address: Any) -> None:
+        """Nobody listens anywhere."""
+        self.called.append(address[:2])
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    monkeypatch.setattr(socket.socket, "connect", connect)
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    """In place of the real one."""
+    made = Network()
+    monkeypatch.setattr(socket, "getaddrinfo", made.look_up)
+    monkeypatch.setattr(socket.socket, "connect", lambda _, address: made.connect(address))
+    return made
+
+
+def test_a_name_is_looked_up_once_and_that_address_is_called(deliver: Deliver, network: Network) -> None:
+    """A name that leads elsewhere at the second look gains nothing."""
+    network.names["rebinding.example"] = ["93.184.216.34", "127.0.0.1"]
 
     assert deliver(replace(event(), url="http://rebinding.example/")) == "ConnectionError"
-    assert {address for address, _ in called} == {"93.184.216.34"}
+    assert {address for address, _ in network.called} == {"93.184.216.34"}
+
+
+OPENED = ("127.0.0.1", "10.1.0.0/16", "172.16.0.0/12", "fd00:1::/32", "hooks.internal")
 
 
 @pytest.mark.parametrize(
-    ("host", "allowed"),
+    ("url", "leads_to", "called"),
     [
-        ("127.0.0.1", True),
-        ("10.1.2.3", True),
-        ("10.2.0.1", False),
-        ("Hooks.Internal", True),
-        ("hooks.internal.example", False),
-        ("::1", False),
+        ("http://127.0.0.1/", "127.0.0.1", True),
+        ("http://10.1.2.3/", "10.1.2.3", True),
+        ("http://10.2.0.1/", "10.2.0.1", False),
+        ("http://[fd00:1::5]/", "fd00:1::5", True),
+        ("http://[::1]/", "::1", False),
+        ("http://Hooks.Internal/", "10.9.9.9", True),
+        ("http://hooks.internal.example/", "10.9.9.9", False),
+        ("http://n8n:5678/", "172.18.0.5", True),
+        ("https://n8n:5678/", "172.18.0.5", True),
+        ("http://n8n:5678/", "::ffff:172.18.0.5", True),
+        ("http://n8n:5678/", "192.168.1.5", False),
+        ("http://outside.example/", "93.184.216.34", True),
     ],
 )
-def test_an_operator_can_open_hosts_and_networks(host: str, allowed: bool) -> None:
-    """Exactly those."""
-    assert webhooks.is_allowed(host, ("127.0.0.1", "10.1.0.0/16", "hooks.internal")) is allowed
+def test_an_operator_can_open_hosts_and_networks(
+    make_settings: MakeSettings, network: Network, url: str, leads_to: str, called: bool
+) -> None:
+    """A host by its name, a network by the address that is connected to, however the host is written."""
+    network.names = {name: [leads_to] for name in ("n8n", "outside.example", "hooks.internal", "Hooks.Internal")}
+    network.names["hooks.internal.example"] = [leads_to]
+
+    failure = webhooks.deliver(replace(event(), url=url), make_settings(webhook_allow=OPENED))
+
+    assert failure == ("ConnectionError" if called else webhooks.NOT_ALLOWED)
+    assert {address for address, _ in network.called} == ({leads_to.removeprefix("::ffff:")} if called else set())
+
+
+def test_a_name_in_an_opened_network_is_looked_up_once(make_settings: MakeSettings, network: Network) -> None:
+    """That it leads elsewhere at the second look gains nothing there either."""
+    network.names["n8n"] = ["172.18.0.5", "10.0.0.1"]
+
+    webhooks.deliver(replace(event(), url="http://n8n:5678/"), make_settings(webhook_allow=("172.16.0.0/12",)))
+
+    assert set(network.called) == {("172.18.0.5", 5678)}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_opened_receiver_is_called_by_its_own_name(network: Network, scheme: str) -> None:
+    """In the Host header, and in TLS for the certificate."""
+    network.names["n8n"] = ["172.18.0.5"]
+    sent = replace(event(), url=f"{scheme}://n8n:5678/")
+    request = requests.Request("POST", sent.url).prepare()
+    adapter = webhook_session.guarded(sent.url, ("172.16.0.0/12",)).get_adapter(sent.url)
+
+    host, pool = adapter.build_connection_pool_key_attributes(request, True)  # type: ignore[attr-defined]
+
+    assert (host["host"], host["port"], request.headers["Host"]) == ("172.18.0.5", 5678, "n8n:5678")
+    names = {pool.get("assert_hostname"), pool.get("server_hostname")}
+    assert names == ({"n8n"} if scheme == "https" else {None})
 
 
 def test_the_operators_own_receiver_may_be_inside(adapter: FakeAdapter, deliver: Deliver) -> None:
