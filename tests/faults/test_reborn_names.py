@@ -12,7 +12,7 @@ from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared.nudges import Nudge
-from tasks import pipeline
+from tasks import acknowledgement, pipeline
 from tests.faults.scene import PLENTY_SECONDS, Scene
 from tests.system import GATEWAY_KEY
 
@@ -151,6 +151,36 @@ def test_a_worker_dies_while_its_drop_is_on_the_way(make_scene: Callable[..., Sc
         scene.wait_for_end()
     first.settle()  # the name became free because the late drop was carried out: this is the rest of it
 
+    assert mine(scene, born) == before
+    assert_only_the_old_one_is_gone(scene, born)
+    scene.assert_never_twice()
+
+
+def test_a_worker_dies_while_a_server_cleans_up(make_scene: Callable[..., Scene]) -> None:
+    """The name stays taken until the server's last statement has run; what is created after the end is whole."""
+    scene = make_scene(gateways=2, gateway_late_seconds=PLENTY_SECONDS)
+    first, second = scene.system.gateways
+    scene.seed_neighbours()
+    scene.seed("slow")
+    for gateway in (first, second):
+        gateway.clean_up.statement_seconds = 0.1
+    scene.start("web", "beat", "worker")
+    scene.order("slow")
+    unfinished = acknowledgement.NOT_FINISHED
+    wait_until(lambda: scene.show("slow")["reason"] == unfinished, PLENTY_SECONDS, "the wait for the clean-up")
+    scene.kill("worker")
+
+    while_it_waits = call(first, "POST", "/instance/create", instanceName="slow")
+    with scene.figures.recovery("worker killed while a server cleans up"):
+        scene.start("worker")
+        scene.wait_for_end()
+    after_the_end = call(first, "POST", "/instance/create", instanceName="slow")
+    born = {"slow": bear_again(scene, "slow")}
+    before = mine(scene, born)
+    for gateway in (first, second):
+        gateway.settle()
+
+    assert (while_it_waits, after_the_end) == (TAKEN, 201)
     assert mine(scene, born) == before
     assert_only_the_old_one_is_gone(scene, born)
     scene.assert_never_twice()
