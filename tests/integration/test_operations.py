@@ -161,7 +161,7 @@ def test_metrics_say_what_is_unfinished(idle: System) -> None:
     assert 'lethe_deletions_unfinished{status="queued",step="logout"} 1.0' in queued
     assert float(re.search(r"^lethe_oldest_deletion_seconds (\S+)$", queued, re.M)[1]) > 0  # type: ignore[index]
     assert 'lethe_deletions_ended{status="succeeded"} 1.0' in ended
-    assert 'lethe_step_attempts_total{step="confirm"} 1.0' in ended
+    assert 'lethe_step_attempts_total{step="delete_files"} 1.0' in ended
     assert 'lethe_step_failures_total{step="confirm"} 0.0' in ended
     assert ADMIN_KEY not in ended
 
