@@ -1,10 +1,11 @@
 """When a drop is over: the server's last statement deletes "Instance" by name, and so the name's reservation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from shared import retry
 from shared.errors import NotYet
 from shared.reservation import Found, Reservation
 from tasks.context import Context
@@ -15,6 +16,7 @@ BY_THE_SERVER, GIVEN_UP = "by the server", "not waited for: the gateway was give
 RESTARTED, BY_THE_CLOCK = "not seen: the server was restarted", "not seen: the time for it is over"
 NOT_FINISHED = "a gateway has not finished its clean-up by the name yet"
 NOT_QUIET = "the name stays reserved until no server acts by it any more"
+_UNFINISHED_FOR = "unfinished_for"  # the note: how old the drop was when it was last seen to be under way
 _QUIET_SINCE, _QUIET_SECONDS = "quiet_since", "quiet_seconds"
 _SHORTEST_QUIET, _LONGEST_QUIET = 0.1, 10.0
 _LIKELY_SECONDS = 1.0  # a server that is alive has mostly finished by then
@@ -36,7 +38,7 @@ class Drop:
 def begin(ctx: Context, url: str) -> None:
     """Write down that a gateway is about to be sent a drop: committed when this returns."""
     asked = {**ctx.notes.get(ASKED, {}), url: datetime.now(UTC).isoformat()}
-    ctx.note_first(**{ASKED: asked, ENDED: _without(ctx.notes.get(ENDED, {}), url)})
+    ctx.note_first(**{ASKED: asked, ENDED: _without(ctx.notes.get(ENDED, {}), url), _UNFINISHED_FOR: 0})
 
 
 def forget(ctx: Context, url: str) -> None:
@@ -61,10 +63,17 @@ def look(ctx: Context, notes: Mapping[str, Any], found: Found) -> bool:
         return True
     how = _how_it_ended(ctx, drop, found)
     if how is None:
+        ctx.note(**{_UNFINISHED_FOR: drop.age_seconds})
         return False
     ctx.note(**{ENDED: {**notes.get(ENDED, {}), drop.gateway: how}})
-    _begin_quiet(ctx, drop.age_seconds)
+    # Twice what it took, as far as that is known: it ended between the last look and this one.
+    _begin_quiet(ctx, drop.age_seconds + notes.get(_UNFINISHED_FOR, 0))
     return True
+
+
+def soon(wait: Callable[[], None], seconds: float = 0.3) -> None:
+    """Look again after 5 ms, 10 ms, 20 ms and so on: it is a matter of milliseconds, unless it is one of minutes."""
+    retry.on_the_spot(wait, seconds=seconds, first_pause_seconds=0.005, only=NotYet)
 
 
 def wait(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
@@ -82,7 +91,7 @@ def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservat
     if found is Found.TAKEN:
         return
     if found is Found.PUT:
-        _begin_quiet(ctx, notes[_QUIET_SECONDS] / 2)
+        _begin_quiet(ctx, notes[_QUIET_SECONDS])
         notes = ctx.notes
     left = notes[_QUIET_SECONDS] - _age_seconds(notes[_QUIET_SINCE])
     if left > 0:
@@ -104,9 +113,9 @@ def _is_down(ctx: Context, url: str) -> bool:
     return any(gateway.url == url and gateway.is_down() for gateway in ctx.services.gateways)
 
 
-def _begin_quiet(ctx: Context, drop_seconds: float) -> None:
-    seconds = min(max(_SHORTEST_QUIET, 2 * drop_seconds), _LONGEST_QUIET)
-    ctx.note(**{_QUIET_SINCE: datetime.now(UTC).isoformat(), _QUIET_SECONDS: seconds})
+def _begin_quiet(ctx: Context, seconds: float) -> None:
+    bounded = min(max(_SHORTEST_QUIET, seconds), _LONGEST_QUIET)
+    ctx.note(**{_QUIET_SINCE: datetime.now(UTC).isoformat(), _QUIET_SECONDS: bounded})
 
 
 def _age_seconds(moment: str) -> float:

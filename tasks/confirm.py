@@ -1,11 +1,10 @@
 """Sweeps once more by id, then looks into every store: only what is seen to be gone is gone."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
-from shared import company, ledger, retry, tenant_rows
+from shared import company, ledger, tenant_rows
 from shared.cache import Cache, Proposals
-from shared.errors import NotYet, TransientError
+from shared.errors import TransientError
 from shared.reservation import Reservation
 from tasks import acknowledgement
 from tasks.context import Context, Counts, Progress, Target
@@ -13,7 +12,6 @@ from tasks.context import Context, Counts, Progress, Target
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
 _NAME_IS_FREE = "name_is_free"  # the note that the name was given back
 _FRESH_SECONDS = 30
-_SOON_SECONDS = 0.3  # most drops are over by now: waiting for a message would take longer
 
 
 class StillThere(TransientError):
@@ -52,14 +50,10 @@ def _give_the_name_back(ctx: Context) -> None:
     deregister = ledger.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
     if deregister.get(acknowledgement.ASKED) and not deregister.get("name_borne_again"):
         reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
-        _soon(lambda: acknowledgement.wait(ctx, {**deregister, **ctx.notes}, reservation))
-        _soon(lambda: acknowledgement.wait_for_quiet(ctx, {**deregister, **ctx.notes}, reservation))
+        acknowledgement.soon(lambda: acknowledgement.wait(ctx, {**deregister, **ctx.notes}, reservation))
+        acknowledgement.soon(lambda: acknowledgement.wait_for_quiet(ctx, {**deregister, **ctx.notes}, reservation))
         reservation.release()
     ctx.note(**{_NAME_IS_FREE: True})
-
-
-def _soon(look: Callable[[], None]) -> None:
-    retry.on_the_spot(look, seconds=_SOON_SECONDS, first_pause_seconds=0.005, only=NotYet)
 
 
 def _sweep_keys(ctx: Context) -> bool:

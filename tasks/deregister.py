@@ -1,8 +1,8 @@
 """Takes the name away: fences the row, removes what is kept by name, drops it from every gateway's memory."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from shared import claims, company, retry
@@ -67,8 +67,9 @@ def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
                 return Progress.MORE
             _purge_named_keys(ctx, cache)
         _remove_named_queues(ctx)
-    if ctx.notes.get(ASKED):  # confirm gives the name back, when what was asked for is over
-        acknowledgement.look(ctx, ctx.notes, reservation.put())
+    if ctx.notes.get(ASKED):  # confirm gives the name back; the sooner the end is seen, the less it waits then
+        with suppress(NotYet):
+            acknowledgement.soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation))
     else:
         reservation.release()
     return Progress.DONE
@@ -131,7 +132,7 @@ def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
     if asked_at and _age_seconds(asked_at) < ctx.services.settings.gateway_late_seconds:
         raise StillHeld(f"gateway {gateway.url} was asked to drop the name and has not done it yet")
     # One after the other: the one row can tell of one drop at a time that it is over.
-    _soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation))
+    acknowledgement.soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation), _SOON_SECONDS)
     with _held(ctx, reservation):
         reservation.arm()
         return _ask_to_drop(ctx, gateway)
@@ -150,14 +151,9 @@ def _ask_to_drop(ctx: Context, gateway: Gateway) -> None:
     except Unreachable:  # it never got the request
         acknowledgement.forget(ctx, gateway.url)
         raise
-    _soon(lambda: _see_that_it_is_gone(gateway, ctx.instance_name))
+    acknowledgement.soon(lambda: _see_that_it_is_gone(gateway, ctx.instance_name), _SOON_SECONDS)
     ctx.removed({"gateways": 1})
     return _note_gateway(ctx, gateway, DROPPED)
-
-
-def _soon(look: Callable[[], None]) -> None:
-    """Look again after 5 ms, 10 ms, 20 ms and so on: it is a matter of milliseconds, unless it is one of minutes."""
-    retry.on_the_spot(look, seconds=_SOON_SECONDS, first_pause_seconds=0.005, only=NotYet)
 
 
 def _see_that_it_is_gone(gateway: Gateway, name: str) -> None:

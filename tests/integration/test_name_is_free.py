@@ -177,10 +177,10 @@ def test_a_create_that_fails_late_cleans_up_the_reservation(
     """The reservation is put back, and the name stays taken until that clean-up is over as well."""
     system, services = stopped
     system.gateways[0].session_cache = session_cache
+    system.gateways[0].clean_up.statement_seconds = 0.02
     put_there(system, "swallowed")
     deletion_id = accept(system, "swallowed")
     run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook", "deregister")
-    system.gateways[0].clean_up.statement_seconds = 0.02
 
     refused = create(system, "swallowed")
     run_to_end(services, deletion_id)
