@@ -79,7 +79,8 @@ def test_figures_and_health_of_lethe_are_not_public(proxy: Proxy, target: str) -
 @pytest.mark.parametrize(
     "target",
     [
-        "/", "/deletionsx", "/consoles", "/docsx", "/openapi.json5", "/instance/create", "/instance/connectionState/a", "/instance/deleted/a",
+        "/", "/deletionsx", "/consoles", "/docsx", "/openapi.json5",
+        "/instance/create", "/instance/connectionState/a", "/instance/deleted/a",
         "/message/sendText/a%2Fb?x=1",
         "/chat/delete/a", "/manager//x", "/instance/fetchInstances?instanceName=/instance/delete/a",
     ],
