@@ -1,7 +1,9 @@
 """Looks at Evolution's side of a deployment: its database, servers, cache and media."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 
+from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from shared import missing_indexes, servers, tenant_rows
@@ -12,7 +14,10 @@ from shared.findings import Finding, Verdict, explain
 from shared.gateway import LeadsBack, can_be_addressed
 from shared.services import Services
 from shared.settings import PREFIX
+from shared.storage import Storage
 
+_USABLE = "can be worked on"
+_ENOUGH = 500  # instances to look for sessions of
 _SCANS = 20  # that look for a key under the cache's prefix
 _STORAGE_ADVICE = {
     "files": f"mount Evolution's working directory at {PREFIX}FILES_ROOT, or the volume of its instances/ at"
@@ -130,6 +135,12 @@ def look_at_cache(services: Services) -> Iterator[Finding]:
     if services.cache.redis.dbsize() and not _is_used(services.cache):
         says = f"answers, but has no key that begins with {services.cache.prefix}:"
         yield Finding("cache", Verdict.WARNING, says, "is LETHE_CACHE_PREFIX Evolution's CACHE_REDIS_PREFIX_KEY?")
+    elif not services.cache.redis.dbsize() and (connected := list(_states(services).values()).count("open")):
+        says = f"answers, but is empty, while instances are connected: {connected}"
+        advice = "does LETHE_CACHE_URL end with the database number of Evolution's CACHE_REDIS_URI?"
+        yield Finding(
+            "cache", Verdict.WARNING, says, f"{advice} With CACHE_REDIS_SAVE_INSTANCES their keys are in Redis"
+        )
     else:
         yield Finding("cache", Verdict.OK, "answers")
 
@@ -157,7 +168,38 @@ def look_at_storages(services: Services) -> Iterator[Finding]:
         except LetheError as error:
             yield Finding(name, Verdict.BROKEN, error.title, _STORAGE_ADVICE[storage.unit])
         else:
-            yield Finding(name, Verdict.OK, "can be worked on")
+            yield _folders(services, storage) if storage.unit == "files" else Finding(name, Verdict.OK, _USABLE)
+
+
+def _folders(services: Services, folder: Storage) -> Finding:
+    """Whether the files root is that of these instances, as far as their folders show."""
+    part, ids = "files root", set(_states(services))
+    if not ids or ids & folder.ids():
+        return Finding(part, Verdict.OK, _USABLE)
+    says = f"no instance has a folder in {PREFIX}FILES_ROOT (instances: {len(ids)})"
+    if _have_sessions(services.cache, ids):
+        return Finding(part, Verdict.OK, f"{_USABLE}; {says}, their sessions are in the cache")
+    advice = "is it the folder of these servers? None is needed where they keep their sessions in Redis"
+    return Finding(part, Verdict.WARNING, f"{_USABLE}, but {says}", advice)
+
+
+def _have_sessions(cache: Cache | None, ids: Collection[str]) -> bool:
+    """Whether Redis holds the session of any of these instances, as far as some hundreds show."""
+    if cache is None:
+        return False
+    keys = (f"{cache.prefix}:instance:{each}" for each in islice(ids, _ENOUGH))
+    try:
+        return bool(cache.redis.exists(*keys))
+    except RedisError:  # it is said of the cache
+        return False
+
+
+def _states(services: Services) -> dict[str, str]:
+    """How each instance is connected; nothing when there is nobody to ask."""
+    try:
+        return servers.states(services.tenant)
+    except LetheError:  # it is said of the tenant database
+        return {}
 
 
 def look_at_indexes(services: Services) -> Iterator[Finding]:

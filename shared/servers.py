@@ -24,6 +24,12 @@ def count_instances(tenant: Tenant) -> dict[str, int]:
     return dict(tenant.ask(query, {}))
 
 
+def states(tenant: Tenant) -> dict[str, str]:
+    """How each living instance is connected, by its id, as its server last wrote it down."""
+    columns = 'id, CAST("connectionStatus" AS text)'
+    return dict(tenant.ask(f"SELECT {columns} FROM {tenant.table(ROOT)} WHERE {NOT_RESERVED} AND {_NOT_FENCED}", {}))
+
+
 def unknown(services: Services, named: Collection[str]) -> list[str]:
     """What is to be given up and is neither a gateway of the settings nor the clientName of an instance's server."""
     strange = set(named) - set(services.settings.gateways)

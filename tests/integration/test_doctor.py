@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
 from redis import Redis as Client
 
 from demo.evolution.seed import seed_instance
-from demo.parts import Redis
+from demo.parts import DATABASES, Redis
 from demo.processes import free_port
 from shared import missing_indexes, one_time_codes
 from shared.permissions import Role
@@ -143,6 +144,61 @@ def test_what_is_wrong_is_named_with_what_to_do(
     assert found[part]["advice"]
     assert len(found) >= 10
     assert "hidden-word" not in json.dumps(found)
+
+
+def test_an_empty_cache_beside_connected_instances_is_said(system: System) -> None:
+    """Their session keys must be somewhere; without one that is connected, an empty cache is as good as any."""
+    empty = {"LETHE_CACHE_URL": f"{system.deployment.cache_url.rpartition('/')[0]}/{DATABASES - 1}"}
+    seed_instance(system.deployment, "closed", status="close")
+
+    closed = examine(system, **empty)["cache"]
+    seed_instance(system.deployment, "patient")
+    connected = examine(system, **empty)["cache"]
+
+    assert (closed["verdict"], connected["verdict"]) == ("ok", "warning")
+    assert "is empty, while instances are connected: 1" in connected["says"]
+    assert "CACHE_REDIS_SAVE_INSTANCES" in connected["advice"]
+    assert "LETHE_CACHE_URL" in connected["advice"]
+
+
+def bare_root(system: System) -> str:
+    """A files root that no instance has a folder in."""
+    root = system.folder / "bare"
+    (root / "instances" / str(uuid4())).mkdir(parents=True)
+    return str(root)
+
+
+def test_a_files_root_without_a_folder_of_any_instance_is_said(system: System) -> None:
+    """It may be another server's; without instances nothing can be told."""
+    wrong = {"LETHE_FILES_ROOT": bare_root(system), "LETHE_CACHE_URL": ""}
+
+    nobody = examine(system, **wrong)["files root"]
+    seed_instance(system.deployment, "patient")
+    somebody, right = (examine(system, **each)["files root"] for each in (wrong, {}))
+
+    assert [found["verdict"] for found in (nobody, somebody, right)] == ["ok", "warning", "ok"]
+    assert "no instance has a folder in LETHE_FILES_ROOT (instances: 1)" in somebody["says"]
+    assert somebody["advice"]
+
+
+def test_a_dead_cache_hides_no_storage(system: System) -> None:
+    """It is said of the cache alone."""
+    seed_instance(system.deployment, "patient")
+    dead = f"redis://127.0.0.1:{free_port()}/0"
+
+    found = examine(system, LETHE_FILES_ROOT=bare_root(system), LETHE_CACHE_URL=dead)
+
+    assert [found[part]["verdict"] for part in ("cache", "files root", "bucket")] == ["broken", "warning", "ok"]
+
+
+def test_sessions_that_are_in_the_cache_need_no_folder(system: System) -> None:
+    """As with CACHE_REDIS_SAVE_INSTANCES, where the server makes none."""
+    seed_instance(system.deployment, "patient")
+
+    found = examine(system, LETHE_FILES_ROOT=bare_root(system))["files root"]
+
+    assert found["verdict"] == "ok"
+    assert "sessions are in the cache" in found["says"]
 
 
 def test_a_dead_tenant_database_sends_nobody_to_its_schema(system: System) -> None:

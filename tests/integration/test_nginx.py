@@ -62,6 +62,7 @@ def test_no_other_spelling_leads_round_lethe(proxy: Proxy, target: str) -> None:
     [
         "/deletions", "/deletions/6f1c2a34-0b5d-4e7f-8a9b-1c2d3e4f5a6b/receipt?format=html", "/audit?limit=5",
         "/console", "/console/instances", "/.well-known/lethe-keys.json",
+        "/docs", "/docs/css/swagger-ui.css", "/openapi.json",
     ],
 )  # fmt: skip
 def test_what_is_lethes_alone_reaches_it(proxy: Proxy, target: str) -> None:
@@ -69,10 +70,17 @@ def test_what_is_lethes_alone_reaches_it(proxy: Proxy, target: str) -> None:
     assert proxy.send("GET", target) == (200, f'"lethe {target}"')
 
 
+@pytest.mark.parametrize("target", ["/metrics", "/health", "/health/ready", "/health/live"])
+def test_figures_and_health_of_lethe_are_not_public(proxy: Proxy, target: str) -> None:
+    """They are asked for at Lethe's own port; Evolution has such paths of its own."""
+    assert proxy.send("GET", target) == (200, f'"evolution {target}"')
+
+
 @pytest.mark.parametrize(
     "target",
     [
-        "/", "/deletionsx", "/consoles", "/instance/create", "/instance/connectionState/a", "/instance/deleted/a",
+        "/", "/deletionsx", "/consoles", "/docsx", "/openapi.json5",
+        "/instance/create", "/instance/connectionState/a", "/instance/deleted/a",
         "/message/sendText/a%2Fb?x=1",
         "/chat/delete/a", "/manager//x", "/instance/fetchInstances?instanceName=/instance/delete/a",
     ],

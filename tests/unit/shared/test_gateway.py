@@ -349,3 +349,32 @@ def test_what_can_be_addressed_arrives_unchanged(name: str) -> None:
     gateway.state(name)
 
     assert unquote(str(adapter.sent[0].url).removeprefix(f"{URL}/instance/connectionState/")) == name
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        ((200, '{"status":200,"clientName":"evolution_v2"}'), "evolution_v2"),
+        ((200, '{"status":200}'), None),
+        ((200, '{"clientName":""}'), None),
+        ((200, '{"clientName":7}'), None),
+        ((200, "[]"), None),
+        ((200, "<html>"), None),
+        ((404, "not found"), None),
+        ((302, ""), None),
+    ],
+)
+def test_a_server_tells_its_name_or_does_not(make: MakeGateway, answer: tuple[int, str], name: str | None) -> None:
+    """At the base URL; what a proxy says in its place is no name."""
+    gateway, adapter = make(*answer)
+
+    assert gateway.client_name() == name
+    assert [(sent.method, sent.url) for sent in adapter.sent] == [("GET", f"{URL}/")]
+
+
+def test_a_server_that_is_slow_to_tell_its_name_does_not(make: MakeGateway) -> None:
+    """It may ask WhatsApp first: nobody waits for long, and no deletion fails by it."""
+    gateway, adapter = make(failure=requests.ReadTimeout("slow"))
+
+    assert gateway.client_name() is None
+    assert adapter.options[0]["timeout"] == (3.0, 3)
