@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rabbitmq bench faults fuzz sure format lock
+.PHONY: help install demo test test-rabbitmq bench faults fuzz sure settings format lock
 
 help: ## Show what can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ sure: $(READY) ## Everything CI does: format, lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(MAKE) test
+
+settings: $(READY) ## Write the tables of docs/settings.md from shared/settings.py
+	$(BIN)/python -m docs.settings_table
 
 lock: ## Lock the newest versions that fit, with hashes and without host names
 	uv export --quiet --format requirements-txt --no-emit-project --no-header --all-groups --all-extras -o requirements.lock

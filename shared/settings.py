@@ -264,7 +264,7 @@ def explain(error: ValidationError | OSError) -> str:
         ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), _say(each)])
         for each in error.errors(include_input=False, include_url=False)
     ]
-    return "Settings are missing or wrong (the README has a table of them):\n  " + "\n  ".join(wrong)
+    return "Settings are missing or wrong (docs/settings.md has a table of them):\n  " + "\n  ".join(wrong)
 
 
 def _say(wrong: ErrorDetails) -> str:

@@ -1,4 +1,4 @@
-"""Every command that the README shows works as it stands there."""
+"""Every command that the README and the docs show works as it stands there."""
 
 import os
 import re
@@ -14,15 +14,18 @@ from demo.evolution.seed import seed_instance
 from demo.lethe import environment
 from tests.system import ROOT, System
 
-BLOCKS = re.findall(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+# The pages of docs/operations show commands for a deletion that has failed.
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+BLOCKS = re.findall(r"^```console\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 COMMANDS = [line[2:].split("   #")[0] for block in BLOCKS for line in block.splitlines() if line.startswith("$ ")]
-MADE = [command for command in COMMANDS if command.startswith("make ")]
+MADE = sorted({command for command in COMMANDS if command.startswith("make ")})
 TYPED = [command for command in COMMANDS if not command.startswith("make ")]
 
 
 @pytest.fixture(scope="module")
 def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """A running system with one succeeded deletion, whose receipt lies where the README has it."""
+    """A running system with one succeeded deletion, whose receipt lies where the docs have it."""
     made = make_system()
     made.start("web", "worker")
     instance = seed_instance(made.deployment, "of the readme")
@@ -33,7 +36,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.stop()
 
 
-def test_the_readme_shows_commands() -> None:
+def test_the_docs_show_commands() -> None:
     """A rule about none would always hold."""
     assert "make demo" in MADE
     assert [command for command in TYPED if command.startswith("lethe ")]

@@ -13,7 +13,7 @@ from cli.common import INTERRUPTED, NOT_POSSIBLE, NOT_REACHABLE, NOT_SET, Comman
 from cli.main import main
 from tests.unit.conftest import REQUIRED
 
-README = Path(__file__).parents[3] / "README.md"
+COMMAND_LINE = Path(__file__).parents[3] / "docs/command-line.md"
 # A text for a shell, a show for people, and a document that is JSON anyway; everything else can be read by a script.
 WITHOUT_JSON = {"lethe completion", "lethe demo", "lethe receipt show"}
 WITHOUT_SETTINGS = {"lethe completion", "lethe demo", "lethe receipt verify"}
@@ -131,10 +131,10 @@ def test_a_script_is_not_asked(words: list[str]) -> None:
     assert "--yes" in answer.stderr
 
 
-def test_help_and_readme_tell_the_same_exit_codes() -> None:
+def test_help_and_docs_tell_the_same_exit_codes() -> None:
     """All of them, and no others."""
     shown = CliRunner().invoke(main, ["--help"], prog_name="lethe").output
-    told = README.read_text().split("Exit codes: ")[1].split("\n\n")[0]
+    told = COMMAND_LINE.read_text().split("Exit codes: ")[1].split("\n\n")[0]
 
     helped = re.findall(r"^ +(\d+) +\S", shown.split("Exit codes:")[1].split("Options:")[0], re.MULTILINE)
     assert helped == re.findall(r"\b(\d+) [a-zA-Z]", told)

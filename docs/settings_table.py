@@ -1,0 +1,81 @@
+"""Writes the tables of docs/settings.md from shared/settings.py: `make settings`."""
+
+from pathlib import Path
+
+from shared.settings import Settings
+
+PAGE = Path(__file__).with_name("settings.md")
+BEGIN = "<!-- settings: `make settings` writes these tables, and a test compares them with shared/settings.py -->\n"
+END = "<!-- end of settings -->\n"
+
+NEEDED = "Needed"
+ADVANCED = "Advanced"
+# What is required stands under NEEDED, and what no group names under ADVANCED.
+GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
+    NEEDED: ("Lethe does not start without them.", ()),
+    "Evolution's stores": (
+        "Set those that your deployment uses. Lethe removes nothing from a store that is not set.",
+        (
+            "tenant_schema", "cache_url", "cache_prefix", "files_root",
+            "s3_bucket", "s3_endpoint", "s3_region", "s3_access_key", "s3_secret_key",
+            "rabbitmq_url", "sqs_region", "sqs_endpoint", "sqs_access_key", "sqs_secret_key", "shared_queue_names",
+        ),
+    ),
+    "Who may delete": (
+        "See [keys and roles](keys.md) and [confirmation](confirmation.md).",
+        (
+            "instance_tokens_may_delete", "limit_per_minute", "limit_per_hour",
+            "confirmation", "code_lock_seconds", "console_idle_seconds",
+        ),
+    ),
+    "Webhooks and receipts": (
+        "See [webhooks](api.md#webhooks) and [receipts](receipts.md).",
+        ("webhook_global_url", "webhook_global_by_events", "webhook_allow", "webhook_key", "receipt_key"),
+    ),
+    "Lethe's own processes": (
+        "See [sizing](operations/sizing.md) and [brokers](operations/brokers.md).",
+        (
+            "broker_url", "bind", "trusted_proxies", "api_processes", "worker_concurrency",
+            "log_format", "log_level", "traces",
+        ),
+    ),
+    ADVANCED: (
+        "The defaults fit together. `lethe throttle` changes the load on Evolution's database without a restart.",
+        (),
+    ),
+}  # fmt: skip
+
+
+def render() -> str:
+    """All groups as Markdown, each a table."""
+    return "\n".join(_section(title, why, _members(title)) for title, (why, _) in GROUPS.items())
+
+
+def write() -> None:
+    """Replace what stands between the marks of the page."""
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{render()}\n{END}{rest.split(END)[1]}")
+
+
+def _members(title: str) -> list[str]:
+    if title == NEEDED:
+        return [name for name, field in Settings.model_fields.items() if field.is_required()]
+    if title != ADVANCED:
+        return list(GROUPS[title][1])
+    grouped = {name for _, names in GROUPS.values() for name in names}
+    return [name for name, field in Settings.model_fields.items() if not field.is_required() and name not in grouped]
+
+
+def _section(title: str, why: str, names: list[str]) -> str:
+    rows = "\n".join(_row(name) for name in names)
+    return f"## {title}\n\n{why}\n\n| setting | default | meaning |\n|---|---|---|\n{rows}\n"
+
+
+def _row(name: str) -> str:
+    field = Settings.model_fields[name]
+    default = "required" if field.is_required() else "" if field.default in (None, ()) else f"`{field.default}`"
+    return f"| `LETHE_{name.upper()}` | {default} | {field.description} |"
+
+
+if __name__ == "__main__":
+    write()
