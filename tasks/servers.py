@@ -9,7 +9,8 @@ def check(target: Target) -> None:
     """Raise Refused or Unreachable when a gateway is none, or when the instance's server is no gateway."""
     for gateway in target.gateways:
         gateway.probe()
-    if len(target.gateways) == len(target.services.gateways):  # else its server may be the one that was given up
+    some_are_given_up = len(target.gateways) < len(target.services.gateways)
+    if target.gateways and not some_are_given_up:  # else its server may be one of those
         _check_server(target)
 
 
