@@ -99,13 +99,14 @@ class Gateway:
             raise Stuck(f"gateway {self.url}: Connection Closed")
         raise TransientError(f"gateway {self.url} answered {answer.status_code}")
 
-    def drop(self, name: str) -> None:
-        """Drop the name from the server's memory; only to be called while the name is reserved."""
+    def drop(self, name: str) -> bool:
+        """Drop the name from the server's memory, only while it is reserved; False when the server does not know it."""
         answer = self._call("DELETE", "instance/delete", name)
         if answer.status_code == 400 or "Connection Closed" in answer.text:  # it wants to log out first, and cannot
             raise Stuck(f"gateway {self.url} answered {answer.status_code}")
         if answer.status_code not in (200, 201, 404):
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+        return answer.status_code != 404
 
     def _call(self, method: str, path: str, name: str, timeout_seconds: float | None = None) -> requests.Response:
         url = f"{self.url}/{path}/{quote(name, safe='')}"

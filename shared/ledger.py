@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from shared.claims import Claim, step_of, write
 from shared.database import own_statement, own_transaction
 from shared.models import Step
 
+_NOW = select(func.clock_timestamp())
 _NOTES = select(Step.notes).where(Step.deletion_id == bindparam("of_deletion"), Step.name == bindparam("of_step"))
 
 
@@ -41,6 +43,13 @@ def record(engine: Engine, claim: Claim, entry: Entry) -> None:
         write(connection, claim, **{"heartbeat_at": func.now(), **forgiveness(entry)})
         planned = {} if entry.planned is None else {"planned": dict(entry.planned)}
         connection.execute(step_of(claim).values(removed=dict(entry.removed), notes=dict(entry.notes), **planned))
+
+
+def now(engine: Engine) -> datetime:
+    """The own database's clock: no two hosts have to agree on the time."""
+    with own_statement(engine) as connection:
+        moment: datetime = connection.execute(_NOW).scalar_one()
+    return moment
 
 
 def notes_of(engine: Engine, deletion_id: UUID, step: str) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from shared import retry
-from shared.errors import NotYet
+from shared import ledger, retry
+from shared.errors import LetheError, NotYet
 from shared.reservation import Found, Reservation
 from tasks.context import Context
 
+GATEWAYS = "gateways"  # the note: what became of the name at each
 ASKED = "asked"  # the note: when each gateway was sent a drop
 ENDED = "acknowledged"  # the note: how the end of each drop was seen
 BY_THE_SERVER, GIVEN_UP = "by the server", "not waited for: the gateway was given up"
@@ -17,8 +18,8 @@ RESTARTED, BY_THE_CLOCK = "not seen: the server was restarted", "not seen: the t
 NOT_FINISHED = "a gateway has not finished its clean-up by the name yet"
 NOT_QUIET = "the name stays reserved until no server acts by it any more"
 _UNFINISHED_FOR = "unfinished_for"  # the note: how old the drop was when it was last seen to be under way
-_QUIET_SINCE, _QUIET_SECONDS = "quiet_since", "quiet_seconds"
-_SHORTEST_QUIET, _LONGEST_QUIET = 0.1, 10.0
+QUIET_SINCE, _QUIET_SECONDS = "quiet_since", "quiet_seconds"
+SHORTEST_QUIET, _LONGEST_QUIET = 0.1, 10.0
 _LIKELY_SECONDS = 1.0  # a server that is alive has mostly finished by then
 
 
@@ -29,15 +30,10 @@ class Drop:
     gateway: str
     asked_at: str
 
-    @property
-    def age_seconds(self) -> float:
-        """How long ago it was sent."""
-        return _age_seconds(self.asked_at)
-
 
 def begin(ctx: Context, url: str) -> None:
     """Write down that a gateway is about to be sent a drop: committed when this returns."""
-    asked = {**ctx.notes.get(ASKED, {}), url: datetime.now(UTC).isoformat()}
+    asked = {**ctx.notes.get(ASKED, {}), url: ledger.now(ctx.services.own).isoformat()}
     ctx.note_first(**{ASKED: asked, ENDED: _without(ctx.notes.get(ENDED, {}), url), _UNFINISHED_FOR: 0})
 
 
@@ -56,18 +52,25 @@ def pending(notes: Mapping[str, Any]) -> Drop | None:
     return next((Drop(url, at) for url, at in asked.items() if url not in ended), None)
 
 
-def look(ctx: Context, notes: Mapping[str, Any], found: Found) -> bool:
+def look(ctx: Context, notes: Mapping[str, Any], reservation: Reservation, found: Found) -> bool:
     """Whether no drop is under way any more, which is noted; `found` is what Reservation.put has just said."""
     drop = pending(notes)
     if drop is None:
         return True
-    how = _how_it_ended(ctx, drop, found)
+    age = age_seconds(ctx, drop.asked_at)
+    how = _how_it_ended(ctx, drop, age, found)
+    if how is BY_THE_SERVER and drop.gateway not in notes.get(GATEWAYS, {}) and found is not Found.TAKEN:
+        # Not seen to have dropped it: a create that failed may have cleaned up by the name instead.
+        if _may_hold(ctx, drop.gateway):
+            reservation.arm()
+            return False
+        age = _LONGEST_QUIET
     if how is None:
-        ctx.note(**{_UNFINISHED_FOR: drop.age_seconds})
+        ctx.note(**{_UNFINISHED_FOR: age})
         return False
     ctx.note(**{ENDED: {**notes.get(ENDED, {}), drop.gateway: how}})
     # Twice what it took, as far as that is known: it ended between the last look and this one.
-    _begin_quiet(ctx, drop.age_seconds + notes.get(_UNFINISHED_FOR, 0))
+    begin_quiet(ctx, age + notes.get(_UNFINISHED_FOR, 0))
     return True
 
 
@@ -78,7 +81,7 @@ def soon(wait: Callable[[], None], seconds: float = 0.3) -> None:
 
 def wait(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
     """Raise NotYet as long as a drop is under way."""
-    if pending(notes) and not look(ctx, notes, reservation.put()):
+    if pending(notes) and not look(ctx, notes, reservation, reservation.put()):
         raise NotYet(NOT_FINISHED, first_pause_seconds=0.1)
 
 
@@ -91,21 +94,33 @@ def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservat
     if found is Found.TAKEN:
         return
     if found is Found.PUT:
-        _begin_quiet(ctx, notes[_QUIET_SECONDS])
+        begin_quiet(ctx, notes[_QUIET_SECONDS])
+        ctx.write_down()
         notes = ctx.notes
-    left = notes[_QUIET_SECONDS] - _age_seconds(notes[_QUIET_SINCE])
+    left = notes[_QUIET_SECONDS] - age_seconds(ctx, notes[QUIET_SINCE])
     if left > 0:
         raise NotYet(NOT_QUIET, first_pause_seconds=left)
 
 
-def _how_it_ended(ctx: Context, drop: Drop, found: Found) -> str | None:
+def begin_quiet(ctx: Context, seconds: float) -> None:
+    """From now on, nobody may touch the reservation for so long."""
+    bounded = min(max(SHORTEST_QUIET, seconds), _LONGEST_QUIET)
+    ctx.note(**{QUIET_SINCE: ledger.now(ctx.services.own).isoformat(), _QUIET_SECONDS: bounded})
+
+
+def age_seconds(ctx: Context, moment: str) -> float:
+    """How long ago that was, by the own database's clock: those of two hosts may differ."""
+    return (ledger.now(ctx.services.own) - datetime.fromisoformat(moment)).total_seconds()
+
+
+def _how_it_ended(ctx: Context, drop: Drop, age: float, found: Found) -> str | None:
     if found is not Found.KEPT:
         return BY_THE_SERVER
     if drop.gateway in ctx.without_gateways:
         return GIVEN_UP
-    if drop.age_seconds > ctx.services.settings.gateway_late_seconds:
+    if age > ctx.services.settings.gateway_late_seconds:
         return BY_THE_CLOCK
-    return RESTARTED if drop.age_seconds > _LIKELY_SECONDS and _is_down(ctx, drop.gateway) else None
+    return RESTARTED if age > _LIKELY_SECONDS and _is_down(ctx, drop.gateway) else None
 
 
 def _is_down(ctx: Context, url: str) -> bool:
@@ -113,10 +128,9 @@ def _is_down(ctx: Context, url: str) -> bool:
     return any(gateway.url == url and gateway.is_down() for gateway in ctx.services.gateways)
 
 
-def _begin_quiet(ctx: Context, seconds: float) -> None:
-    bounded = min(max(_SHORTEST_QUIET, seconds), _LONGEST_QUIET)
-    ctx.note(**{_QUIET_SINCE: datetime.now(UTC).isoformat(), _QUIET_SECONDS: bounded})
-
-
-def _age_seconds(moment: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+def _may_hold(ctx: Context, url: str) -> bool:
+    """Whether the gateway holds the name, as far as it answers."""
+    try:
+        return any(gateway.url == url and gateway.state(ctx.instance_name) for gateway in ctx.services.gateways)
+    except LetheError:
+        return True

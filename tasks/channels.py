@@ -3,12 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, select, update
+from sqlalchemy import Engine, Select, exists, select, update
+from sqlalchemy.orm import aliased
 
 from shared import ledger, logs
 from shared.database import own_transaction
 from shared.errors import TransientError
-from shared.models import Deletion, DeletionStatus, Step
+from shared.models import ENDED, Deletion, DeletionStatus, Step
 from shared.services import Services
 from tasks.context import Context
 
@@ -20,6 +21,7 @@ _STOPPED = (DeletionStatus.FAILED, DeletionStatus.CANCELLED)
 def switch_off(ctx: Context) -> None:
     """Switch off those that are on, and remember them first; for the step that logs out."""
     tenant = ctx.services.tenant
+    put_back(ctx.services, ctx.instance_id)  # what an earlier, cancelled deletion owes is this one's to remember
     if on := tenant.channels(ctx.instance_id):
         ctx.note_first(**{_OFF: sorted({*ctx.notes.get(_OFF, []), *on})})
         tenant.switch_channels(ctx.instance_id, on, on=False)
@@ -31,32 +33,45 @@ def were_switched_off(own: Engine, deletion_id: UUID) -> list[str]:
     return tables
 
 
-def put_back(services: Services) -> int:
-    """Switch on again what deletions have switched off that stopped before their point of no return; how many."""
+def put_back(services: Services, instance_id: str | None = None) -> int:
+    """Switch on again what deletions have switched off that stopped before their point of no return; how many.
+
+    Of all instances without an unfinished deletion, or of one. A tenant database that is away ends it: the next round
+    is soon.
+    """
     done = 0
-    with own_transaction(services.own) as connection:
-        for deletion_id, instance_id, notes in connection.execute(_OWED).all():
-            try:
-                services.tenant.switch_channels(instance_id, notes[_OFF], on=True)
-            except TransientError as error:  # the next round is soon
-                log.warning("channels not put back", deletion_id=str(deletion_id), reason=error.title)
-                continue
-            rest = {name: value for name, value in notes.items() if name != _OFF}
-            of_step = Step.deletion_id == deletion_id, Step.name == _STEP
-            connection.execute(update(Step).where(*of_step).values(notes={**rest, "channels_put_back": notes[_OFF]}))
+    try:
+        while _put_back_one(services, instance_id):
             done += 1
+    except TransientError as error:
+        log.warning("channels not put back", reason=error.title)
     return done
 
 
-def _owed() -> Select[tuple[UUID, str, dict[str, Any]]]:
-    """Locked meanwhile: a deletion that is resumed switches them off again."""
+def _put_back_one(services: Services, instance_id: str | None) -> bool:
+    """In a transaction of its own, whose lock keeps the deletion from being resumed meanwhile."""
+    with own_transaction(services.own) as connection:
+        owed = connection.execute(_owed(instance_id)).first()
+        if owed is None:
+            return False
+        deletion_id, owner, notes = owed
+        services.tenant.switch_channels(owner, notes[_OFF], on=True)
+        rest = {name: value for name, value in notes.items() if name != _OFF}
+        of_step = Step.deletion_id == deletion_id, Step.name == _STEP
+        connection.execute(update(Step).where(*of_step).values(notes={**rest, "channels_put_back": notes[_OFF]}))
+    return True
+
+
+def _owed(instance_id: str | None) -> Select[tuple[UUID, str, dict[str, Any]]]:
+    other = aliased(Deletion)
+    under_way = exists().where(
+        other.instance_id == Deletion.instance_id, other.id != Deletion.id, other.status.not_in(ENDED)
+    )
     return (
         select(Deletion.id, Deletion.instance_id, Step.notes)
         .join(Step, (Step.deletion_id == Deletion.id) & (Step.name == _STEP))
-        .where(Deletion.status.in_(_STOPPED), Deletion.irrevocable_at.is_(None))
-        .where(Step.notes.has_key(_OFF))
+        .where(Deletion.status.in_(_STOPPED), Deletion.irrevocable_at.is_(None), Step.notes.has_key(_OFF))
+        .where(~under_way if instance_id is None else Deletion.instance_id == instance_id)
+        .limit(1)
         .with_for_update(of=Deletion, skip_locked=True)
     )
-
-
-_OWED = _owed()

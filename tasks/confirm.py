@@ -48,7 +48,8 @@ def _give_the_name_back(ctx: Context) -> None:
     if _NAME_IS_FREE in ctx.notes:
         return
     deregister = ledger.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
-    if deregister.get(acknowledgement.ASKED) and not deregister.get("name_borne_again"):
+    may_be_in_use = deregister.get(acknowledgement.ASKED) or acknowledgement.QUIET_SINCE in deregister
+    if may_be_in_use and not deregister.get("name_borne_again"):
         reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
         acknowledgement.soon(lambda: acknowledgement.wait(ctx, {**deregister, **ctx.notes}, reservation))
         acknowledgement.soon(lambda: acknowledgement.wait_for_quiet(ctx, {**deregister, **ctx.notes}, reservation))

@@ -5,24 +5,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from shared import claims, company, retry
+from shared import claims, company, ledger, retry
 from shared.cache import Cache, Proposals
-from shared.errors import NotYet, Unreachable
+from shared.errors import LetheError, NotYet, Unreachable
 from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from shared.reservation import Found, Reservation
-from tasks import acknowledgement, rights
+from tasks import acknowledgement, in_memory, rights
 from tasks.acknowledgement import ASKED
 from tasks.context import Context, Counts, Progress, Target
 
 DROPPED, NOT_HELD = "dropped", "not held"
 RESTART = "not_dropped: restart needed"
 _DROPPED, _PASSED = "dropped_at", "passed_at"  # the notes that all gateways dropped it, and that its keys went
+_RESERVED = "reserved_at"  # the note: when the name was first reserved
 _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
 _SOON_SECONDS = 2
 
 
 class StillHeld(NotYet):
     """A gateway may still act on the name: it stays reserved, and the deletion waits."""
+
+
+class StillRemembered(LetheError):
+    """The gateway cannot drop the instance: its socket is dead, and nothing else of it is left; restart the gateway."""
 
 
 class _Taken(Exception):
@@ -57,6 +62,8 @@ def run(ctx: Context) -> Progress:
 
 def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
     with _held(ctx, reservation):
+        if _RESERVED not in ctx.notes:
+            ctx.note(**{_RESERVED: ledger.now(ctx.services.own).isoformat()})
         _remove_named_media(ctx)
     for gateway in ctx.services.gateways:
         _drop(ctx, gateway, reservation)
@@ -67,20 +74,38 @@ def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
                 return Progress.MORE
             _purge_named_keys(ctx, cache)
         _remove_named_queues(ctx)
-    if ctx.notes.get(ASKED):  # confirm gives the name back; the sooner the end is seen, the less it waits then
-        with suppress(NotYet):
-            acknowledgement.soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation))
-    else:
-        reservation.release()
+    _give_the_name_back(ctx, reservation)
+    if in_memory.is_stand_in(ctx.instance_id):
+        _see_that_it_was_dropped(ctx)
     return Progress.DONE
+
+
+def _see_that_it_was_dropped(ctx: Context) -> None:
+    """Of an instance without a row nothing else was there; a gateway that could not drop it is asked again."""
+    dropped = {url: outcome for url, outcome in ctx.notes["gateways"].items() if outcome != RESTART}
+    if dropped != ctx.notes["gateways"]:
+        ctx.note(gateways=dropped)
+        raise StillRemembered
+
+
+def _give_the_name_back(ctx: Context, reservation: Reservation) -> None:
+    """At once where nothing can be under way by the name; else it is confirm that waits, and gives it back."""
+    if ctx.notes.get(ASKED):
+        with suppress(NotYet):  # the sooner the end is seen, the less confirm waits
+            acknowledgement.soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation))
+        return
+    age = acknowledgement.age_seconds(ctx, ctx.notes[_RESERVED])
+    if age < acknowledgement.SHORTEST_QUIET:
+        reservation.release()
+    else:  # a create that was refused meanwhile may still be cleaned up by the name
+        acknowledgement.begin_quiet(ctx, 2 * age)
 
 
 @contextmanager
 def _held(ctx: Context, reservation: Reservation) -> Iterator[None]:
     """Hold the name, and see what became of it since it was held last; raises _Taken."""
     with reservation.held() as found:
-        if found is not Found.KEPT:
-            acknowledgement.look(ctx, ctx.notes, found)
+        acknowledgement.look(ctx, ctx.notes, reservation, found)
         if found is Found.TAKEN:
             raise _Taken
         yield
@@ -129,7 +154,7 @@ def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
     asked_at = ctx.notes.get(ASKED, {}).get(gateway.url)
     if gateway.state(ctx.instance_name) is None:
         return _note_gateway(ctx, gateway, DROPPED if asked_at else NOT_HELD)
-    if asked_at and _age_seconds(asked_at) < ctx.services.settings.gateway_late_seconds:
+    if asked_at and acknowledgement.age_seconds(ctx, asked_at) < ctx.services.settings.gateway_late_seconds:
         raise StillHeld(f"gateway {gateway.url} was asked to drop the name and has not done it yet")
     # One after the other: the one row can tell of one drop at a time that it is over.
     acknowledgement.soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation), _SOON_SECONDS)
@@ -142,7 +167,7 @@ def _ask_to_drop(ctx: Context, gateway: Gateway) -> None:
     ctx.still_ours()
     acknowledgement.begin(ctx, gateway.url)
     try:
-        retry.on_the_spot(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
+        is_known = retry.on_the_spot(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
     except Stuck:  # it refused, so nothing of it is under way
         acknowledgement.forget(ctx, gateway.url)
         return _note_gateway(ctx, gateway, RESTART)
@@ -151,6 +176,9 @@ def _ask_to_drop(ctx: Context, gateway: Gateway) -> None:
     except Unreachable:  # it never got the request
         acknowledgement.forget(ctx, gateway.url)
         raise
+    if not is_known:  # it was restarted a moment ago, so nothing is under way
+        acknowledgement.forget(ctx, gateway.url)
+        return _note_gateway(ctx, gateway, NOT_HELD)
     acknowledgement.soon(lambda: _see_that_it_is_gone(gateway, ctx.instance_name), _SOON_SECONDS)
     ctx.removed({"gateways": 1})
     return _note_gateway(ctx, gateway, DROPPED)
@@ -163,10 +191,6 @@ def _see_that_it_is_gone(gateway: Gateway, name: str) -> None:
 
 def _note_gateway(ctx: Context, gateway: Gateway, outcome: str) -> None:
     ctx.note(gateways={**ctx.notes.get("gateways", {}), gateway.url: outcome})
-
-
-def _age_seconds(moment: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
 
 
 def _others_are_about_to_drop(ctx: Context) -> bool:

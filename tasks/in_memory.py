@@ -1,5 +1,6 @@
 """An instance that only a gateway's memory holds: its row was deleted by hand, or went with a restored backup."""
 
+import time
 from uuid import NAMESPACE_URL, uuid5
 
 from shared import logs
@@ -9,22 +10,30 @@ from shared.services import Services
 from shared.tenant import Instance
 
 log = logs.get(__name__)
-_ANSWER_SECONDS = 3.0  # a caller waits: what is not known by then is not known
+_PREFIX = "in-memory-"
+_ANSWER_SECONDS = 3.0  # for all gateways: a caller waits, and what is not known by then is not known
 
 
 def stand_in(name: str) -> Instance:
     """What such an instance is called: its id is known to no store, so nothing is kept by this one."""
-    return Instance(f"in-memory-{uuid5(NAMESPACE_URL, name)}", name, None)
+    return Instance(f"{_PREFIX}{uuid5(NAMESPACE_URL, name)}", name, None)
+
+
+def is_stand_in(instance_id: str) -> bool:
+    """Whether the id is one that stand_in has made."""
+    return instance_id.startswith(_PREFIX)
 
 
 def is_held(services: Services, name: str) -> bool:
     """Whether a gateway holds the name; one that does not answer says nothing."""
-    return can_be_addressed(name) and any(_holds(gateway, name) for gateway in services.gateways)
+    ends = time.monotonic() + _ANSWER_SECONDS
+    return can_be_addressed(name) and any(_holds(gateway, name, ends) for gateway in services.gateways)
 
 
-def _holds(gateway: Gateway, name: str) -> bool:
+def _holds(gateway: Gateway, name: str, ends: float) -> bool:
+    left = ends - time.monotonic()
     try:
-        return gateway.state(name, timeout_seconds=_ANSWER_SECONDS) is not None
+        return left > 0 and gateway.state(name, timeout_seconds=left) is not None
     except LetheError as error:
         log.warning("a gateway could not be asked for a name without a row", gateway=gateway.url, reason=error.title)
         return False

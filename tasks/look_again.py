@@ -53,7 +53,7 @@ def _look(services: Services, ids: set[str]) -> tuple[dict[str, dict[_Place, int
         try:
             for instance_id, number in place.look(ids).items():
                 found.setdefault(instance_id, {})[place] = number
-        except Exception as error:  # whatever it is, what is elsewhere is found all the same
+        except (LetheError, OSError) as error:  # what is elsewhere is found all the same
             log.warning("look put off", unit=place.unit, reason=_why(error))
             all_seen = False
     return found, all_seen
@@ -69,7 +69,7 @@ def _erase(services: Services, found: Iterable[tuple[Due, Mapping[_Place, int]]]
         _report(services, due, {place.unit: number for place, number in places.items()})
         try:
             looks.tell_erased(services.own, due, {place.unit: sum(place.erase(due)) for place in places})
-        except Exception as error:  # the others are erased all the same
+        except (LetheError, OSError) as error:  # the others are erased all the same
             log.error("not erased again", deletion_id=str(due.deletion_id), reason=_why(error))
             undone.add(due.deletion_id)
     return undone

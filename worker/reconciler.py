@@ -33,7 +33,6 @@ def reconcile(services: Services) -> Round:
         services.own, stale_seconds=settings.stale_seconds, nudge_seconds=settings.nudge_seconds
     )
     overdue = deletions.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
-    channels.put_back(services)
     if overdue:
         log.error("deletions failed at the deadline", deletions=overdue)
     due = nudges.take_due(
@@ -41,11 +40,13 @@ def reconcile(services: Services) -> Round:
     )
     unpublished = sum(not pipeline.submit(services, nudge) for nudge in (*dead, *due))
     _write_refusals_down(services)
-    _release_names(services)
     nudges.tick(services.own, "reconciler")
     found = Round(len(dead), len(due), unpublished)
     if dead or due:
         log.info("reconciled", taken_over=found.taken_over, due=found.due, unpublished=found.unpublished)
+    # Last, for both need the tenant database, which may be away: nothing above waits for it.
+    channels.put_back(services)
+    _release_names(services)
     return found
 
 

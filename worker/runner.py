@@ -22,6 +22,7 @@ from tasks.pipeline import PipelineStep
 from worker import heart
 
 log = logs.get(__name__)
+_OWN_PAUSE_SECONDS = 30.0  # the longest, where a step says itself when to look again: it is about milliseconds mostly
 
 
 class Outcome(Enum):
@@ -139,14 +140,14 @@ class Runner:
         return Outcome.STOP
 
     def _put_off(self, claim: Claim, reason: str, *, counts: bool, first_pause_seconds: float | None = None) -> Outcome:
-        settings = self.services.settings
+        settings, most = self.services.settings, self.services.settings.max_pause_seconds
         status = claims.wait(
             self.services.own,
             claim,
             reason,
             counts=counts,
             first_pause_seconds=(first_pause_seconds or settings.pause_seconds) * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
-            max_pause_seconds=settings.max_pause_seconds,
+            max_pause_seconds=most if first_pause_seconds is None else min(most, _OWN_PAUSE_SECONDS),
             deadline_seconds=settings.deadline_seconds,
             cap=settings.max_failures,
         )

@@ -221,7 +221,10 @@ class Gateway:
         except BaseException:
             connection.close()
             raise
-        self._idle.append(connection)
+        if self._idle:  # one is enough for a server that nobody hurries, and many servers share a database
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     def _kept(self) -> psycopg.Connection | None:
         """One that is still good: the database may have been restarted."""

@@ -79,6 +79,20 @@ def test_a_limited_key_may_what_it_may_with_a_row(running: System, names: list[s
     assert (len(running.gateways[0].calls) > calls) == (status == 200)
 
 
+def test_a_dead_socket_is_no_success(running: System) -> None:
+    """Nothing was removed, and the gateway goes on: the answer says what helps, as often as it is called."""
+    remember(running, "dead socket")
+    running.gateways[1].break_socket("dead socket")
+
+    answers = [running.delete("dead socket") for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [400, 400]
+    assert "restart the gateway" in answers[1].body["message"]
+    assert running.gateways[1].sessions["dead socket"] == "open"
+    running.gateways[1].sessions.clear()  # restarted
+    assert running.delete("dead socket").status == 200
+
+
 def test_it_can_be_previewed(running: System) -> None:
     """One gateway would drop it, and no row would go."""
     remember(running, "previewed")

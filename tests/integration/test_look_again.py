@@ -69,7 +69,7 @@ def write_again(system: System, instance_id: str) -> None:
     (folder / "creds.json").write_text("{}")
     with deployment.cache() as cache:
         cache.hset(evolution_cache.key_by_id(deployment, instance_id), "creds", "{}")
-        cache.set(evolution_cache.message_keys(deployment, instance_id)[0], "1")
+        cache.set(next(iter(evolution_cache.message_keys(deployment, instance_id))), "1")
     assert deployment.s3
     deployment.s3.connect().put_object(
         Bucket=deployment.s3.bucket, Key=f"evolution-api/{instance_id}/late.jpg", Body=b"picture"
