@@ -13,13 +13,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import indexes, keys, media, neighbours, overhead, rows, scale_out
+from bench import indexes, keys, media, neighbours, overhead, rows, scale_out, small_host
 from bench.figures import Figure
 from bench.ground import Ground, ground
 
 MEASURES: dict[str, Callable[[Ground, str], Iterator[Figure]]] = {
     module.__name__.rpartition(".")[2]: module.measure
-    for module in (rows, neighbours, indexes, keys, media, overhead, scale_out)
+    for module in (small_host, rows, neighbours, indexes, keys, media, overhead, scale_out)
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -164,3 +164,11 @@ def resident_bytes(process_id: int) -> int:
     children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
     pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident_bytes(int(child)) for child in children)
+
+
+def memory_bytes(process_id: int) -> int:
+    """The memory of a process and all its descendants; what they share is counted once."""
+    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+    rollup = Path(f"/proc/{process_id}/smaps_rollup").read_text()
+    own = int(rollup.split("Pss:")[1].split()[0]) * 1024
+    return own + sum(memory_bytes(int(child)) for child in children)
