@@ -126,7 +126,8 @@ def _check_given_up(gateways: list[str]) -> None:
     """Only an admin may give gateways up, and only those that there are; a server that is not listed by its name."""
     if gateways and auth.principal().role is not Role.ADMIN:
         raise Unauthorized
-    if unknown := servers.unknown(current.services(), gateways):
+    services = current.services()
+    if unknown := servers.unknown(services.tenant, services.settings.gateways, gateways):
         raise BadRequest(f"Neither a gateway of the settings nor the clientName of a server: {unknown[0]}")
 
 

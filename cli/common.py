@@ -136,7 +136,7 @@ def check_given_up(made: "Services", given_up: tuple[str, ...]) -> None:
     """End the command where something is to be given up that is not there."""
     from shared import servers
 
-    if unknown := servers.unknown(made, given_up):
+    if unknown := servers.unknown(made.tenant, made.settings.gateways, given_up):
         stop(f"Neither a gateway of LETHE_GATEWAYS nor the clientName of a server: {', '.join(unknown)}")
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from shared.services import Services
 from shared.tenant import NOT_RESERVED, Tenant
 from shared.tenant_schema import ROOT
 
@@ -30,7 +29,7 @@ def states(tenant: Tenant) -> dict[str, str]:
     return dict(tenant.ask(f"SELECT {columns} FROM {tenant.table(ROOT)} WHERE {NOT_RESERVED} AND {_NOT_FENCED}", {}))
 
 
-def unknown(services: Services, named: Collection[str]) -> list[str]:
+def unknown(tenant: Tenant, gateways: Collection[str], named: Collection[str]) -> list[str]:
     """What is to be given up and is neither a gateway of the settings nor the clientName of an instance's server."""
-    strange = set(named) - set(services.settings.gateways)
-    return sorted(strange - count_instances(services.tenant).keys()) if strange else []
+    strange = set(named) - set(gateways)
+    return sorted(strange - count_instances(tenant).keys()) if strange else []
