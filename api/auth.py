@@ -13,7 +13,8 @@ from shared import api_keys
 from shared.api_keys import hash_key
 from shared.database import reaching
 from shared.models import ApiKey, Deletion
-from shared.permissions import Permission, Role, permissions_of
+from shared.permissions import Permission, permissions_of
+from shared.statuses import Role
 from shared.tenant import Instance
 
 # An endpoint that is not named here is closed.

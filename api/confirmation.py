@@ -11,10 +11,10 @@ from api import auth, current
 from api.errors import Unconfirmed
 from shared import one_time_codes
 from shared.api_keys import BOOTSTRAP
-from shared.confirmation import Confirmation, Demand, Means
+from shared.confirmation import Confirmation
 from shared.one_time_codes import Verdict
-from shared.permissions import Role
-from shared.settings import Settings
+from shared.settings import Demand, Settings
+from shared.statuses import Means, Role
 from shared.tenant import Instance
 
 TOKEN_SECONDS = 300

@@ -18,7 +18,7 @@ from shared.confirmation import WARNING
 from shared.database import reaching
 from shared.errors import LetheError
 from shared.models import Deletion, StepStatus
-from shared.permissions import Role
+from shared.statuses import Role
 from tasks import pipeline
 from tasks.context import Target
 

@@ -8,9 +8,10 @@ from api import auditing, auth, confirmation, current, rate_limit
 from api.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownInstance
 from shared import logs
 from shared.audit import Action
-from shared.confirmation import Confirmation, Demand
+from shared.confirmation import Confirmation
 from shared.gateway import Stuck
 from shared.models import Deletion
+from shared.settings import Demand
 from shared.tenant import Instance
 from tasks import submission
 from tasks.caller import Caller

@@ -7,10 +7,10 @@ import click
 
 from cli import operator, words
 from cli.common import stop
-from shared.confirmation import WARNING, Confirmation, Demand, word_to_type
+from shared.confirmation import WARNING, Confirmation, word_to_type
 from shared.errors import LetheError
 from shared.services import Services
-from shared.settings import PREFIX
+from shared.settings import PREFIX, Demand
 from shared.tenant import Instance
 from tasks.submission import UnknownInstance
 

@@ -11,7 +11,7 @@ from cli import words
 from cli.common import own_reached, print_json
 from shared.database import reaching
 from shared.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
-from shared.permissions import Role
+from shared.statuses import Role
 
 
 def show(status: str | None, limit: int, as_json: bool) -> None:

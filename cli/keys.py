@@ -16,7 +16,7 @@ from shared.api_keys import NewKey
 from shared.audit import Action, Decision, Entry
 from shared.database import own_transaction
 from shared.models import ApiKey, OneTimeCodes
-from shared.permissions import Role
+from shared.statuses import Role
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _LIFETIME = re.compile(r"([1-9]\d{0,4})([dhm])")

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from shared import audit
 from shared.audit import Action, Actor, Decision, Entry
-from shared.confirmation import Confirmation, Means
+from shared.confirmation import Confirmation
 from shared.database import own_transaction
 from shared.permissions import SERVER
 from shared.services import Services
+from shared.statuses import Means
 from shared.tenant import Instance
 from tasks.caller import Caller, unasked
 

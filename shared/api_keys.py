@@ -8,10 +8,10 @@ from hmac import digest
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, text, update
 
+from shared.database import from_now
 from shared.models import ApiKey
-from shared.nudges import from_now
-from shared.permissions import Role
 from shared.settings import Settings
+from shared.statuses import Role
 
 BOOTSTRAP = "bootstrap"  # the id of the admin key in the settings
 _SECRET_BYTES = 32

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine, Result, Update, case, func, literal, 
 
 from shared import audit, claim_statements, outbox
 from shared.audit import Decision
-from shared.database import own_statement, own_transaction
+from shared.database import from_now, own_statement, own_transaction
 from shared.errors import LostClaim
 from shared.models import Deletion, DeletionStatus, Step, StepStatus
-from shared.nudges import Nudge, from_now
+from shared.nudges import Nudge
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from sqlalchemy.exc import IntegrityError
 from shared import audit
 from shared.audit import Decision
 from shared.confirmation import Confirmation
-from shared.database import own_transaction
+from shared.database import from_now, own_transaction
 from shared.errors import LetheError
 from shared.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
-from shared.nudges import Nudge, from_now
-from shared.permissions import Role
+from shared.nudges import Nudge
+from shared.statuses import Role
 
 # One statement, and no more to build than its values: callers wait for it.
 _ACCEPT = text("""

@@ -10,13 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from shared import doctor_evolution, migrate, one_time_codes
-from shared.confirmation import Demand
 from shared.errors import LetheError
 from shared.findings import Finding, Look, Verdict, explain
 from shared.models import Clock
 from shared.permissions import Permission
 from shared.services import Services
-from shared.settings import PREFIX
+from shared.settings import PREFIX, Demand
 
 _PING_SECONDS = 1.5
 _MISSED_ROUNDS = 4  # of the reconciler, after which it counts as dead

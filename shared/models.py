@@ -9,11 +9,10 @@ from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, LargeBinar
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_expression, relationship
 
-from shared.confirmation import Means
-from shared.permissions import Role
 from shared.statuses import ENDED as ENDED
 from shared.statuses import UNDER_WAY as UNDER_WAY
 from shared.statuses import DeletionStatus as DeletionStatus
+from shared.statuses import Means, Role
 from shared.statuses import StepStatus as StepStatus
 from shared.statuses import WebhookStatus as WebhookStatus
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database import own_statement, own_transaction
+from shared.database import from_now, own_statement, own_transaction
 from shared.models import UNDER_WAY, Clock, Deletion, DeletionStatus, Step
 
 # Put off by its step, and not published since.
@@ -23,11 +23,6 @@ class Nudge:
     deletion_id: UUID
     attempt: int
     position: int
-
-
-def from_now(seconds: float) -> Any:
-    """The database's clock plus some seconds, as SQL: no two hosts have to agree on the time."""
-    return func.now() + timedelta(seconds=seconds)
 
 
 def tick(engine: Engine, clock: str) -> None:

@@ -9,9 +9,8 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import api_keys, logs, seal
-from shared.database import own_transaction
+from shared.database import from_now, own_transaction
 from shared.models import ApiKey, OneTimeCodes
-from shared.nudges import from_now
 from shared.permissions import KEY_ROLES, PERMISSIONS, Permission
 from shared.settings import Settings
 

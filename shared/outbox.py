@@ -13,9 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared import audit, seal, webhooks
 from shared.audit import Action, Decision, Entry
-from shared.database import own_statement, own_transaction
+from shared.database import from_now, own_statement, own_transaction
 from shared.models import Deletion, WebhookEvent, WebhookStatus
-from shared.nudges import from_now
 from shared.settings import Settings
 from shared.webhooks import Event
 

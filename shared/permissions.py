@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from shared.statuses import Role
+
 
 class Permission(StrEnum):
     """Something that is asked for; each endpoint needs one."""
@@ -13,16 +15,6 @@ class Permission(StrEnum):
     CANCEL = "cancel"
     AUDIT = "audit"
     RECEIPTS = "receipts"
-
-
-class Role(StrEnum):
-    """Who calls: an API key's role, or an instance by its own token."""
-
-    ADMIN = "admin"
-    OPERATOR = "operator"
-    VIEWER = "viewer"
-    AUDITOR = "auditor"
-    INSTANCE = "instance"  # of itself alone, and of what it has ordered
 
 
 SERVER = "server"  # the requester of what is ordered on the server: no role, for it is asked for none

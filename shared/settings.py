@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 from difflib import get_close_matches
+from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.confirmation import Demand
+
+class Demand(StrEnum):
+    """What a deletion over HTTP has to be confirmed with."""
+
+    OFF = "off"
+    TOKEN = "token"  # noqa: S105 - of a preview
+    TOTP = "totp"  # a one-time code of the key's holder
+
 
 PREFIX = "LETHE_"
 _OF_THE_COMPOSE_FILE = {"LETHE_PORT", "LETHE_FLOWER_PORT", "LETHE_DATABASE_PASSWORD"}  # it hands its whole .env over

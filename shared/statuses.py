@@ -3,6 +3,36 @@
 from enum import StrEnum
 
 
+class Means(StrEnum):
+    """How it was confirmed."""
+
+    TOKEN = "token"  # noqa: S105 - of a preview
+    CODE = "code"
+    TERMINAL = "terminal"  # typed on the server
+
+    @property
+    def words(self) -> str:
+        """As a person is told."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Means.TOKEN: "with the token of a preview",
+    Means.CODE: "with a one-time code",
+    Means.TERMINAL: "typed on the server",
+}
+
+
+class Role(StrEnum):
+    """Who calls: an API key's role, or an instance by its own token."""
+
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+    AUDITOR = "auditor"
+    INSTANCE = "instance"  # of itself alone, and of what it has ordered
+
+
 class DeletionStatus(StrEnum):
     """How far a deletion is; written in shared.deletions only."""
 

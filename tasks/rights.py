@@ -10,7 +10,8 @@ from shared import api_keys
 from shared.database import own_statement
 from shared.errors import RightsLost
 from shared.models import ApiKey, Deletion
-from shared.permissions import SERVER, Permission, Role, permissions_of
+from shared.permissions import SERVER, Permission, permissions_of
+from shared.statuses import Role
 from tasks.context import Context
 
 _REQUESTER = (

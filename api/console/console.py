@@ -13,9 +13,9 @@ from api import auth, current
 from api.console import audit, deletions, giving_up, instances, session, sign_in, words
 from api.errors import ApiError, Unconfirmed, explain_invalid
 from shared import instance_list, logs
-from shared.confirmation import Demand
 from shared.errors import Refused
 from shared.permissions import Permission
+from shared.settings import Demand
 
 log = logs.get(__name__)
 blueprint = Blueprint(

@@ -10,8 +10,8 @@ from api.console import standing
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized
 from api.schemas import Retry
 from shared.audit import Action
-from shared.confirmation import Demand
 from shared.models import Deletion
+from shared.settings import Demand
 from tasks import pipeline
 from tasks.context import Target
 

@@ -15,8 +15,8 @@ from shared.audit import Action, Decision, Entry
 from shared.audit_search import Wanted
 from shared.database import own_transaction
 from shared.deletions import Requester
-from shared.permissions import Role
 from shared.services import Services
+from shared.statuses import Role
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import enroll, make_key, rotate, wrong_for
 from tests.integration.visitor import Visitor, signed_in

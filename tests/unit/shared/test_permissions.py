@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.permissions import KEY_ROLES, PERMISSIONS, Permission, Role, permissions_of
+from shared.permissions import KEY_ROLES, PERMISSIONS, Permission, permissions_of
+from shared.statuses import Role
 
 
 @pytest.mark.parametrize("role", [role for role in KEY_ROLES if role is not Role.ADMIN])
