@@ -3,7 +3,6 @@
 import base64
 import binascii
 import os
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
@@ -13,8 +12,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.settings_errors import or_nearest, sentence
 
 
 class Demand(StrEnum):
@@ -232,7 +232,9 @@ class Settings(BaseSettings):
         known = {f"{PREFIX}{name.upper()}{suffix}" for name in type(self).model_fields for suffix in ("", "_FILE")}
         unknown = {name for name in os.environ if name.startswith(PREFIX)} - known - _OF_THE_COMPOSE_FILE
         if unknown:  # a confirmation that is misspelt is none
-            raise ValueError(f"there is no setting called {', '.join(_meant(each, known) for each in sorted(unknown))}")
+            raise ValueError(
+                f"there is no setting called {', '.join(or_nearest(each, known) for each in sorted(unknown))}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -269,24 +271,10 @@ def explain(error: ValidationError | OSError) -> str:
     if isinstance(error, OSError):
         return f"A secret's file cannot be read: {error.filename}"
     wrong = [
-        ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), _say(each)])
+        ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), sentence(each)])
         for each in error.errors(include_input=False, include_url=False)
     ]
     return "Settings are missing or wrong (docs/settings.md has a table of them):\n  " + "\n  ".join(wrong)
-
-
-def _say(wrong: ErrorDetails) -> str:
-    match wrong["type"], wrong.get("ctx", {}):
-        case "missing", _:
-            return "is not set"
-        case "too_short" | "string_too_short", {"min_length": least, **rest}:
-            has = f", it has {rest['actual_length']}" if "actual_length" in rest else ""
-            return f"must be of {least} characters or more{has}"
-    return wrong["msg"].removeprefix("Value error, ")
-
-
-def _meant(name: str, known: set[str]) -> str:
-    return f"{name} (is it {near[0]}?)" if (near := get_close_matches(name, known, 1, 0.85)) else name
 
 
 def source_of(name: str) -> str:
