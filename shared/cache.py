@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from shared import cache_keys, instance_ids
 from shared.errors import TransientError, Unreachable
-from shared.storage import Held
+from shared.kept import Held
 
 _AT_ONCE = 500
 Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name") and values: those that other instances bear

@@ -13,11 +13,11 @@ from shared import in_use, orphan_rows
 from shared.cache import Kept
 from shared.database import reaching
 from shared.in_use import InUse
+from shared.kept import Held
 from shared.local_folder import LocalFolder
 from shared.models import ENDED, Deletion
 from shared.orphan_rows import Orphans
 from shared.services import Services
-from shared.storage import Held
 
 
 class Kind(StrEnum):

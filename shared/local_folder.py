@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from shared import instance_ids, trees
 from shared.errors import Refused
-from shared.storage import Held, Neighbours
+from shared.kept import Held, Neighbours
 
 _NO_WAY = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into the trash of the root
 _LONGEST_NAME = 255  # bytes, of every common file system

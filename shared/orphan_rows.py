@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, text
 
 from shared import instance_ids, throttle
+from shared.kept import Held
 from shared.replicas import Brake
 from shared.row_eraser import RowEraser
 from shared.services import Services
-from shared.storage import Held
 from shared.tenant import Tenant
 from shared.tenant_schema import OWNER_COLUMN, ROOT, quote
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.storage import Neighbours
+from shared.kept import Neighbours
 
 Counts = dict[str, int]
 

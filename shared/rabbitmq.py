@@ -10,8 +10,8 @@ from kombu.exceptions import OperationalError
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.events import DOTTED_FORMS
+from shared.kept import Neighbours
 from shared.queues import Counts, Taken, names_explaining
-from shared.storage import Neighbours
 
 _LONGEST_NAME_BYTES = 255  # of a queue or an exchange
 _KIND = "topic"  # of the exchanges that Evolution declares

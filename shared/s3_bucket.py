@@ -13,8 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import instance_ids
 from shared.errors import Refused, TransientError, Unreachable
+from shared.kept import Held, Neighbours
 from shared.settings import Settings
-from shared.storage import COUNT_SECONDS, Held, Neighbours, names_of_payload
+from shared.storage import COUNT_SECONDS, names_of_payload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef

@@ -10,9 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.events import EVENT_FORMS
+from shared.kept import Neighbours
 from shared.queues import Counts, Taken, names_explaining
 from shared.settings import Settings
-from shared.storage import Neighbours
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,74}")  # with .fifo at most 80 characters
 _GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")

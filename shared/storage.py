@@ -1,29 +1,17 @@
 """Where an instance's media lie; two kinds: a local folder (shared.local_folder) and S3 (shared.s3_bucket)."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
 from typing import Protocol
 from uuid import UUID
 
 from shared.events import EVENT_FORMS
-
-Neighbours = Callable[[], list[str]]  # the names of all other instances
+from shared.kept import Held, Neighbours
 
 # SQS payloads that were too large are kept as <name>_<event>_<ms>.json; the event may be written either way.
 _PAYLOAD = re.compile(r"(?P<head>.+)_(?P<ms>\d+)\.json", re.DOTALL)
 
 COUNT_SECONDS = 5  # a preview is no reason to keep a store busy
-
-
-@dataclass(frozen=True)
-class Held:
-    """How much a place holds for one id, and when the newest of it was written; None when that is not known."""
-
-    number: int
-    size_bytes: int
-    newest: datetime | None
 
 
 class Storage(Protocol):

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.errors import TransientError, Unreachable
-from shared.storage import COUNT_SECONDS, Held
+from shared.kept import Held
+from shared.storage import COUNT_SECONDS
 
 _CHUNK = 1_000
 _AWAY = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENODEV)
