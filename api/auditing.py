@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 from api import auth, current
 from api.errors import ApiError, in_words
 from shared import audit, logs, refusals
-from shared.audit import Action, Actor, Decision, Entry
+from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.database import own_transaction
 from shared.errors import LetheError
 

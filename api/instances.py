@@ -13,7 +13,7 @@ from api.errors import BadRequest, DeletionFailed, answer
 from api.prefer import Wish
 from api.schemas import ByName, Error, Pending, Preference, Success
 from shared import wake
-from shared.audit import Action
+from shared.audit_entries import Action
 from shared.database import reaching
 from shared.errors import LetheError
 from shared.models import UNDER_WAY, Deletion, DeletionStatus

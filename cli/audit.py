@@ -11,7 +11,8 @@ import click
 from cli import operator, words
 from cli.common import reached, stop
 from shared import audit, audit_reads, audit_search
-from shared.audit import Action, Decision, Place
+from shared.audit import Place
+from shared.audit_entries import Action, Decision
 from shared.audit_search import Wanted
 from shared.models import AuditLine
 

@@ -13,7 +13,7 @@ from cli import operator, words
 from cli.common import print_json, reached, stop
 from shared import api_keys, audit, one_time_codes
 from shared.api_keys import NewKey
-from shared.audit import Action, Decision, Entry
+from shared.audit_entries import Action, Decision, Entry
 from shared.database import own_transaction
 from shared.models import ApiKey, OneTimeCodes
 from shared.statuses import Role

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from shared import audit
-from shared.audit import Action, Actor, Decision, Entry
+from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
 from shared.database import own_transaction
 from shared.permissions import SERVER

@@ -13,7 +13,7 @@ from cli import operator, words
 from cli.common import stop
 from cli.consent import NotAsked
 from shared import wake
-from shared.audit import Action
+from shared.audit_entries import Action
 from shared.database import reaching
 from shared.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.services import Services

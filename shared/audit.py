@@ -1,15 +1,15 @@
 """The audit: who did what, when, and how it ended; lines that are only ever added, each sealed with the one before."""
 
-import re
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import rfc8785
 from sqlalchemy import Connection, Engine, select, text
 
+from shared.audit_entries import Entry, products
 from shared.audit_words import Action as Action
 from shared.audit_words import Decision as Decision
 from shared.database import reaching
@@ -17,9 +17,6 @@ from shared.models import AuditHead, AuditLine
 
 START = "0" * 64  # what the first line has for the hash of the one before
 _AT_ONCE = 1000
-_LONGEST_AGENT = 120
-_PRODUCT = re.compile(r"(?<!\S)[A-Za-z][A-Za-z._-]{0,30}/[0-9.]{1,20}(?!\S)")
-_DIGITS = re.compile(r"\d{6,}")
 _SEALED = (
     "seq", "at", "action", "decision", "role", "key_id", "address", "user_agent", "request_id", "instance_id",
     "deletion_id", "reason", "times", "previous",
@@ -41,39 +38,6 @@ WITH head AS (
         :instance_id, :deletion_id, :reason, :times FROM line
 )
 UPDATE audit_head SET seq = line.seq, hash = line.hash FROM line RETURNING line.seq, line.hash""")
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who acted, and from where; the user agent is made harmless when it is written."""
-
-    role: str
-    key_id: str | None = None
-    address: str | None = None
-    user_agent: str | None = None
-    request_id: str | None = None
-
-
-WORKER = Actor("worker")  # tells how it ended what others have asked for
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What a line says; ids only, for an instance's name is often a phone number."""
-
-    action: Action
-    decision: Decision
-    actor: Actor = WORKER
-    instance_id: str | None = None
-    deletion_id: UUID | None = None
-    reason: str | None = None
-    times: int = 1  # more than one: attempts that were only counted
-
-
-def ended(decision: Decision, deletion_id: UUID, instance_id: str, step: str | None = None) -> Entry:
-    """How a deletion ended. Why it failed stands on the deletion alone: errors may name what no audit should."""
-    reason = f"at {step}" if step else None
-    return Entry(Action.DELETE, decision, instance_id=instance_id, deletion_id=deletion_id, reason=reason)
 
 
 @dataclass(frozen=True)
@@ -109,12 +73,6 @@ def _row(entry: Entry) -> dict[str, Any]:
     row = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != "actor"}
     row |= asdict(entry.actor) | {"action": entry.action.value, "decision": entry.decision.value}
     return row | {"user_agent": products(entry.actor.user_agent)}
-
-
-def products(user_agent: str | None) -> str | None:
-    """A user agent's products (`curl/8.5.0`) and nothing else: it is free text, and may hold a name or a number."""
-    found = [_DIGITS.sub("#", product) for product in _PRODUCT.findall(user_agent or "")]
-    return " ".join(found)[:_LONGEST_AGENT].strip() or None
 
 
 def _pieces(row: dict[str, Any]) -> dict[str, str]:

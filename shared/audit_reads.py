@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Engine, exists, func, select
 
 from shared import audit
-from shared.audit import Action, Actor, Decision, Entry
+from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.database import own_transaction
 from shared.models import AuditLine
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Engine, select
 from sqlalchemy.orm import Session
 
-from shared.audit import Action, Decision
+from shared.audit_entries import Action, Decision
 from shared.database import reaching
 from shared.models import AuditLine
 

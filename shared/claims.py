@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Result, Update, case, func, literal, or_, update
 
-from shared import audit, claim_statements, outbox
-from shared.audit import Decision
+from shared import audit, audit_entries, claim_statements, outbox
+from shared.audit_entries import Decision
 from shared.database import from_now, own_statement, own_transaction
 from shared.errors import LostClaim
 from shared.models import Deletion, DeletionStatus, Step, StepStatus
@@ -182,7 +182,9 @@ def wait(
             step_of(claim).values(status=step, error=reason, failures=Step.failures + (1 if counts else 0))
         )
         if step is StepStatus.FAILED:
-            audit.append(connection, audit.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
+            audit.append(
+                connection, audit_entries.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step)
+            )
     return row
 
 
@@ -201,7 +203,7 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
             failed_step=claim.step,
         )
         connection.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
-        audit.append(connection, audit.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
+        audit.append(connection, audit_entries.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
 
 
 def cancel(engine: Engine, claim: Claim, reason: str) -> None:
@@ -220,5 +222,5 @@ def cancel(engine: Engine, claim: Claim, reason: str) -> None:
         )
         connection.execute(step_of(claim).values(status=StepStatus.PENDING, error=reason))
         withdrawn = outbox.withdraw(connection, claim.deletion_id)
-        end = audit.ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step)
+        end = audit_entries.ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step)
         audit.append(connection, *withdrawn, end)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Engine, case, func, select, update
 
 from shared import audit
-from shared.audit import Action, Decision, Entry
+from shared.audit_entries import Action, Decision, Entry
 from shared.database import own_transaction
 from shared.models import Deletion
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import audit, seal, webhooks
-from shared.audit import Action, Decision, Entry
+from shared.audit_entries import Action, Decision, Entry
 from shared.database import from_now, own_statement, own_transaction
 from shared.models import Deletion, WebhookEvent, WebhookStatus
 from shared.settings import Settings

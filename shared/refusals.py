@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Engine, select
 
 from shared import audit, logs
-from shared.audit import Action, Actor, Decision, Entry
+from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.database import own_transaction
 
 log = logs.get(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.audit import Actor
+from shared.audit_entries import Actor
 from shared.confirmation import Confirmation
 from shared.deletions import Requester
 from shared.models import Deletion

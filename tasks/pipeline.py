@@ -10,8 +10,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, select
 
-from shared import audit, celery_app, deletions, forgetting, lock, logs, receipt, trail, wake
-from shared.audit import Action, Actor, Decision, Entry
+from shared import audit, audit_entries, celery_app, deletions, forgetting, lock, logs, receipt, trail, wake
+from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.claims import Claim
 from shared.confirmation import Confirmation
 from shared.database import own_transaction
@@ -110,7 +110,7 @@ def cancel(services: Services, deletion_id: UUID, actor: Actor) -> bool:
         if instance_id is None:
             return False
         asked = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)
-        audit.append(connection, asked, audit.ended(Decision.CANCELLED, deletion_id, instance_id))
+        audit.append(connection, asked, audit_entries.ended(Decision.CANCELLED, deletion_id, instance_id))
     let_go(services, instance_id, deletion_id)
     return True
 
@@ -132,7 +132,7 @@ def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
 
     def forget_and_write(connection: Connection) -> None:
         forgetting.scrub(connection, claim.deletion_id)
-        line = audit.append(connection, audit.ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id))
+        line = audit.append(connection, audit_entries.ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id))
         receipt.write(connection, claim.deletion_id, services.settings, line)
 
     return forget_and_write

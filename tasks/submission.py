@@ -9,7 +9,7 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared import audit, deletions, lock, logs
-from shared.audit import Action, Actor, Decision, Entry
+from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
 from shared.database import own_statement, own_transaction
 from shared.errors import LetheError, Refused

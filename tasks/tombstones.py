@@ -7,7 +7,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
 from shared import audit, deletions
-from shared.audit import Action, Actor, Decision, Entry
+from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.database import own_transaction
 from shared.deletions import Requester
 from shared.models import ENDED, Deletion, DeletionStatus

@@ -12,7 +12,7 @@ from api import auditing, auth, confirmation, current, submission
 from api.console import standing
 from api.errors import BadRequest, NotFound, Unauthorized
 from shared import instance_list
-from shared.audit import Action
+from shared.audit_entries import Action
 from shared.confirmation import word_to_type
 from shared.database import reaching
 from shared.instance_list import Listed

@@ -8,7 +8,7 @@ from api import auditing, current
 from api.console import session
 from api.errors import LimitReached
 from shared import audit
-from shared.audit import Action, Decision, Entry
+from shared.audit_entries import Action, Decision, Entry
 from shared.database import own_transaction
 
 _ATTEMPTS = RateLimitItemPerMinute(10)

@@ -13,7 +13,8 @@ from demo.evolution.seed import seed_instance
 from demo.parts import Postgres
 from demo.processes import wait_until
 from shared import audit, audit_search, database, migrate, outbox, refusals
-from shared.audit import Action, Actor, Decision, Entry, Place
+from shared.audit import Place
+from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.audit_search import Wanted
 from shared.database import own_transaction
 from shared.errors import Refused

@@ -7,7 +7,7 @@ import pytest
 
 from demo.evolution.seed import seed_instance
 from shared import audit, audit_reads, audit_search
-from shared.audit import Action, Actor
+from shared.audit_entries import Action, Actor
 from shared.audit_search import Wanted
 from shared.services import Services
 from shared.statuses import Role

@@ -11,7 +11,7 @@ import pytest
 
 from demo.evolution.seed import seed_instance
 from shared import audit, audit_search
-from shared.audit import Action, Decision, Entry
+from shared.audit_entries import Action, Decision, Entry
 from shared.audit_search import Wanted
 from shared.database import own_transaction
 from shared.deletions import Requester

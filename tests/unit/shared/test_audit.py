@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from shared import audit
+from shared import audit, audit_entries
 
 ROW: dict[str, Any] = {
     "seq": 7,
@@ -69,12 +69,12 @@ def test_the_hash_of_a_line_is_not_in_its_own_hash() -> None:
 )
 def test_only_products_are_kept_of_a_user_agent(sent: str | None, kept: str | None) -> None:
     """Whatever else is written into it may be a name, a number or a key."""
-    assert audit.products(sent) == kept
+    assert audit_entries.products(sent) == kept
 
 
 def test_a_failed_deletions_line_names_the_step_and_not_the_error() -> None:
     """Errors may name what no audit should."""
-    line = audit.ended(audit.Decision.FAILED, UUID(int=1), "i", "delete_records")
+    line = audit_entries.ended(audit_entries.Decision.FAILED, UUID(int=1), "i", "delete_records")
 
     assert line.reason == "at delete_records"
-    assert audit.ended(audit.Decision.SUCCEEDED, UUID(int=1), "i").reason is None
+    assert audit_entries.ended(audit_entries.Decision.SUCCEEDED, UUID(int=1), "i").reason is None
