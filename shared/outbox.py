@@ -16,7 +16,7 @@ from shared.audit_entries import Action, Decision, Entry
 from shared.database import from_now, own_statement, own_transaction
 from shared.models import Deletion, WebhookEvent, WebhookStatus
 from shared.settings import Settings
-from shared.webhooks import Event
+from shared.webhook_events import Event
 
 WITHDRAWN = "withdrawn"  # the error of what is not sent any more, for its deletion was cancelled
 _ENDS = {None: Decision.DELIVERED} | dict.fromkeys(webhooks.FOR_GOOD, Decision.REFUSED)

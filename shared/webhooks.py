@@ -1,14 +1,11 @@
-"""The INSTANCE_DELETE webhook: whom it goes to, what it says, and one try to deliver it."""
+"""One try to deliver a webhook: signed, bounded in time, and to no address inside."""
 
 import base64
 import json
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import digest
 from threading import Thread
-from typing import Any
-from uuid import UUID
 
 import jwt
 import requests
@@ -18,10 +15,8 @@ from urllib3.exceptions import LocationValueError
 
 from shared import webhook_session
 from shared.settings import Settings
-from shared.tenant import WebhookRow
+from shared.webhook_events import GLOBAL, Event
 
-EVENT = "INSTANCE_DELETE"
-GLOBAL = "global"  # the operator's own receiver
 NOT_ALLOWED = "its address is not allowed"  # and no word of where that leads
 NO_URL = "its URL is none that can be called"
 FOR_GOOD = (NOT_ALLOWED, NO_URL)  # another try would end alike
@@ -31,37 +26,6 @@ _NO_URLS = (
     requests.exceptions.InvalidURL,
     LocationValueError,
 )
-_PATH = "/instance-delete"
-
-
-@dataclass(frozen=True)
-class Event:
-    """One webhook to be delivered; the id stays the same however often it is tried."""
-
-    id: str
-    target: str  # "instance" or "global"
-    url: str
-    headers: dict[str, str]
-    body: dict[str, Any]
-
-
-def events_for(
-    deletion_id: UUID, instance_id: str, instance_name: str, row: WebhookRow | None, settings: Settings
-) -> list[Event]:
-    """The events of one deletion: the instance's own webhook, if it asks for this event, and the global one."""
-    body = {
-        "event": EVENT,
-        "instance": instance_name,
-        "data": {"instanceName": instance_name, "instanceId": instance_id},
-    }
-    events = []
-    if row and (not row.events or EVENT in row.events):
-        url = _address(row.url, row.by_events)
-        events.append(Event(f"{deletion_id}.instance", "instance", url, row.headers, body))
-    if settings.webhook_global_url:
-        url = _address(settings.webhook_global_url, settings.webhook_global_by_events)
-        events.append(Event(f"{deletion_id}.{GLOBAL}", GLOBAL, url, {}, body))
-    return events
 
 
 def signing_key(settings: Settings) -> str:
@@ -109,10 +73,6 @@ def _session(event: Event, settings: Settings) -> requests.Session:
     if event.target == GLOBAL:  # the operator's own URL may lead anywhere
         return requests.Session()
     return webhook_session.guarded(event.url, settings.webhook_allow)
-
-
-def _address(url: str, by_events: bool) -> str:
-    return url.rstrip("/") + _PATH if by_events else url
 
 
 def _signature(event_id: str, body: str, settings: Settings) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from shared import outbox, webhooks
-from shared.webhooks import Event
+from shared import outbox, webhook_events, webhooks
+from shared.webhook_events import Event
 from tasks import channels
 from tasks.context import Context, Counts, Progress, Target
 
@@ -27,7 +27,9 @@ def run(ctx: Context) -> Progress:
 
 def _events(target: Target, deletion_id: UUID, *, was_switched_off: bool) -> list[Event]:
     row = target.services.tenant.webhook(target.instance_id, even_if_off=was_switched_off)
-    return webhooks.events_for(deletion_id, target.instance_id, target.instance_name, row, target.services.settings)
+    return webhook_events.events_for(
+        deletion_id, target.instance_id, target.instance_name, row, target.services.settings
+    )
 
 
 def _send(ctx: Context, event_id: str) -> None:

@@ -15,10 +15,10 @@ import requests
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from shared import webhook_session, webhooks
+from shared import webhook_events, webhook_session, webhooks
 from shared.settings import Settings
 from shared.tenant import WebhookRow
-from shared.webhooks import Event
+from shared.webhook_events import Event
 from tests.unit.shared.fake_http import FakeAdapter
 
 DELETION = UUID(int=7)
@@ -54,7 +54,7 @@ def event(**headers: str) -> Event:
 @pytest.mark.parametrize("events", [[], ["INSTANCE_DELETE"], ["MESSAGES_UPSERT", "INSTANCE_DELETE"]])
 def test_a_webhook_that_asks_for_it_is_told(make_settings: MakeSettings, events: list[str]) -> None:
     """An empty list asks for everything."""
-    made = webhooks.events_for(DELETION, "id", "name", row(events=events), make_settings())
+    made = webhook_events.events_for(DELETION, "id", "name", row(events=events), make_settings())
 
     assert [(sent.target, sent.url) for sent in made] == [("instance", "http://hook.invalid/x")]
     assert made[0].headers == {"x-own": "value"}
@@ -63,14 +63,14 @@ def test_a_webhook_that_asks_for_it_is_told(make_settings: MakeSettings, events:
 @pytest.mark.parametrize("events", [["MESSAGES_UPSERT"], ["instance_delete"], ["INSTANCE_DELETED"], ["INSTANCE"]])
 def test_a_webhook_that_asks_for_other_events_is_not_told(make_settings: MakeSettings, events: list[str]) -> None:
     """The event is named exactly, or not at all."""
-    made = webhooks.events_for(DELETION, "id", "name", row(events=events), make_settings())
+    made = webhook_events.events_for(DELETION, "id", "name", row(events=events), make_settings())
 
     assert made == []
 
 
 def test_without_webhooks_nobody_is_told(make_settings: MakeSettings) -> None:
     """Neither the instance's, as none is enabled, nor a global one."""
-    assert webhooks.events_for(DELETION, "id", "name", None, make_settings()) == []
+    assert webhook_events.events_for(DELETION, "id", "name", None, make_settings()) == []
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_by_events_appends_the_event_to_the_url(
     make_settings: MakeSettings, url: str, by_events: bool, sent_to: str
 ) -> None:
     """Of the instance's own webhook, and of the global one."""
-    own = webhooks.events_for(DELETION, "id", "name", row(url, by_events), make_settings())
+    own = webhook_events.events_for(DELETION, "id", "name", row(url, by_events), make_settings())
     settings = make_settings(webhook_global_url=url, webhook_global_by_events=by_events)
-    everyones = webhooks.events_for(DELETION, "id", "name", None, settings)
+    everyones = webhook_events.events_for(DELETION, "id", "name", None, settings)
 
     assert [sent.url for sent in (*own, *everyones)] == [sent_to, sent_to]
 
@@ -98,7 +98,7 @@ def test_the_global_webhook_gets_no_header_of_an_instance(make_settings: MakeSet
     """It belongs to somebody else; and it is told whatever the instance's own asks for."""
     settings = make_settings(webhook_global_url="http://all.invalid/")
 
-    made = webhooks.events_for(DELETION, "id", "name", row(events=["OTHER"]), settings)
+    made = webhook_events.events_for(DELETION, "id", "name", row(events=["OTHER"]), settings)
 
     assert [(sent.target, sent.url, sent.headers) for sent in made] == [("global", "http://all.invalid/", {})]
 
@@ -107,8 +107,8 @@ def test_the_body_is_the_documented_one(make_settings: MakeSettings) -> None:
     """Byte for byte as JSON, for both; and each has an id of its own that stays."""
     settings = make_settings(webhook_global_url="http://all.invalid/")
 
-    made = webhooks.events_for(DELETION, "the-id", "a b", row(), settings)
-    again = webhooks.events_for(DELETION, "the-id", "a b", row(), settings)
+    made = webhook_events.events_for(DELETION, "the-id", "a b", row(), settings)
+    again = webhook_events.events_for(DELETION, "the-id", "a b", row(), settings)
 
     assert {json.dumps(sent.body) for sent in made} == {
         '{"event": "INSTANCE_DELETE", "instance": "a b", "data": {"instanceName": "a b", "instanceId": "the-id"}}'
