@@ -19,7 +19,7 @@ from shared.database import reaching
 from shared.errors import LetheError
 from shared.models import Deletion, StepStatus
 from shared.statuses import Role
-from tasks import pipeline
+from tasks import pipeline, resume
 from tasks.context import Target
 
 blueprint = APIBlueprint(
@@ -116,7 +116,7 @@ def retry(deletion_id: UUID, body: Retry) -> None:
     deletion, services = own(deletion_id), current.services()
     _check_given_up(body.without_gateway)
     confirmed = submission.confirm_again(deletion)
-    if not pipeline.resume(services, deletion.id, submission.caller(), body.without_gateway, confirmation=confirmed):
+    if not resume.resume(services, deletion.id, submission.caller(), body.without_gateway, confirmation=confirmed):
         raise Conflict(
             f"The deletion is {deletion.status.value}: there is nothing to resume", deletionId=str(deletion.id)
         )
@@ -145,7 +145,7 @@ def cancel_deletion(path: ById) -> Response:
 def cancel(deletion_id: UUID) -> None:
     """Stop the caller's deletion; raises Conflict when something has been done already."""
     deletion = own(deletion_id)
-    if not pipeline.cancel(current.services(), deletion.id, auditing.actor()):
+    if not resume.cancel(current.services(), deletion.id, auditing.actor()):
         done = [step.name for step in _load(deletion.id).steps if step.status is not StepStatus.PENDING]
         what = f"Too late to cancel, begun or done: {', '.join(done) or deletion.status.value}"
         raise Conflict(what, deletionId=str(deletion.id))

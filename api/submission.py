@@ -13,7 +13,7 @@ from shared.gateway import Stuck
 from shared.models import Deletion
 from shared.settings import Demand
 from shared.tenant import Instance
-from tasks import submission
+from tasks import resume, submission
 from tasks.caller import Caller
 
 log = logs.get(__name__)
@@ -42,7 +42,7 @@ def confirm_again(deletion: Deletion) -> Confirmation | None:
     if current.services().settings.confirmation is Demand.OFF:
         return None
     instance = current.services().tenant.find(instance_id=deletion.instance_id)
-    return submission.confirm_again(caller(), deletion, instance)
+    return resume.confirm_again(caller(), deletion, instance)
 
 
 def log_out(instance: Instance) -> None:

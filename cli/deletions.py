@@ -11,14 +11,14 @@ from cli import show as showing
 from cli.common import NOT_POSSIBLE, check_given_up, print_json, reached, stop
 from cli.show import Known
 from shared.services import Services
-from tasks import pipeline
+from tasks import resume
 
 
 def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
     """Resume it, and say so."""
     with reached() as made:
         check_given_up(made, given_up)
-        if not pipeline.resume(made, deletion_id, operator.caller(), given_up):
+        if not resume.resume(made, deletion_id, operator.caller(), given_up):
             stop(f"There is nothing to resume: {_state(made, deletion_id)}")
     if as_json:
         print_json({"id": deletion_id, "resumed": True})
@@ -29,7 +29,7 @@ def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
 def cancel(deletion_id: UUID, as_json: bool) -> None:
     """Cancel it, and say so."""
     with reached() as made:
-        if not pipeline.cancel(made, deletion_id, operator.actor()):
+        if not resume.cancel(made, deletion_id, operator.actor()):
             stop(f"Too late to cancel: {_state(made, deletion_id)}")
     if as_json:
         print_json({"id": deletion_id, "cancelled": True})

@@ -1,22 +1,14 @@
 """The order of the steps, and the chain that carries a deletion through them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from uuid import UUID
 
-from celery import chain
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from shared import audit, audit_entries, celery_app, deletions, forgetting, lock, logs, receipt, trail, wake
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared import audit, audit_entries, forgetting, logs, receipt
+from shared.audit_entries import Decision
 from shared.claims import Claim
-from shared.confirmation import Confirmation
-from shared.database import own_transaction
-from shared.models import Deletion
-from shared.nudges import Nudge
 from shared.services import Services
 from tasks import (
     confirm,
@@ -28,7 +20,6 @@ from tasks import (
     send_webhook,
     servers,
 )
-from tasks.caller import Caller
 from tasks.context import Context, Counts, Progress, Target
 
 log = logs.get(__name__)
@@ -52,76 +43,6 @@ PIPELINE = tuple(
 )
 NAMES = tuple(step.name for step in PIPELINE)
 BY_NAME = {step.name: step for step in PIPELINE}
-
-
-def submit(services: Services, nudge: Nudge, *, priority: int = celery_app.NORMAL) -> bool:
-    """Publish the chain from the deletion's next step on; False when the broker did not take it.
-
-    Nothing is lost then: the reconciler publishes what nobody claims. The priority is the first step's.
-    """
-    arguments = (str(nudge.deletion_id), nudge.attempt)
-    carried = trail.headers(services.redis, nudge.deletion_id)
-    steps = [
-        services.celery.signature(celery_app.task_name(name), args=arguments, immutable=True, headers=carried)
-        for name in NAMES[nudge.position :]
-    ]
-    try:
-        chain(*steps, app=services.celery).apply_async(
-            priority=celery_app.priority_on(services.settings.broker, priority)
-        )
-    except (OperationalError, OSError):
-        return False
-    return True
-
-
-def resume(
-    services: Services,
-    deletion_id: UUID,
-    caller: Caller,
-    without_gateways: Sequence[str] = (),
-    *,
-    action: Action = Action.RETRY,
-    confirmation: Confirmation | None = None,
-) -> bool:
-    """Let a stopped deletion go on, and publish it; False when it is not stopped."""
-    settings = services.settings
-    with own_transaction(services.own) as connection:
-        nudge = deletions.resume(
-            connection,
-            deletion_id,
-            caller.requester,
-            nudge_seconds=settings.nudge_seconds,
-            without_gateways=without_gateways,
-            confirmation=confirmation,
-        )
-        if nudge is None:
-            return False
-        caller.count()
-        instance_id = connection.scalar(select(Deletion.instance_id).where(Deletion.id == deletion_id))
-        audit.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance_id, deletion_id, "resumed"))
-    submit(services, nudge)
-    return True
-
-
-def cancel(services: Services, deletion_id: UUID, actor: Actor) -> bool:
-    """Stop a deletion whose logout has not begun, and give its lock back; False when it is too late."""
-    with own_transaction(services.own) as connection:
-        instance_id = deletions.cancel(connection, deletion_id)
-        if instance_id is None:
-            return False
-        asked = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)
-        audit.append(connection, asked, audit_entries.ended(Decision.CANCELLED, deletion_id, instance_id))
-    let_go(services, instance_id, deletion_id)
-    return True
-
-
-def let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
-    """After an end is committed: release the lock and wake whoever waits."""
-    try:
-        lock.release(services.redis, instance_id, deletion_id)
-        wake.announce(services.redis, deletion_id)
-    except RedisError as error:  # the lease runs out by itself, and waiters poll
-        log.warning("lock not released", deletion_id=str(deletion_id), error=type(error).__name__)
 
 
 def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:

@@ -18,8 +18,9 @@ from shared.models import ENDED, Deletion, DeletionStatus
 from shared.nudges import Nudge
 from shared.services import Services
 from shared.tenant import Instance
-from tasks import in_memory, pipeline
+from tasks import in_memory, pipeline, publishing, resume
 from tasks.caller import Caller
+from tasks.resume import confirm_again
 
 log = logs.get(__name__)
 # Another call may hold the lock and not have written its deletion yet; a round trip or two is enough.
@@ -65,16 +66,6 @@ def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
     # Looked up in this order: a deletion that ends in between is under way, and its instance not there any more.
     unfinished = _newest_unfinished(services, _OF_INSTANCE, instance_id)
     return _submit(services, caller, services.tenant.find(instance_id=instance_id), unfinished, instance_id)
-
-
-def confirm_again(caller: Caller, deletion: Deletion, instance: Instance | None) -> Confirmation | None:
-    """Ask for a confirmation before a deletion is resumed, if there is still something to keep.
-
-    A deletion that failed before its point of no return has left the instance as it was, perhaps long ago. After it
-    nothing can be kept, and a deletion that is not failed goes on anyway: there is nothing to ask.
-    """
-    is_whole = deletion.status is DeletionStatus.FAILED and deletion.irrevocable_at is None
-    return caller.confirm(instance) if instance and is_whole else None
 
 
 def find(
@@ -181,7 +172,7 @@ def _promise(
 
 
 def _publish(services: Services, nudge: Nudge) -> None:
-    if not pipeline.submit(services, nudge):
+    if not publishing.submit(services, nudge):
         log.warning("not published, the reconciler will", deletion_id=str(nudge.deletion_id))
 
 
@@ -202,7 +193,7 @@ def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion, in
         confirmation = confirm_again(caller, deletion, instance)
         lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
         try:
-            resumed = pipeline.resume(services, deletion.id, caller, action=Action.DELETE, confirmation=confirmation)
+            resumed = resume.resume(services, deletion.id, caller, action=Action.DELETE, confirmation=confirmation)
         except Exception:
             _let_go(services, deletion.instance_id, deletion.id)
             raise

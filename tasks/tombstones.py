@@ -13,7 +13,7 @@ from shared.deletions import Requester
 from shared.models import ENDED, Deletion, DeletionStatus
 from shared.services import Services
 from shared.tenant import Instance
-from tasks import pipeline
+from tasks import pipeline, publishing
 
 _AT_ONCE = 1000
 
@@ -44,7 +44,7 @@ def replay(services: Services, instance: Instance, actor: Actor) -> UUID:
             nudge_seconds=services.settings.nudge_seconds,
         )
         audit.append(connection, Entry(Action.TOMBSTONES, Decision.ACCEPTED, actor, instance.id, deletion_id))
-    pipeline.submit(services, nudge)
+    publishing.submit(services, nudge)
     return deletion_id
 
 

@@ -123,7 +123,7 @@ def _queue_look() -> Callable[[], bool]:
 
 def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
     from shared.nudges import Nudge
-    from tasks import pipeline
+    from tasks import pipeline, publishing
     from worker.runner import Outcome
 
     runner, carried = _runner(), trail.carried(task.request.headers)
@@ -134,7 +134,7 @@ def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
             task.request.chain = None  # the rest of this chain is not to be run
         if outcome is Outcome.AGAIN:
             rest = Nudge(UUID(deletion_id), attempt, pipeline.NAMES.index(step))
-            pipeline.submit(_services(), rest, priority=celery_app.BEHIND)
+            publishing.submit(_services(), rest, priority=celery_app.BEHIND)
     return outcome.value
 
 

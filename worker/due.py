@@ -6,7 +6,7 @@ from multiprocessing.sharedctypes import RawValue
 
 from shared import logs, nudges
 from shared.services import Services
-from tasks import pipeline
+from tasks import publishing
 
 log = logs.get(__name__)
 LOOK_SECONDS = 1.0
@@ -76,7 +76,7 @@ class DueClock:
         due = nudges.take_put_off(
             self._services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
         )
-        unpublished = sum(not pipeline.submit(self._services, nudge) for nudge in due)
+        unpublished = sum(not publishing.submit(self._services, nudge) for nudge in due)
         if due:
             log.info("pauses over", due=len(due), unpublished=unpublished)
         return len(due)

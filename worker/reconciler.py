@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from shared import deletions, logs, nudges, refusals, reservation
 from shared.errors import TransientError
 from shared.services import Services
-from tasks import channels, pipeline
+from tasks import channels, publishing
 
 log = logs.get(__name__)
 
@@ -38,7 +38,7 @@ def reconcile(services: Services) -> Round:
     due = nudges.take_due(
         services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
     )
-    unpublished = sum(not pipeline.submit(services, nudge) for nudge in (*dead, *due))
+    unpublished = sum(not publishing.submit(services, nudge) for nudge in (*dead, *due))
     _write_refusals_down(services)
     nudges.tick(services.own, "reconciler")
     found = Round(len(dead), len(due), unpublished)

@@ -16,7 +16,7 @@ from shared.claims import Claim
 from shared.errors import LetheError, LostClaim, RightsLost, TransientError, Unreachable
 from shared.models import DeletionStatus
 from shared.services import Services
-from tasks import channels, pipeline
+from tasks import channels, pipeline, publishing
 from tasks.context import Context, Progress, Target
 from tasks.pipeline import PipelineStep
 from worker import heart
@@ -175,4 +175,4 @@ class Runner:
         channels.put_back(self.services)
 
     def _let_go(self, claim: Claim) -> None:
-        pipeline.let_go(self.services, claim.instance_id, claim.deletion_id)
+        publishing.let_go(self.services, claim.instance_id, claim.deletion_id)

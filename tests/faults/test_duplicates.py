@@ -9,7 +9,7 @@ import redis
 from demo.processes import wait_until
 from shared.celery_app import QUEUE
 from shared.nudges import Nudge
-from tasks import pipeline
+from tasks import pipeline, publishing
 from tests.faults.scene import PLENTY_SECONDS, Scene
 
 NAMES = ("one", "two", "three", "four")
@@ -31,7 +31,7 @@ def test_every_message_comes_several_times_and_out_of_order(make_scene: Callable
             for position in (*range(len(pipeline.NAMES)), *range(len(pipeline.NAMES)))
         ]
         shuffle(nudges)
-        assert all(pipeline.submit(services, nudge) for nudge in nudges)
+        assert all(publishing.submit(services, nudge) for nudge in nudges)
 
     scene.order(*NAMES)
     publish_all()

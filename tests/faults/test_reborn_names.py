@@ -12,7 +12,7 @@ from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared.nudges import Nudge
-from tasks import acknowledgement, pipeline
+from tasks import acknowledgement, pipeline, publishing
 from tests.faults.scene import PLENTY_SECONDS, Scene
 from tests.system import GATEWAY_KEY
 
@@ -45,7 +45,7 @@ def deliver_all_again(scene: Scene, name: str) -> None:
     services = scene.system.make_services()
     for attempt in range(1, scene.show(name)["attempt"] + 1):
         for position in range(len(pipeline.NAMES)):
-            pipeline.submit(services, Nudge(UUID(scene.deletions[name]), attempt, position))
+            publishing.submit(services, Nudge(UUID(scene.deletions[name]), attempt, position))
     services.close()
 
 

@@ -15,7 +15,7 @@ from shared import claims, nudges
 from shared.claims import Claim
 from shared.nudges import Nudge
 from shared.services import Services
-from tasks import pipeline
+from tasks import publishing
 from tests.integration.inline import accept
 from tests.system import System
 from worker import due
@@ -166,7 +166,7 @@ def test_a_short_pause_is_not_made_longer(services: Services, monkeypatch: pytes
     looks, published = list[float | None](), list[UUID]()
     monkeypatch.setattr(due, "LOOK_SECONDS", 600.0)
     monkeypatch.setattr(nudges, "next_put_off", noting(nudges.next_put_off, looks))
-    monkeypatch.setattr(pipeline, "submit", lambda services, nudge: published.append(nudge.deletion_id) or True)
+    monkeypatch.setattr(publishing, "submit", lambda services, nudge: published.append(nudge.deletion_id) or True)
     clock = DueClock(services)
     clock.start()
     wait_until(lambda: looks == [None], 5, "the first look")

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from shared import celery_app
 from shared.nudges import Nudge
 from shared.settings import Settings
-from tasks import pipeline
+from tasks import pipeline, publishing
 from tasks.context import Target
 
 ORDER = ["logout", "purge_cache", "send_webhook", "deregister", "delete_records", "delete_files", "confirm"]
@@ -99,7 +99,7 @@ class Broker:
     def taking(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """In place of the real one."""
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline, "chain", self._chain)
+            patch.setattr(publishing, "chain", self._chain)
             yield
 
     def _chain(self, *steps: Any, app: object) -> SimpleNamespace:
@@ -126,7 +126,7 @@ def test_the_chain_begins_at_the_next_step(services: Any, monkeypatch: pytest.Mo
     broker = Broker()
 
     with broker.taking(monkeypatch):
-        published = pipeline.submit(services, Nudge(DELETION, 3, position))
+        published = publishing.submit(services, Nudge(DELETION, 3, position))
 
     assert published
     assert broker.chains == [[(f"lethe.{name}", (str(DELETION), 3)) for name in ORDER[position:]]]
@@ -136,7 +136,7 @@ def test_the_chain_begins_at_the_next_step(services: Any, monkeypatch: pytest.Mo
 def test_a_broker_that_is_away_is_no_error(services: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     """The reconciler publishes what nobody claims."""
     with Broker(failure).taking(monkeypatch):
-        assert pipeline.submit(services, Nudge(DELETION, 1, 0)) is False
+        assert publishing.submit(services, Nudge(DELETION, 1, 0)) is False
 
 
 def test_a_preview_asks_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
