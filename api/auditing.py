@@ -10,7 +10,7 @@ from api import auth, current
 from api.errors import ApiError, in_words
 from shared import audit, logs, refusals
 from shared.audit_entries import Action, Actor, Decision, Entry
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
 from shared.errors import LetheError
 
 log = logs.get(__name__)

@@ -11,10 +11,10 @@ from api import current
 from api.errors import Unauthorized
 from shared import api_keys
 from shared.api_keys import hash_key
-from shared.database import reaching
-from shared.models import ApiKey, Deletion
+from shared.database.connections import reaching
+from shared.database.enums import Role
+from shared.database.models import ApiKey, Deletion
 from shared.permissions import Permission, permissions_of
-from shared.statuses import Role
 from shared.tenant import Instance
 
 # An endpoint that is not named here is closed.

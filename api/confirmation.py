@@ -12,9 +12,9 @@ from api.errors import Unconfirmed
 from shared import one_time_codes
 from shared.api_keys import BOOTSTRAP
 from shared.confirmation import Confirmation
+from shared.database.enums import Means, Role
 from shared.one_time_codes import Verdict
 from shared.settings import Demand, Settings
-from shared.statuses import Means, Role
 from shared.tenant import Instance
 
 TOKEN_SECONDS = 300

@@ -15,10 +15,10 @@ from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Or
 from shared import servers, whole_deletion
 from shared.audit_entries import Action
 from shared.confirmation import WARNING
-from shared.database import reaching
+from shared.database.connections import reaching
+from shared.database.enums import Role
+from shared.database.models import Deletion, StepStatus
 from shared.errors import LetheError
-from shared.models import Deletion, StepStatus
-from shared.statuses import Role
 from tasks import pipeline, resume
 from tasks.context import Target
 

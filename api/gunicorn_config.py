@@ -7,7 +7,8 @@ from pathlib import Path
 from gunicorn.http import message
 
 from api.prefer import LONGEST_WAIT_SECONDS
-from shared import migrate, settings, tracing
+from shared import settings, tracing
+from shared.database import migrate
 
 _settings = settings.read()
 

@@ -14,9 +14,9 @@ from api.prefer import Wish
 from api.schemas import ByName, Error, Pending, Preference, Success
 from shared import wake
 from shared.audit_entries import Action
-from shared.database import reaching
+from shared.database.connections import reaching
+from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.errors import LetheError
-from shared.models import UNDER_WAY, Deletion, DeletionStatus
 
 _RETRY_AFTER_SECONDS = 5
 

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from sqlalchemy import Connection, Engine, text
 
 from shared import looks
-from shared.database import reaching
+from shared.database.connections import reaching
 from tasks import pipeline
 
 _UNFINISHED = """

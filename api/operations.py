@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import contract, current, examples, metrics
 from api.errors import answer
 from api.schemas import Health, KeySet
-from shared import database, receipt_keys
+from shared import receipt_keys
+from shared.database import connections
 from shared.services import Services
 
 blueprint = APIBlueprint(
@@ -48,7 +49,7 @@ def ready() -> Response:
     services = current.services()
     looks: dict[str, Callable[[], str]] = {
         "own_database": lambda: _own_state(services),
-        "tenant_database": lambda: "ok" if database.answers(services.tenant.engine) else "no answer",
+        "tenant_database": lambda: "ok" if connections.answers(services.tenant.engine) else "no answer",
         "redis": lambda: "ok" if services.redis.ping() else "no answer",
         "broker": lambda: _broker_state(services),
     }
@@ -66,7 +67,7 @@ def ready() -> Response:
 def show_keys() -> Response:
     """A JSON Web Key Set: the key that receipts are signed with now, and all earlier ones."""
     services = current.services()
-    with database.own_transaction(services.own) as connection:
+    with connections.own_transaction(services.own) as connection:
         return answer({"keys": receipt_keys.published(connection, services.settings)})
 
 
@@ -81,7 +82,7 @@ def show_metrics() -> Response:
 
 
 def _own_state(services: Services) -> str:
-    from shared import migrate  # with alembic, which gunicorn's configuration loads before the fork
+    from shared.database import migrate  # with alembic, which gunicorn's configuration loads before the fork
 
     return "ok" if migrate.is_current(services.own) else "migrations are missing"
 

@@ -12,7 +12,7 @@ from api.errors import Conflict, NotFound
 from api.pages import page
 from api.schemas import ById, Schema
 from shared import audit_reads, receipt, receipt_page
-from shared.models import Deletion, DeletionStatus
+from shared.database.models import Deletion, DeletionStatus
 
 _AS_PAGE = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}
 

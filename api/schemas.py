@@ -22,7 +22,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from api import examples
 from shared import looks, outbox, progress
-from shared.models import Deletion, DeletionStatus, Step, StepStatus, WebhookStatus
+from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookStatus
 
 
 def _encodable(text: str) -> str:

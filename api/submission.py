@@ -9,8 +9,8 @@ from api.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownIns
 from shared import logs
 from shared.audit_entries import Action
 from shared.confirmation import Confirmation
+from shared.database.models import Deletion
 from shared.gateway import Stuck
-from shared.models import Deletion
 from shared.settings import Demand
 from shared.tenant import Instance
 from tasks import resume, submission

@@ -18,7 +18,8 @@ from demo.lethe import Lethe
 from demo.parts import Postgres, Redis
 from demo.ports import server_port
 from demo.processes import Process, wait_until
-from shared import database, logs, migrate
+from shared import logs
+from shared.database import connections, migrate
 from shared.settings import Settings
 
 GATEWAY_KEY = "bench-gateway-key"
@@ -50,7 +51,7 @@ class Ground:
     def own_database(self) -> str:
         """A new, migrated own database; its URL."""
         url = self._create_database("own")
-        engine = database.connect(url, name="migrate")
+        engine = connections.connect(url, name="migrate")
         migrate.upgrade(engine)
         engine.dispose()
         return url

@@ -7,9 +7,9 @@ from sqlalchemy import update
 from demo.evolution.deployment import SeededInstance
 from shared import deletions
 from shared.api_keys import BOOTSTRAP
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
+from shared.database.models import Deletion, Step
 from shared.deletions import Requester
-from shared.models import Deletion, Step
 from shared.services import Services
 from tasks import pipeline
 from tasks.context import Target

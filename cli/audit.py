@@ -14,7 +14,7 @@ from shared import audit, audit_reads, audit_search
 from shared.audit import Place
 from shared.audit_entries import Action, Decision
 from shared.audit_search import Wanted
-from shared.models import AuditLine
+from shared.database.models import AuditLine
 
 _PLACE = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 _WHEN = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])

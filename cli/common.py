@@ -94,9 +94,9 @@ def reached() -> Iterator["Services"]:
 @contextmanager
 def own_reached() -> Iterator["Engine"]:
     """Lethe's own database alone, which takes half the time; what is wrong is said in one sentence."""
-    from shared import database
+    from shared.database import connections
 
-    own = _make(database.connect_own)
+    own = _make(connections.connect_own)
     with _told():
         yield own
     own.dispose()

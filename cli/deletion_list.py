@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from cli import words
 from cli.common import own_reached, print_json
-from shared.database import reaching
-from shared.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
-from shared.statuses import Role
+from shared.database.connections import reaching
+from shared.database.enums import Role
+from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
 
 
 def show(status: str | None, limit: int, as_json: bool) -> None:

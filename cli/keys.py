@@ -14,9 +14,9 @@ from cli.common import print_json, reached, stop
 from shared import api_keys, audit, one_time_codes
 from shared.api_keys import NewKey
 from shared.audit_entries import Action, Decision, Entry
-from shared.database import own_transaction
-from shared.models import ApiKey, OneTimeCodes
-from shared.statuses import Role
+from shared.database.connections import own_transaction
+from shared.database.enums import Role
+from shared.database.models import ApiKey, OneTimeCodes
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _LIFETIME = re.compile(r"([1-9]\d{0,4})([dhm])")

@@ -8,10 +8,10 @@ from uuid import UUID
 from shared import audit
 from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
+from shared.database.enums import Means
 from shared.permissions import SERVER
 from shared.services import Services
-from shared.statuses import Means
 from shared.tenant import Instance
 from tasks.caller import Caller, unasked
 

@@ -14,8 +14,8 @@ from cli.common import stop
 from cli.consent import NotAsked
 from shared import wake
 from shared.audit_entries import Action
-from shared.database import reaching
-from shared.models import UNDER_WAY, Deletion, DeletionStatus
+from shared.database.connections import reaching
+from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.services import Services
 from tasks import submission
 from tasks.caller import Caller

@@ -3,15 +3,15 @@
 import click
 
 from cli.common import NOT_POSSIBLE, print_json, reached
-from shared import database, migrate
-from shared.database import reaching
+from shared.database import connections, migrate
+from shared.database.connections import reaching
 
 
 def upgrade(as_json: bool) -> None:
     """Run what is missing, and say from where to where."""
     with reached() as made, reaching("the own database"):
         # Not the services' engine: its statements are bounded, a migration takes as long as it takes.
-        engine = database.connect(made.settings.database_url.get_secret_value(), name="migrate")
+        engine = connections.connect(made.settings.database_url.get_secret_value(), name="migrate")
         before, _ = migrate.revisions(engine)
         migrate.upgrade(engine)
         after, _ = migrate.revisions(engine)

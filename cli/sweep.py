@@ -11,7 +11,7 @@ from cli import operator, words
 from cli.common import print_json, reached, stop
 from shared import audit, leftovers
 from shared.audit_entries import Action, Decision, Entry
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
 from shared.leftovers import By, Found, Leftover
 from shared.services import Services
 

@@ -8,7 +8,7 @@ from cli import operator
 from cli.common import print_json, reached
 from shared import audit, throttle
 from shared.audit_entries import Action, Decision, Entry
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
 from shared.services import Services
 
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shared.models import Deletion, DeletionStatus, Step, StepStatus
+from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
 
 _LOOK_SECONDS = 0.5
 _WINDOW_SECONDS = 10  # of which a rate is the mean: shorter ones jump, longer ones lag

@@ -19,7 +19,7 @@ from demo.evolution.receiver import Receiver
 from demo.lethe import Lethe
 from demo.parts import Postgres, Redis
 from demo.ports import server_port
-from shared import database, migrate
+from shared.database import connections, migrate
 from shared.settings import Settings
 
 # What the caller's shell has set for other servers must not reach ours.
@@ -136,7 +136,7 @@ def _start_s3(stack: ExitStack) -> S3Place:
 
 def _create_own_database(postgres: Postgres) -> str:
     url = postgres.create_database("lethe")
-    engine = database.connect(url, name="migrate")
+    engine = connections.connect(url, name="migrate")
     migrate.upgrade(engine)
     engine.dispose()
     return url

@@ -8,10 +8,10 @@ from hmac import digest
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, text, update
 
-from shared.database import from_now
-from shared.models import ApiKey
+from shared.database.connections import from_now
+from shared.database.enums import Role
+from shared.database.models import ApiKey
 from shared.settings import Settings
-from shared.statuses import Role
 
 BOOTSTRAP = "bootstrap"  # the id of the admin key in the settings
 _SECRET_BYTES = 32

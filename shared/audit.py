@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, select, text
 from shared.audit_entries import Entry, products
 from shared.audit_words import Action as Action
 from shared.audit_words import Decision as Decision
-from shared.database import reaching
-from shared.models import AuditHead, AuditLine
+from shared.database.connections import reaching
+from shared.database.models import AuditHead, AuditLine
 
 START = "0" * 64  # what the first line has for the hash of the one before
 _AT_ONCE = 1000

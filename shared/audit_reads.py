@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Engine, exists, func, select
 
 from shared import audit
 from shared.audit_entries import Action, Actor, Decision, Entry
-from shared.database import own_transaction
-from shared.models import AuditLine
+from shared.database.connections import own_transaction
+from shared.database.models import AuditLine
 
 _A_WHILE = timedelta(minutes=10)
 

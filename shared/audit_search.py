@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Engine, select
 from sqlalchemy.orm import Session
 
 from shared.audit_entries import Action, Decision
-from shared.database import reaching
-from shared.models import AuditLine
+from shared.database.connections import reaching
+from shared.database.models import AuditLine
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Interval, Update, bindparam, func, or_, select, update
 
 from shared import looks
-from shared.database import LAZILY
-from shared.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
+from shared.database.connections import LAZILY
+from shared.database.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
 
 
 def _claim_statement() -> Update:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, Result, Update, case, func, literal, 
 
 from shared import audit, audit_entries, claim_statements, outbox
 from shared.audit_entries import Decision
-from shared.database import from_now, own_statement, own_transaction
+from shared.database.connections import from_now, own_statement, own_transaction
+from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.errors import LostClaim
-from shared.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.nudges import Nudge
 
 

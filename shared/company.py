@@ -10,8 +10,8 @@ from sqlalchemy import BigInteger, Engine, Select, cast, func, literal, select, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.claims import Claim
-from shared.database import own_statement, own_transaction
-from shared.models import UNDER_WAY, Deletion, Step
+from shared.database.connections import own_statement, own_transaction
+from shared.database.models import UNDER_WAY, Deletion, Step
 
 _MOST = 200
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.statuses import Means
+from shared.database.enums import Means
 
 WARNING = "Nothing of this can be recovered after a deletion: export first what must be kept."
 

@@ -22,11 +22,11 @@ from sqlalchemy.exc import IntegrityError
 from shared import audit, audit_entries
 from shared.audit_entries import Decision
 from shared.confirmation import Confirmation
-from shared.database import from_now, own_transaction
+from shared.database.connections import from_now, own_transaction
+from shared.database.enums import Role
+from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
 from shared.errors import LetheError
-from shared.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
 from shared.nudges import Nudge
-from shared.statuses import Role
 
 # One statement, and no more to build than its values: callers wait for it.
 _ACCEPT = text("""

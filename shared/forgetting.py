@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Uuid, bindparam, select, update
 
-from shared.models import Step, WebhookEvent, WebhookStatus
+from shared.database.models import Step, WebhookEvent, WebhookStatus
 
 # Sentences of our own and moments; any other text or structure that a step has noted goes.
 _HARMLESS = {

@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shared import cache_keys
-from shared.database import reaching
-from shared.models import ENDED, Deletion
+from shared.database.connections import reaching
+from shared.database.models import ENDED, Deletion
 from shared.services import Services
 from shared.tenant_schema import ROOT
 

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from shared import in_use, orphan_rows
 from shared.cache import Kept
-from shared.database import reaching
+from shared.database.connections import reaching
+from shared.database.models import ENDED, Deletion
 from shared.in_use import InUse
 from shared.kept import Held
 from shared.local_folder import LocalFolder
-from shared.models import ENDED, Deletion
 from shared.orphan_rows import Orphans
 from shared.services import Services
 

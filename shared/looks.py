@@ -10,8 +10,8 @@ from sqlalchemy import Engine, case, func, select, update
 
 from shared import audit
 from shared.audit_entries import Action, Decision, Entry
-from shared.database import own_transaction
-from shared.models import Deletion
+from shared.database.connections import own_transaction
+from shared.database.models import Deletion
 
 AFTER_SECONDS = (60, 300, 900, 3600)
 INSTANCES = "instances"  # of what comes back, the one kind that is not erased again

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from shared import database
-from shared.database import reaching
+from shared.database import connections
+from shared.database.connections import reaching
 from shared.errors import Refused
 from shared.tenant import WHAT, Tenant
 from shared.tenant_schema import OWNER_COLUMN, ROOT, quote
@@ -133,7 +133,7 @@ def create(tenant: Tenant, missing: MissingIndex) -> None:
 def _alone(tenant: Tenant) -> Iterator[Connection]:
     """A connection without a transaction, which CONCURRENTLY refuses, with time limits of its own."""
     # Given as it opens: what a SET leaves behind, PgBouncer hands to whoever comes next.
-    engine = database.connect(tenant.engine.url, name="index", pool_size=1, options=_PATIENTLY)
+    engine = connections.connect(tenant.engine.url, name="index", pool_size=1, options=_PATIENTLY)
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection

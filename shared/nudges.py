@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database import from_now, own_statement, own_transaction
-from shared.models import UNDER_WAY, Clock, Deletion, DeletionStatus, Step
+from shared.database.connections import from_now, own_statement, own_transaction
+from shared.database.models import UNDER_WAY, Clock, Deletion, DeletionStatus, Step
 
 # Put off by its step, and not published since.
 _PUT_OFF = Deletion.status == DeletionStatus.WAITING, Deletion.owner.is_(None), Deletion.nudges == 0

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import api_keys, logs, seal
-from shared.database import from_now, own_transaction
-from shared.models import ApiKey, OneTimeCodes
+from shared.database.connections import from_now, own_transaction
+from shared.database.models import ApiKey, OneTimeCodes
 from shared.permissions import KEY_ROLES, PERMISSIONS, Permission
 from shared.settings import Settings
 

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared import audit, seal, webhooks
 from shared.audit_entries import Action, Decision, Entry
-from shared.database import from_now, own_statement, own_transaction
-from shared.models import Deletion, WebhookEvent, WebhookStatus
+from shared.database.connections import from_now, own_statement, own_transaction
+from shared.database.models import Deletion, WebhookEvent, WebhookStatus
 from shared.settings import Settings
 from shared.webhook_events import Event
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from shared.statuses import Role
+from shared.database.enums import Role
 
 
 class Permission(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.models import StepStatus
+from shared.database.models import StepStatus
 
 
 @dataclass(frozen=True)

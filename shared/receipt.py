@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, Row, Uuid, bindparam, insert, select
 
 from shared import receipt_keys, signing
 from shared.audit import Place
-from shared.database import own_transaction
-from shared.models import Deletion, Receipt, Step, WebhookEvent
+from shared.database.connections import own_transaction
+from shared.database.models import Deletion, Receipt, Step, WebhookEvent
 from shared.settings import Settings
 
 KIND = "lethe.receipt.v1"

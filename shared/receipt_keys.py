@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import seal, signing
-from shared.models import ReceiptKey
+from shared.database.models import ReceiptKey
 from shared.settings import Settings
 
 _LOCK = 0x1E74E5  # any number, the same in every process: two that need a first key at once make one

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from shared import audit, logs
 from shared.audit_entries import Action, Actor, Decision, Entry
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
 
 log = logs.get(__name__)
 NOBODY = "nobody"  # the role of who has no known key

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine, text
 
 from shared import logs
-from shared.database import reaching
+from shared.database.connections import reaching
 from shared.errors import TransientError
 
 log = logs.get(__name__)

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import Engine, select, text
 
 from shared import instance_ids
-from shared.database import own_statement
+from shared.database.connections import own_statement
+from shared.database.models import ENDED, Deletion
 from shared.errors import TransientError
-from shared.models import ENDED, Deletion
 from shared.tenant import Tenant
 from shared.tenant_schema import ROOT
 

@@ -8,8 +8,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import Engine
 
-from shared import celery_app, database
+from shared import celery_app
 from shared.cache import Cache
+from shared.database import connections
 from shared.gateway import Gateway
 from shared.local_folder import LocalFolder
 from shared.queues import Queues
@@ -47,13 +48,13 @@ class Services:
 
 def create(settings: Settings, *, celery: Celery | None = None, pool_size: int = 5) -> Services:
     """Make this process's connections; none is opened before it is used."""
-    tenant = database.connect(settings.tenant_database_url.get_secret_value(), name="tenant")
+    tenant = connections.connect(settings.tenant_database_url.get_secret_value(), name="tenant")
     key = settings.gateway_key.get_secret_value()
     return Services(
         settings=settings,
-        own=database.connect_own(settings, pool_size=pool_size),
+        own=connections.connect_own(settings, pool_size=pool_size),
         tenant=Tenant(tenant, settings.tenant_schema),
-        replicas=tuple(database.connect(url, name="replica", pool_size=1) for url in settings.replicas),
+        replicas=tuple(connections.connect(url, name="replica", pool_size=1) for url in settings.replicas),
         redis=_redis(settings.redis_url.get_secret_value(), timeout_seconds=1),
         cache=_cache(settings),
         gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from shared import tenant_schema
-from shared.database import begin_with, reaching
+from shared.database.connections import begin_with, reaching
 from shared.tenant_schema import ROOT, quote
 
 WHAT = "the tenant database"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database import own_statement, own_transaction
-from shared.models import ThrottleRow
+from shared.database.connections import own_statement, own_transaction
+from shared.database.models import ThrottleRow
 from shared.settings import Settings
 
 _FRESH_SECONDS = 1.0

@@ -4,7 +4,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import selectinload, with_expression
 
 from shared.audit_entries import WORKER, Action, Decision
-from shared.models import AuditLine, Deletion, DeletionStatus
+from shared.database.models import AuditLine, Deletion, DeletionStatus
 
 # The audit alone keeps this moment. A line of somebody else's tells of a call that failed.
 _LAST_FAILURE = (

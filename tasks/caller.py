@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from shared.audit_entries import Actor
 from shared.confirmation import Confirmation
+from shared.database.models import Deletion
 from shared.deletions import Requester
-from shared.models import Deletion
 from shared.tenant import Instance
 
 

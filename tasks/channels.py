@@ -7,9 +7,9 @@ from sqlalchemy import Engine, Select, exists, select, update
 from sqlalchemy.orm import aliased
 
 from shared import ledger, logs
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
+from shared.database.models import ENDED, Deletion, DeletionStatus, Step
 from shared.errors import TransientError
-from shared.models import ENDED, Deletion, DeletionStatus, Step
 from shared.services import Services
 from tasks.context import Context
 

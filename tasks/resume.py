@@ -8,8 +8,8 @@ from sqlalchemy import select
 from shared import audit, audit_entries, deletions
 from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
-from shared.database import own_transaction
-from shared.models import Deletion, DeletionStatus
+from shared.database.connections import own_transaction
+from shared.database.models import Deletion, DeletionStatus
 from shared.services import Services
 from shared.tenant import Instance
 from tasks.caller import Caller

@@ -7,11 +7,11 @@ from hmac import compare_digest
 from sqlalchemy import and_, bindparam, select
 
 from shared import api_keys
-from shared.database import own_statement
+from shared.database.connections import own_statement
+from shared.database.enums import Role
+from shared.database.models import ApiKey, Deletion
 from shared.errors import RightsLost
-from shared.models import ApiKey, Deletion
 from shared.permissions import SERVER, Permission, permissions_of
-from shared.statuses import Role
 from tasks.context import Context
 
 _REQUESTER = (

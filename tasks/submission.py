@@ -11,10 +11,10 @@ from sqlalchemy.orm import InstrumentedAttribute
 from shared import audit, deletions, lock, logs
 from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
-from shared.database import own_statement, own_transaction
+from shared.database.connections import own_statement, own_transaction
+from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.errors import LetheError, Refused
 from shared.gateway import can_be_addressed
-from shared.models import ENDED, Deletion, DeletionStatus
 from shared.nudges import Nudge
 from shared.services import Services
 from shared.tenant import Instance

@@ -8,9 +8,9 @@ from sqlalchemy.orm import aliased
 
 from shared import audit, deletions
 from shared.audit_entries import Action, Actor, Decision, Entry
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
+from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.deletions import Requester
-from shared.models import ENDED, Deletion, DeletionStatus
 from shared.services import Services
 from shared.tenant import Instance
 from tasks import pipeline, publishing

@@ -15,7 +15,7 @@ from demo.evolution.deployment import Deployment, S3Place
 from demo.evolution.gateway import Gateway
 from demo.evolution.receiver import Receiver
 from demo.parts import DATABASES, Postgres, Redis
-from shared import database, migrate
+from shared.database import connections, migrate
 from tests.rabbitmq import RabbitMQPart
 from tests.system import GATEWAY_KEY, System, new_settings
 
@@ -74,7 +74,7 @@ def moto_part() -> Iterator[str]:
 def make_templates(part: Postgres) -> None:
     """What copy_database copies: an empty tenant database and a migrated own database."""
     create_schema(part.create_database("tenant_template"))
-    own = database.connect(part.create_database("own_template"), name="migrate")
+    own = connections.connect(part.create_database("own_template"), name="migrate")
     migrate.upgrade(own)
     own.dispose()
 

@@ -13,8 +13,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from shared import claims, ledger, logs, retry
 from shared.claims import Claim
+from shared.database.models import DeletionStatus
 from shared.errors import LetheError, LostClaim, RightsLost, TransientError, Unreachable
-from shared.models import DeletionStatus
 from shared.services import Services
 from tasks import channels, pipeline, publishing
 from tasks.context import Context, Progress, Target

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from api import current, deletions, receipts
 from api.console import filters, standing
 from api.schemas import Filter, Retry
-from shared.models import UNDER_WAY, Deletion, DeletionStatus
+from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 
 blueprint = Blueprint("deletions", __name__, url_prefix="/deletions")
 

@@ -10,7 +10,7 @@ from api.console import standing
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized
 from api.schemas import Retry
 from shared.audit_entries import Action
-from shared.models import Deletion
+from shared.database.models import Deletion
 from shared.settings import Demand
 from tasks import pipeline
 from tasks.context import Target

@@ -14,9 +14,9 @@ from api.errors import BadRequest, NotFound, Unauthorized
 from shared import instance_list
 from shared.audit_entries import Action
 from shared.confirmation import word_to_type
-from shared.database import reaching
+from shared.database.connections import reaching
+from shared.database.models import ENDED, Deletion
 from shared.instance_list import Listed
-from shared.models import ENDED, Deletion
 from shared.tenant import Instance
 from tasks import pipeline
 from tasks.context import Target

@@ -9,7 +9,7 @@ from api.console import session
 from api.errors import LimitReached
 from shared import audit
 from shared.audit_entries import Action, Decision, Entry
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
 
 _ATTEMPTS = RateLimitItemPerMinute(10)
 

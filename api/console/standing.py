@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from api import auth, current
 from shared.api_keys import BOOTSTRAP
-from shared.database import reaching
-from shared.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus
+from shared.database.connections import reaching
+from shared.database.enums import Role
+from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus
 from shared.permissions import SERVER, Permission
 from shared.settings import Demand
-from shared.statuses import Role
 
 STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)
 

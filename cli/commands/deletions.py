@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from cli.common import json_option, without_gateway_option
-from shared.statuses import DeletionStatus
+from shared.database.enums import DeletionStatus
 
 
 @click.command("list")

@@ -7,9 +7,9 @@ from sqlalchemy import Row, select
 from demo.processes import wait_until
 from shared import deletions
 from shared.api_keys import BOOTSTRAP
-from shared.database import own_statement, own_transaction
+from shared.database.connections import own_statement, own_transaction
+from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.deletions import Requester
-from shared.models import ENDED, Deletion, DeletionStatus
 from shared.services import Services
 from tasks import acknowledgement, pipeline
 from worker.runner import Outcome, Runner

@@ -8,9 +8,9 @@ import pyotp
 
 from shared import api_keys, one_time_codes
 from shared.api_keys import NewKey
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
+from shared.database.enums import Role
 from shared.services import Services
-from shared.statuses import Role
 
 
 def make_key(

@@ -12,11 +12,12 @@ import pytest
 from demo.evolution.seed import seed_instance
 from demo.parts import Postgres
 from demo.processes import wait_until
-from shared import audit, audit_search, database, migrate, outbox, refusals
+from shared import audit, audit_search, outbox, refusals
 from shared.audit import Place
 from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.audit_search import Wanted
-from shared.database import own_transaction
+from shared.database import connections, migrate
+from shared.database.connections import own_transaction
 from shared.errors import Refused
 from shared.services import Services
 from tests.conftest import copy_database
@@ -195,7 +196,7 @@ def test_the_role_that_owns_the_audit_has_no_right_to_change_it(postgres_part: P
         connection.execute("CREATE ROLE lethe_app LOGIN")
         connection.execute("CREATE DATABASE audit_of_app OWNER lethe_app")
     url = f"{postgres_part.url.rsplit('/', 1)[0]}/audit_of_app".replace("postgres@", "lethe_app@")
-    engine = database.connect(url, name="test")
+    engine = connections.connect(url, name="test")
     migrate.upgrade(engine)
     with own_transaction(engine) as connection:
         audit.append(connection, a_line())

@@ -9,8 +9,8 @@ from demo.evolution.seed import seed_instance
 from shared import audit, audit_reads, audit_search
 from shared.audit_entries import Action, Actor
 from shared.audit_search import Wanted
+from shared.database.enums import Role
 from shared.services import Services
-from shared.statuses import Role
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import make_key
 from tests.integration.shell import lethe

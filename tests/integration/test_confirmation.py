@@ -10,8 +10,8 @@ from api import confirmation
 from demo.evolution.seed import seed_instance
 from shared import api_keys
 from shared.confirmation import WARNING
+from shared.database.enums import Role
 from shared.services import Services
-from shared.statuses import Role
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import make_key, rotate
 from tests.integration.shell import at_a_terminal, lethe

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
 from shared import one_time_codes
-from shared.statuses import Role
+from shared.database.enums import Role
 from tests.integration.inline import accept
 from tests.integration.keyring import make_key, revoke
 from tests.integration.visitor import sign_in_with

@@ -13,10 +13,10 @@ from demo.evolution.seed import seed_instance
 from shared import audit, audit_search
 from shared.audit_entries import Action, Decision, Entry
 from shared.audit_search import Wanted
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
+from shared.database.enums import Role
 from shared.deletions import Requester
 from shared.services import Services
-from shared.statuses import Role
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import enroll, make_key, rotate, wrong_for
 from tests.integration.visitor import Visitor, signed_in

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from cli import consent, operator
 from demo.evolution.seed import seed_instance
-from shared.models import Deletion
+from shared.database.models import Deletion
 from shared.services import Services
 from shared.tenant import Instance
 from tasks import submission

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from demo.parts import Postgres
-from shared import database
-from shared.database import begin_with, own_transaction, reaching
+from shared.database import connections
+from shared.database.connections import begin_with, own_transaction, reaching
 from shared.errors import TransientError, Unreachable
 from shared.tenant import Tenant
 
@@ -24,7 +24,7 @@ CREATE TRIGGER refuse BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION ref
 
 def test_a_trigger_that_refuses_is_named_without_its_words(postgres_part: Postgres) -> None:
     """Its function is what somebody has to look at; its message may hold a customer's data."""
-    engine = database.connect(postgres_part.create_database("guarded"), name="test")
+    engine = connections.connect(postgres_part.create_database("guarded"), name="test")
     with own_transaction(engine) as connection:
         connection.exec_driver_sql(REFUSED)
 
@@ -39,7 +39,7 @@ def test_an_idle_connection_is_asked_before_it_is_used(tmp_path_factory: pytest.
     """Who comes after a restart finds living connections, all of them; who comes in the middle is told."""
     folder: Path = tmp_path_factory.mktemp("restarted")
     server = Postgres.start(folder, fast=True)
-    engine = database.connect(server.url, name="test", pool_size=3)
+    engine = connections.connect(server.url, name="test", pool_size=3)
     held = [engine.connect() for _ in range(3)]
     for connection in held:
         connection.close()
@@ -62,7 +62,7 @@ def test_an_idle_connection_is_asked_before_it_is_used(tmp_path_factory: pytest.
 @pytest.fixture
 def lone(postgres_part: Postgres) -> Iterator[Engine]:
     """An engine that has one connection, which all transactions share."""
-    engine = database.connect(postgres_part.create_database("begun"), name="lone", pool_size=1)
+    engine = connections.connect(postgres_part.create_database("begun"), name="lone", pool_size=1)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE kept (n int)")
     yield engine

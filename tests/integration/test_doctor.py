@@ -15,8 +15,8 @@ from demo.evolution.seed import seed_instance
 from demo.parts import DATABASES, Redis
 from demo.processes import free_port
 from shared import missing_indexes, one_time_codes
+from shared.database.enums import Role
 from shared.services import Services
-from shared.statuses import Role
 from tests.integration.keyring import make_key, revoke
 from tests.integration.shell import lethe
 from tests.system import System, running

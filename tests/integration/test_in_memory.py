@@ -7,7 +7,7 @@ import pytest
 from demo.evolution import cache
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
-from shared.statuses import Role
+from shared.database.enums import Role
 from tests.integration.keyring import make_key
 from tests.system import Answer, System
 

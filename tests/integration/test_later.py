@@ -12,7 +12,7 @@ import pytest
 from demo.evolution.seed import seed_instance
 from shared import audit, claims, outbox
 from shared.audit_entries import Action, Actor, Decision, Entry
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
 from shared.services import Services
 from tests.integration.inline import accept, run_all
 from tests.integration.shell import lethe

@@ -12,9 +12,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from sqlalchemy import Engine, text
 
 from demo.parts import Postgres
-from shared import claims, database, deletions, ledger, nudges
+from shared import claims, deletions, ledger, nudges
 from shared.claims import Claim
-from shared.database import own_transaction
+from shared.database import connections
+from shared.database.connections import own_transaction
 from shared.deletions import AlreadyRequested, Requester
 from shared.errors import LostClaim
 from shared.ledger import Entry
@@ -216,7 +217,7 @@ class Life(RuleBasedStateMachine):
 @pytest.fixture
 def own_engine(postgres_part: Postgres) -> Any:
     """An own database for this test."""
-    engine = database.connect(copy_database(postgres_part, "own_template"), name="test")
+    engine = connections.connect(copy_database(postgres_part, "own_template"), name="test")
     yield engine
     engine.dispose()
 

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from api import metrics
 from demo.parts import Postgres
-from shared import database
+from shared.database import connections
 from tests.conftest import copy_database
 
 OPERATIONS = Path(__file__).parents[2] / "docs/operations"
@@ -23,7 +23,7 @@ PANELS = json.loads((OPERATIONS / "grafana.json").read_text())["panels"]
 @pytest.fixture(scope="module")
 def scraped(postgres_part: Postgres) -> set[str]:
     """Every name that /metrics has, as Prometheus stores it."""
-    engine = database.connect(copy_database(postgres_part, "own_template"), name="own")
+    engine = connections.connect(copy_database(postgres_part, "own_template"), name="own")
     text = generate_latest(metrics.registry(engine)).decode()
     engine.dispose()
     return {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}

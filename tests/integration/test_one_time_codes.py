@@ -14,9 +14,9 @@ import pytest
 from demo.evolution.seed import seed_instance
 from shared import one_time_codes
 from shared.api_keys import NewKey
+from shared.database.enums import Role
 from shared.one_time_codes import Verdict
 from shared.services import Services
-from shared.statuses import Role
 from tests.integration.inline import run_all
 from tests.integration.keyring import enroll, make_key, revoke, wrong_for
 from tests.integration.shell import lethe

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port
 from shared import rabbitmq
+from shared.database.models import Deletion, Step
 from shared.errors import Refused, Unreachable
-from shared.models import Deletion, Step
 from shared.queues import Taken
 from shared.rabbitmq import RabbitMQ
 from shared.services import Services

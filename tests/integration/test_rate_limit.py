@@ -12,8 +12,8 @@ import requests
 
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port
+from shared.database.enums import Role
 from shared.services import Services
-from shared.statuses import Role
 from tests.integration.keyring import make_key, rotate
 from tests.system import Answer, System
 

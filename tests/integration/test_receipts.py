@@ -19,7 +19,7 @@ from demo.evolution.seed import seed_instance
 from demo.lethe import environment
 from demo.processes import free_port
 from shared import receipt, receipt_keys, signing
-from shared.database import own_transaction
+from shared.database.connections import own_transaction
 from shared.services import Services
 from tasks import pipeline
 from tests.integration.inline import accept, run_all, run_steps

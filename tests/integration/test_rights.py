@@ -11,9 +11,9 @@ from demo.processes import free_port, wait_until
 from shared import audit, audit_search, outbox
 from shared.api_keys import NewKey
 from shared.audit_search import Wanted
+from shared.database.enums import Role
 from shared.deletions import Requester
 from shared.services import Services, create
-from shared.statuses import Role
 from tests.integration.inline import accept, run_all, run_steps
 from tests.integration.keyring import change, make_key, revoke, rotate
 from tests.system import System

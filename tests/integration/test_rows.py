@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from demo.evolution.census import census, fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
-from shared.models import Step
+from shared.database.models import Step
 from shared.services import Services
 from tests.integration.inline import accept, run_steps
 from tests.system import System

@@ -9,7 +9,8 @@ import pytest
 from demo.evolution.seed import seed_instance
 from demo.parts import Postgres
 from demo.processes import wait_until
-from shared import database, replicas, throttle
+from shared import replicas, throttle
+from shared.database import connections
 from shared.services import Services
 from tests.integration.inline import accept, run_steps
 from tests.integration.test_cli import lethe
@@ -82,7 +83,7 @@ def standby(system: System, postgres_part: Postgres) -> Iterator[str]:
 def test_batches_wait_while_a_replica_lags(system: System, services: Services, standby: str) -> None:
     """A real one, whose replay is stopped: nothing is erased; when it has caught up, all is."""
     name = system.deployment.database_url.rpartition("/")[2]
-    replica = database.connect(f"{standby.rpartition('/')[0]}/{name}", name="test")
+    replica = connections.connect(f"{standby.rpartition('/')[0]}/{name}", name="test")
     instance = seed_instance(system.deployment, "replicated", messages=2_000, updates_per_message=0)
     deletion_id = accept(services, instance.id, "replicated")
     run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook", "deregister")
@@ -105,7 +106,7 @@ def test_batches_wait_while_a_replica_lags(system: System, services: Services, s
 
 def test_a_replica_that_is_away_holds_nobody_up() -> None:
     """Who waits for it would wait for ever."""
-    away = database.connect("postgresql://postgres@127.0.0.1:9/none", name="test")
+    away = connections.connect("postgresql://postgres@127.0.0.1:9/none", name="test")
 
     began = time.monotonic()
     replicas.Brake((away,), 1).wait(lambda: False)

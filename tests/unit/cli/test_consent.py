@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 
 from cli import consent, orders
 from shared.confirmation import word_to_type
+from shared.database.enums import Means
 from shared.services import Services
 from shared.settings import Demand
-from shared.statuses import Means
 from shared.tenant import Instance
 from tasks.submission import UnknownInstance
 

@@ -10,8 +10,8 @@ import pytest
 
 from cli import show, words
 from cli.show import Known
-from shared.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
-from shared.statuses import Means
+from shared.database.enums import Means
+from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ID = UUID("3f0c0000-0000-4000-8000-000000000000")

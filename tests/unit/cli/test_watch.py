@@ -1,7 +1,7 @@
 """Rates and remaining times, on clocks that nobody waits for."""
 
 from cli.watch import Line, Meter
-from shared.models import StepStatus
+from shared.database.models import StepStatus
 
 
 def metered(*samples: tuple[float, int]) -> Meter:

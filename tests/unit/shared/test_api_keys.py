@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from sqlalchemy.sql import Insert
 
 from shared import api_keys
+from shared.database.enums import Role
 from shared.settings import Settings
-from shared.statuses import Role
 
 
 class Books:

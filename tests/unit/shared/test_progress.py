@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared import progress
-from shared.models import StepStatus
+from shared.database.models import StepStatus
 from shared.progress import Progress
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared import forgetting, receipt, receipt_page, signing
 from shared.audit import Place
-from shared.models import Deletion, Step, WebhookEvent, WebhookStatus
+from shared.database.enums import Means
+from shared.database.models import Deletion, Step, WebhookEvent, WebhookStatus
 from shared.signing import InvalidDocument
-from shared.statuses import Means
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 GATEWAYS = ("http://10.0.0.1:8080", "http://10.0.0.2:8080")

@@ -12,9 +12,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared import claims, ledger, lock, wake
 from shared.claims import Claim
+from shared.database.models import DeletionStatus
 from shared.errors import LetheError, LostClaim, NotYet, Refused, RightsLost, TransientError, Unreachable
 from shared.gateway import Stuck
-from shared.models import DeletionStatus
 from shared.settings import Settings
 from tasks import channels, pipeline
 from tasks.context import Context, Progress

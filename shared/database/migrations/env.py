@@ -1,8 +1,8 @@
-"""Runs migrations on the own database; called by shared.migrate only."""
+"""Runs migrations on the own database; called by shared.database.migrate only."""
 
 from alembic import context
 
-from shared.models import Base
+from shared.database.models import Base
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata)

@@ -9,12 +9,12 @@ from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, LargeBinar
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_expression, relationship
 
-from shared.statuses import ENDED as ENDED
-from shared.statuses import UNDER_WAY as UNDER_WAY
-from shared.statuses import DeletionStatus as DeletionStatus
-from shared.statuses import Means, Role
-from shared.statuses import StepStatus as StepStatus
-from shared.statuses import WebhookStatus as WebhookStatus
+from shared.database.enums import ENDED as ENDED
+from shared.database.enums import UNDER_WAY as UNDER_WAY
+from shared.database.enums import DeletionStatus as DeletionStatus
+from shared.database.enums import Means, Role
+from shared.database.enums import StepStatus as StepStatus
+from shared.database.enums import WebhookStatus as WebhookStatus
 
 
 def _text(kind: type[StrEnum]) -> Enum:
