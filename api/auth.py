@@ -14,8 +14,8 @@ from shared.api_keys import hash_key
 from shared.database.connections import reaching
 from shared.database.enums import Role
 from shared.database.models import ApiKey, Deletion
+from shared.evolution.rows.tenant import Instance
 from shared.permissions import Permission, permissions_of
-from shared.tenant import Instance
 
 # An endpoint that is not named here is closed.
 NEEDED = {

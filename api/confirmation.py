@@ -13,9 +13,9 @@ from shared import one_time_codes
 from shared.api_keys import BOOTSTRAP
 from shared.confirmation import Confirmation
 from shared.database.enums import Means, Role
+from shared.evolution.rows.tenant import Instance
 from shared.one_time_codes import Verdict
 from shared.settings import Demand, Settings
-from shared.tenant import Instance
 
 TOKEN_SECONDS = 300
 _WRONG, _LOCKED = "wrong confirmation", "confirmation locked"  # as the audit has it

@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 from api import auditing, auth, confirmation, contract, current, examples, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
-from shared import servers, whole_deletion
+from shared import whole_deletion
 from shared.audit_entries import Action
 from shared.confirmation import WARNING
 from shared.database.connections import reaching
 from shared.database.enums import Role
 from shared.database.models import Deletion, StepStatus
 from shared.errors import LetheError
+from shared.evolution.rows import servers
 from tasks import pipeline, resume
 from tasks.context import Target
 

@@ -4,7 +4,7 @@ from flask import Flask, request
 
 from api import auditing
 from api.errors import BadRequest
-from shared.gateway import MARK
+from shared.evolution.gateway import MARK
 
 # Of every answer, also of those that no request could be read for.
 HEADERS = {"X-Content-Type-Options": "nosniff", MARK: "1"}

@@ -10,9 +10,9 @@ from shared import logs
 from shared.audit_entries import Action
 from shared.confirmation import Confirmation
 from shared.database.models import Deletion
-from shared.gateway import Stuck
+from shared.evolution.gateway import Stuck
+from shared.evolution.rows.tenant import Instance
 from shared.settings import Demand
-from shared.tenant import Instance
 from tasks import resume, submission
 from tasks.caller import Caller
 

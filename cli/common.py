@@ -134,7 +134,7 @@ def _failed(error: Exception) -> str:
 
 def check_given_up(made: "Services", given_up: tuple[str, ...]) -> None:
     """End the command where something is to be given up that is not there."""
-    from shared import servers
+    from shared.evolution.rows import servers
 
     if unknown := servers.unknown(made.tenant, made.settings.gateways, given_up):
         stop(f"Neither a gateway of LETHE_GATEWAYS nor the clientName of a server: {', '.join(unknown)}")

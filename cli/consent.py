@@ -9,9 +9,9 @@ from cli import operator, words
 from cli.common import stop
 from shared.confirmation import WARNING, Confirmation, word_to_type
 from shared.errors import LetheError
+from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from shared.settings import PREFIX, Demand
-from shared.tenant import Instance
 from tasks.submission import UnknownInstance
 
 Confirm = Callable[[Instance], Confirmation | None]

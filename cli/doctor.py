@@ -6,10 +6,11 @@ import click
 
 from cli import words
 from cli.common import NOT_POSSIBLE, make_services, print_json, reached, stop
-from shared import doctor, missing_indexes
+from shared import doctor
 from shared.errors import LetheError
+from shared.evolution.rows import missing_indexes
+from shared.evolution.rows.missing_indexes import MissingIndex
 from shared.findings import Finding, Verdict, explain
-from shared.missing_indexes import MissingIndex
 from shared.services import Services
 
 _MARKS = {

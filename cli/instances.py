@@ -12,9 +12,9 @@ from cli.orders import Order, Result
 from shared.audit_entries import Action
 from shared.confirmation import WARNING
 from shared.errors import Refused
-from shared.gateway import Stuck
+from shared.evolution.gateway import Stuck
+from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from shared.tenant import Instance
 from tasks import pipeline, submission
 from tasks.caller import unasked
 from tasks.context import Counts, Target

@@ -10,9 +10,9 @@ from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
 from shared.database.connections import own_transaction
 from shared.database.enums import Means
+from shared.evolution.rows.tenant import Instance
 from shared.permissions import SERVER
 from shared.services import Services
-from shared.tenant import Instance
 from tasks.caller import Caller, unasked
 
 

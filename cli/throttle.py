@@ -6,9 +6,10 @@ import click
 
 from cli import operator
 from cli.common import print_json, reached
-from shared import audit, throttle
+from shared import audit
 from shared.audit_entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
+from shared.evolution.rows import throttle
 from shared.services import Services
 
 

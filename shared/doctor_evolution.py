@@ -6,15 +6,15 @@ from itertools import islice
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from shared import missing_indexes, servers, tenant_rows
-from shared.cache import Cache
-from shared.cache_keys import escape
 from shared.errors import LetheError, Refused, TransientError
+from shared.evolution.cache.cache import Cache
+from shared.evolution.cache.keys import escape
+from shared.evolution.gateway import LeadsBack, can_be_addressed
+from shared.evolution.media.storage import Storage
+from shared.evolution.rows import counting, missing_indexes, servers
 from shared.findings import Finding, Verdict, explain
-from shared.gateway import LeadsBack, can_be_addressed
 from shared.services import Services
 from shared.settings import PREFIX
-from shared.storage import Storage
 
 _USABLE = "can be worked on"
 _ENOUGH = 500  # instances to look for sessions of
@@ -52,7 +52,7 @@ def look_at_schema(services: Services) -> Iterator[Finding]:
 
 def _rights(services: Services) -> Iterator[Finding]:
     try:
-        tenant_rows.check_rights(services.tenant, services.tenant.plan())
+        counting.check_rights(services.tenant, services.tenant.plan())
     except Refused as error:
         with services.tenant.transaction() as connection:
             role, schema = connection.execute(

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared import cache_keys
 from shared.database.connections import reaching
 from shared.database.models import ENDED, Deletion
+from shared.evolution.cache import keys as cache_keys
+from shared.evolution.rows.schema import ROOT
 from shared.services import Services
-from shared.tenant_schema import ROOT
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shared import in_use, orphan_rows
-from shared.cache import Kept
 from shared.database.connections import reaching
 from shared.database.models import ENDED, Deletion
+from shared.evolution.cache.cache import Kept
+from shared.evolution.kept import Held
+from shared.evolution.media.local_folder import LocalFolder
 from shared.in_use import InUse
-from shared.kept import Held
-from shared.local_folder import LocalFolder
 from shared.orphan_rows import Orphans
 from shared.services import Services
 

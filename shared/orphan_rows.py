@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, text
 
-from shared import instance_ids, throttle
-from shared.kept import Held
-from shared.replicas import Brake
-from shared.row_eraser import RowEraser
+from shared.evolution import instance_ids
+from shared.evolution.kept import Held
+from shared.evolution.rows import throttle
+from shared.evolution.rows.eraser import RowEraser
+from shared.evolution.rows.replicas import Brake
+from shared.evolution.rows.schema import OWNER_COLUMN, ROOT, quote
+from shared.evolution.rows.tenant import Tenant
 from shared.services import Services
-from shared.tenant import Tenant
-from shared.tenant_schema import OWNER_COLUMN, ROOT, quote
 
 _STATEMENT_SECONDS = 60  # each table is read once, whole where it has no index
 

@@ -9,15 +9,15 @@ from redis.retry import Retry
 from sqlalchemy import Engine
 
 from shared import celery_app
-from shared.cache import Cache
 from shared.database import connections
-from shared.gateway import Gateway
-from shared.local_folder import LocalFolder
-from shared.queues import Queues
-from shared.rabbitmq import RabbitMQ
+from shared.evolution.cache.cache import Cache
+from shared.evolution.gateway import Gateway
+from shared.evolution.media.local_folder import LocalFolder
+from shared.evolution.media.storage import Storage
+from shared.evolution.queues.queues import Queues
+from shared.evolution.queues.rabbitmq import RabbitMQ
+from shared.evolution.rows.tenant import Tenant
 from shared.settings import Settings
-from shared.storage import Storage
-from shared.tenant import Tenant
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def _storages(settings: Settings) -> tuple[Storage, ...]:
     if settings.files_root:
         storages.append(LocalFolder(settings.files_root))
     if settings.s3_bucket:
-        from shared.s3_bucket import S3Bucket  # boto3 and its client take 23 MB: only where there is a bucket
+        from shared.evolution.media.s3_bucket import (
+            S3Bucket,  # boto3 and its client take 23 MB: only where there is a bucket
+        )
 
         storages.append(S3Bucket(settings, settings.s3_bucket))
     return tuple(storages)
@@ -81,7 +83,7 @@ def _queues(settings: Settings) -> tuple[Queues, ...]:
     if settings.rabbitmq_url:
         queues.append(RabbitMQ(settings.rabbitmq_url.get_secret_value(), shared_names))
     if settings.sqs_region:
-        from shared.sqs import Sqs  # boto3 again
+        from shared.evolution.queues.sqs import Sqs  # boto3 again
 
         queues.append(Sqs(settings, settings.sqs_region, shared_names))
     return tuple(queues)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from shared.evolution.rows.tenant import WebhookRow
 from shared.settings import Settings
-from shared.tenant import WebhookRow
 
 EVENT = "INSTANCE_DELETE"
 GLOBAL = "global"  # the operator's own receiver

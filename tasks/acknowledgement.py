@@ -7,7 +7,7 @@ from typing import Any
 
 from shared import ledger, retry
 from shared.errors import LetheError, NotYet
-from shared.reservation import Found, Reservation
+from shared.evolution.rows.reservation import Found, Reservation
 from tasks.context import Context
 
 GATEWAYS = "gateways"  # the note: what became of the name at each

@@ -7,7 +7,7 @@ from shared.audit_entries import Actor
 from shared.confirmation import Confirmation
 from shared.database.models import Deletion
 from shared.deletions import Requester
-from shared.tenant import Instance
+from shared.evolution.rows.tenant import Instance
 
 
 def _nothing() -> None:

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 
-from shared import company, ledger, tenant_rows
-from shared.cache import Cache, Proposals
+from shared import company, ledger
 from shared.errors import TransientError
-from shared.reservation import Reservation
+from shared.evolution.cache.cache import Cache, Proposals
+from shared.evolution.rows import counting
+from shared.evolution.rows.reservation import Reservation
 from tasks import acknowledgement
 from tasks.context import Context, Counts, Progress, Target
 
@@ -31,11 +32,11 @@ def run(ctx: Context) -> Progress:
     keys_are_gone = _sweep_keys(ctx)
     if not _sweep_media(ctx):
         return Progress.MORE
-    tables = tenant_rows.remaining(tenant, plan, ctx.instance_id)
+    tables = counting.remaining(tenant, plan, ctx.instance_id)
     if tables:
         if not ctx.erase_rows([owned for owned in plan.tables if owned.table in tables]):
             return Progress.MORE
-        tables = tenant_rows.remaining(tenant, plan, ctx.instance_id)
+        tables = counting.remaining(tenant, plan, ctx.instance_id)
     left = [*(f'rows in "{table}"' for table in tables), *_look_elsewhere(ctx, keys_are_gone)]
     if left:
         raise StillThere(f"still there: {', '.join(left)}")

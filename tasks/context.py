@@ -8,17 +8,18 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from shared import claims, ledger, throttle
+from shared import claims, ledger
 from shared.claims import Claim
 from shared.errors import NotYet, Refused
-from shared.gateway import Gateway
+from shared.evolution.gateway import Gateway
+from shared.evolution.media.storage import Storage
+from shared.evolution.queues.queues import Queues
+from shared.evolution.rows import throttle
+from shared.evolution.rows.eraser import RowEraser
+from shared.evolution.rows.replicas import Brake
+from shared.evolution.rows.schema import Owned
 from shared.ledger import Entry
-from shared.queues import Queues
-from shared.replicas import Brake
-from shared.row_eraser import RowEraser
 from shared.services import Services
-from shared.storage import Storage
-from shared.tenant_schema import Owned
 
 Counts = dict[str, int]
 _WRITE_SECONDS = 0.25  # what a crash can lose of the counts, not of the work

@@ -1,6 +1,6 @@
 """Erases every row of the instance from the tenant database, leaves first, the Instance row last."""
 
-from shared import tenant_rows
+from shared.evolution.rows import counting
 from tasks.context import Context, Counts, Progress, Target
 
 
@@ -8,9 +8,9 @@ def preview(target: Target) -> Counts:
     """Rows per table; raises Refused when the schema, the rights or another instance's rows forbid it."""
     tenant = target.services.tenant
     plan = tenant.plan()
-    tenant_rows.check_rights(tenant, plan)
-    counts = tenant_rows.count(tenant, plan, target.instance_id)
-    tenant_rows.check_crossings(tenant, plan, target.instance_id, counts)
+    counting.check_rights(tenant, plan)
+    counts = counting.count(tenant, plan, target.instance_id)
+    counting.check_crossings(tenant, plan, target.instance_id, counts)
     return counts
 
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from shared import claims, company, ledger, retry
-from shared.cache import Cache, Proposals
 from shared.errors import LetheError, NotYet, Unreachable
-from shared.gateway import Gateway, Stuck, Unanswered, can_be_addressed
-from shared.reservation import Found, Reservation
+from shared.evolution.cache.cache import Cache, Proposals
+from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
+from shared.evolution.rows.reservation import Found, Reservation
 from tasks import acknowledgement, in_memory, rights
 from tasks.acknowledgement import ASKED
 from tasks.context import Context, Counts, Progress, Target

@@ -5,9 +5,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from shared import logs
 from shared.errors import LetheError
-from shared.gateway import Gateway, can_be_addressed
+from shared.evolution.gateway import Gateway, can_be_addressed
+from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from shared.tenant import Instance
 
 log = logs.get(__name__)
 _PREFIX = "in-memory-"

@@ -1,7 +1,7 @@
 """Ends the WhatsApp session at every gateway that holds one."""
 
 from shared import retry
-from shared.gateway import Gateway, Stuck, can_be_addressed
+from shared.evolution.gateway import Gateway, Stuck, can_be_addressed
 from tasks import channels, rights
 from tasks.context import Context, Counts, Progress, Target
 

@@ -7,11 +7,11 @@ from functools import partial
 from uuid import UUID
 
 from shared import logs, looks, orphan_rows
-from shared.cache import Cache
 from shared.errors import LetheError
+from shared.evolution.cache.cache import Cache
+from shared.evolution.media.storage import Storage
 from shared.looks import Due
 from shared.services import Services
-from shared.storage import Storage
 
 log = logs.get(__name__)
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from shared import company
-from shared.cache import Cache, Proposals
+from shared.evolution.cache.cache import Cache, Proposals
 from tasks.context import Context, Counts, Progress, Target
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion

@@ -10,8 +10,8 @@ from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, DeletionStatus
+from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from shared.tenant import Instance
 from tasks.caller import Caller
 from tasks.publishing import let_go, submit
 

@@ -1,7 +1,7 @@
 """Sees before a deletion that every server which may hold the instance can be asked to forget it."""
 
-from shared import servers
 from shared.errors import Refused
+from shared.evolution.rows import servers
 from tasks.context import Target
 
 

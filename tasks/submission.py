@@ -14,10 +14,10 @@ from shared.confirmation import Confirmation
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.errors import LetheError, Refused
-from shared.gateway import can_be_addressed
+from shared.evolution.gateway import can_be_addressed
+from shared.evolution.rows.tenant import Instance
 from shared.nudges import Nudge
 from shared.services import Services
-from shared.tenant import Instance
 from tasks import in_memory, pipeline, publishing, resume
 from tasks.caller import Caller
 from tasks.resume import confirm_again

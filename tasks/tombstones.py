@@ -11,8 +11,8 @@ from shared.audit_entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.deletions import Requester
+from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from shared.tenant import Instance
 from tasks import pipeline, publishing
 
 _AT_ONCE = 1000

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from shared import deletions, logs, nudges, refusals, reservation
+from shared import deletions, logs, nudges, refusals
 from shared.errors import TransientError
+from shared.evolution.rows import reservation
 from shared.services import Services
 from tasks import channels, publishing
 

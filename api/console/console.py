@@ -12,8 +12,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from api import auth, current
 from api.console import audit, deletions, giving_up, instances, session, sign_in, words
 from api.errors import ApiError, Unconfirmed, explain_invalid
-from shared import instance_list, logs
+from shared import logs
 from shared.errors import Refused
+from shared.evolution.rows import listing
 from shared.permissions import Permission
 from shared.settings import Demand
 
@@ -72,7 +73,7 @@ def what_pages_know() -> dict[str, Any]:
     return {
         "caller": auth.known_principal(),
         "may": lambda word: auth.may(Permission(word)),
-        "many": instance_list.MANY,
+        "many": listing.MANY,
     }
 
 

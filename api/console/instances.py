@@ -11,13 +11,13 @@ from werkzeug.wrappers import Response as AnyResponse
 from api import auditing, auth, confirmation, current, submission
 from api.console import standing
 from api.errors import BadRequest, NotFound, Unauthorized
-from shared import instance_list
 from shared.audit_entries import Action
 from shared.confirmation import word_to_type
 from shared.database.connections import reaching
 from shared.database.models import ENDED, Deletion
-from shared.instance_list import Listed
-from shared.tenant import Instance
+from shared.evolution.rows import listing
+from shared.evolution.rows.listing import Listed
+from shared.evolution.rows.tenant import Instance
 from tasks import pipeline
 from tasks.context import Target
 
@@ -30,7 +30,7 @@ blueprint = Blueprint("instances", __name__)
 def list_instances() -> str:
     """A page of those that the key may see; what is looked for is a form's, for a name in a URL would be kept."""
     wanted, after = request.form.get("wanted", ""), request.form.get("after", "")
-    found = instance_list.find_page(
+    found = listing.find_page(
         current.services().tenant, wanted=wanted, names=auth.principal().instances, after=after, limit=_PAGE + 1
     )
     page = found[:_PAGE]
@@ -43,7 +43,7 @@ def list_instances() -> str:
 def show_instance(instance_id: str) -> str:
     """What is known of it without a look into its stores."""
     _permitted(instance_id)
-    listed = instance_list.look(current.services().tenant, instance_id)
+    listed = listing.look(current.services().tenant, instance_id)
     if listed is None:  # it went a moment ago
         raise _unknown()
     return _page(listed)

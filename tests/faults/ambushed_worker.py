@@ -6,9 +6,10 @@ from typing import Any
 
 from celery.signals import task_postrun
 
-from shared import claims, tenant_rows, webhooks
+from shared import claims, webhooks
 from shared.claims import Claim
-from shared.gateway import Gateway
+from shared.evolution.gateway import Gateway
+from shared.evolution.rows import counting
 from tasks import pipeline
 from tasks.context import Context, Progress
 from tests.faults import watched_worker
@@ -21,7 +22,7 @@ _MIDDLES: dict[str, tuple[Any, str]] = {
     "logout": (Gateway, "log_out"),
     "send_webhook": (webhooks, "deliver"),
     "deregister": (Gateway, "drop"),
-    "confirm": (tenant_rows, "remaining"),
+    "confirm": (counting, "remaining"),
 }
 _claims: list[Claim] = []  # the one that this process worked on last
 

@@ -10,11 +10,11 @@ from redis import Redis
 from demo.evolution.cache import MESSAGE_IDS, sync_hashes
 from demo.evolution.census import fingerprint_of
 from demo.evolution.seed import seed_global, seed_instance
-from shared.cache import Cache
+from shared.evolution.cache.cache import Cache
 from tasks import pipeline
 from tests.integration.inline import accept, run_all, run_steps
 from tests.system import System
-from tests.unit.shared.names import NAMES, shown
+from tests.unit.shared.evolution.names import NAMES, shown
 from worker.runner import Outcome
 
 P = "evolution-cache"
@@ -122,7 +122,7 @@ def test_deletions_that_wait_at_the_same_step_share_one_pass(system: System) -> 
 
 def test_deletions_share_a_pass_after_their_drops_too(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a large cache the first ones wait for the others with their names reserved; one pass serves all."""
-    monkeypatch.setattr("shared.cache._LARGE", 0)
+    monkeypatch.setattr("shared.evolution.cache.cache._LARGE", 0)
     services = system.make_services()
     names = [f"drops {number}" for number in range(3)]
     instances = {name: seed_instance(system.deployment, name) for name in names}

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from cli import consent, operator
 from demo.evolution.seed import seed_instance
 from shared.database.models import Deletion
+from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from shared.tenant import Instance
 from tasks import submission
 from tests.integration.inline import accept, run_all
 from tests.system import System

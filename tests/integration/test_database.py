@@ -12,7 +12,7 @@ from demo.parts import Postgres
 from shared.database import connections
 from shared.database.connections import begin_with, own_transaction, reaching
 from shared.errors import TransientError, Unreachable
-from shared.tenant import Tenant
+from shared.evolution.rows.tenant import Tenant
 
 REFUSED = """
 CREATE TABLE guarded (id int);

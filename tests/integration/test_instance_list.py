@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import instance_list
+from shared.evolution.rows import listing
 from shared.services import Services
 from tests.system import System
 
@@ -18,7 +18,7 @@ def system(make_system: Callable[..., System]) -> System:
 
 def messages_of(services: Services, wanted: str) -> list[int | None]:
     """As the list has them, by name."""
-    return [listed.messages for listed in instance_list.find_page(services.tenant, wanted=wanted)]
+    return [listed.messages for listed in listing.find_page(services.tenant, wanted=wanted)]
 
 
 def test_messages_are_counted_however_fresh_the_table(system: System, services: Services) -> None:
@@ -34,7 +34,7 @@ def test_of_many_messages_it_only_says_that_they_are_many(
 ) -> None:
     """They are counted up to one more than that, and no further."""
     seed_instance(system.deployment, "large", messages=40)
-    monkeypatch.setattr(instance_list, "MANY", 10)
+    monkeypatch.setattr(listing, "MANY", 10)
 
     assert messages_of(services, "large") == [11]
 
@@ -44,7 +44,7 @@ def test_what_cannot_be_counted_in_time_is_unknown(
 ) -> None:
     """The list is there all the same."""
     seed_instance(system.deployment, "slow", messages=3)
-    monkeypatch.setattr(instance_list, "_COUNT_SECONDS", 0.1)
+    monkeypatch.setattr(listing, "_COUNT_SECONDS", 0.1)
 
     with services.tenant.transaction() as connection:
         connection.exec_driver_sql('LOCK TABLE "Message" IN ACCESS EXCLUSIVE MODE')

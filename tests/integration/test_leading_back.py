@@ -8,7 +8,7 @@ import requests
 
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
-from shared.gateway import Gateway
+from shared.evolution.gateway import Gateway
 from tests.integration.inline import accept, run_all
 from tests.integration.proxy import Proxy, nginx_before
 from tests.integration.shell import lethe

@@ -10,7 +10,7 @@ import requests
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared.reservation import Found, Reservation, release_ended
+from shared.evolution.rows.reservation import Found, Reservation, release_ended
 from shared.services import Services
 from tasks import acknowledgement
 from tests.integration.inline import run_all, run_steps, run_to_end

@@ -18,8 +18,8 @@ from sqlalchemy import text
 from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
 from demo.processes import Process, free_port, wait_until
-from shared import missing_indexes
 from shared.database import migrate
+from shared.evolution.rows import missing_indexes
 from tests.integration.shell import lethe
 from tests.system import System, running
 

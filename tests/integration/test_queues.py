@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port
-from shared import rabbitmq
 from shared.database.models import Deletion, Step
 from shared.errors import Refused, Unreachable
-from shared.queues import Taken
-from shared.rabbitmq import RabbitMQ
+from shared.evolution.queues import rabbitmq
+from shared.evolution.queues.queues import Taken
+from shared.evolution.queues.rabbitmq import RabbitMQ
+from shared.evolution.queues.sqs import Sqs
 from shared.services import Services
 from shared.settings import Settings
-from shared.sqs import Sqs
 from tests.integration.inline import accept, run_all, run_steps
 from tests.rabbitmq import RabbitMQPart
 from tests.system import System

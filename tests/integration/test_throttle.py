@@ -9,8 +9,8 @@ import pytest
 from demo.evolution.seed import seed_instance
 from demo.parts import Postgres
 from demo.processes import wait_until
-from shared import replicas, throttle
 from shared.database import connections
+from shared.evolution.rows import replicas, throttle
 from shared.services import Services
 from tests.integration.inline import accept, run_steps
 from tests.integration.test_cli import lethe

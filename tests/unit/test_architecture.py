@@ -110,7 +110,7 @@ def test_http_is_served_in_api_only(module: Module) -> None:
     "module", [module for module in MODULES if module.package in ("worker", "tasks")], ids=lambda module: module.name
 )
 def test_http_statuses_are_unknown_to_steps_and_workers(module: Module) -> None:
-    """What an answer means is said by shared.gateway, what a caller is told by api."""
+    """What an answer means is said by shared.evolution.gateway, what a caller is told by api."""
     numbers = {
         node.value for node in ast.walk(module.tree) if isinstance(node, ast.Constant) and type(node.value) is int
     }

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from cli import consent, orders
 from shared.confirmation import word_to_type
 from shared.database.enums import Means
+from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from shared.settings import Demand
-from shared.tenant import Instance
 from tasks.submission import UnknownInstance
 
 

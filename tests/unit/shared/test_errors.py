@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import LetheError, LostClaim, Refused, TransientError, Unreachable
-from shared.gateway import Stuck
+from shared.evolution.gateway import Stuck
 from tasks.confirm import StillThere
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from shared import retry
 from shared.errors import LetheError, LostClaim, Refused, TransientError, Unreachable
-from shared.gateway import Stuck
+from shared.evolution.gateway import Stuck
 from tests.unit.conftest import Clock
 
 

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from shared import webhook_events, webhook_session, webhooks
+from shared.evolution.rows.tenant import WebhookRow
 from shared.settings import Settings
-from shared.tenant import WebhookRow
 from shared.webhook_events import Event
 from tests.unit.shared.fake_http import FakeAdapter
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from shared.errors import Refused, Unreachable
-from shared.gateway import Gateway
+from shared.evolution.gateway import Gateway
 from tasks import logout
 from tasks.context import Target
 from tests.unit.shared.fake_http import FakeAdapter

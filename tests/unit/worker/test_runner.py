@@ -14,7 +14,7 @@ from shared import claims, ledger, lock, wake
 from shared.claims import Claim
 from shared.database.models import DeletionStatus
 from shared.errors import LetheError, LostClaim, NotYet, Refused, RightsLost, TransientError, Unreachable
-from shared.gateway import Stuck
+from shared.evolution.gateway import Stuck
 from shared.settings import Settings
 from tasks import channels, pipeline
 from tasks.context import Context, Progress

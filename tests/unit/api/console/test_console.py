@@ -4,7 +4,7 @@ import pytest
 
 from api.console.console import show_duration, show_moment
 from api.console.instances import to_type
-from shared.tenant import Instance
+from shared.evolution.rows.tenant import Instance
 
 
 @pytest.mark.parametrize(

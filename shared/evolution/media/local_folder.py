@@ -1,0 +1,211 @@
+"""Media in a folder of this host; nothing outside of the root is ever touched."""
+
+import errno
+import json
+import os
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from shared.errors import Refused
+from shared.evolution import instance_ids
+from shared.evolution.kept import Held, Neighbours
+from shared.evolution.media import trees
+
+_NO_WAY = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into the trash of the root
+_LONGEST_NAME = 255  # bytes, of every common file system
+_TRASH = ".trash"
+_HOMES = ("", "instances/", "store/")  # that can have a trash: nothing can be moved from one volume to another
+_NAMED = "store/chatwoot"
+_BY_ID, _BY_NAME = "instances", "chatwoot"  # how parts of the trash are called
+
+
+class LocalFolder:
+    """Evolution's working directory: instances/<id>/ and store/chatwoot/<name>/."""
+
+    unit = "files"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def probe(self) -> None:
+        """Raise Refused when the root is not the folder it should be."""
+        try:
+            found = {entry.name for entry in os.scandir(self.root)}
+        except OSError as error:
+            raise Refused(f"the files root cannot be read: {error.strerror}") from error
+        if not found & {"instances", "store"} and not self._is_working_directory():
+            what = "holds neither instances/ nor store/" if found - {_TRASH} else "is empty"
+            raise Refused(f"the files root {what}: LETHE_FILES_ROOT has to lead to Evolution's working directory")
+        trashes = [f"{home}{_TRASH}" for home in _HOMES]
+        for part in ("instances", "store", _NAMED, *trashes):
+            if (self.root / part).is_symlink():
+                raise Refused(f"{part} in the files root is a symbolic link, and none is followed: mount it there")
+        for part in ("instances", _NAMED, *trashes):
+            if (self.root / part).exists() and not self._is_writable(part):
+                raise Refused(f"{part} in the files root cannot be written to")
+
+    def _is_working_directory(self) -> bool:
+        """Whether a server can run here: one that keeps its sessions in Redis makes neither of its folders."""
+        try:
+            package = json.loads((self.root / "package.json").read_bytes())
+        except (OSError, ValueError):
+            return False
+        # Its sources alone may lie beside a compose file, whose container has a working directory of its own.
+        is_installed = (self.root / "node_modules").is_dir()
+        return isinstance(package, dict) and package.get("name") == "evolution-api" and is_installed
+
+    def _is_writable(self, part: str) -> bool:
+        """Whether things can be moved away from there; to the root, or, from a volume, to its own top."""
+        place, ways = self.root / part, (self.root, self.root / part.partition("/")[0])
+        return trees.may_write(place) and any(map(trees.may_write, ways))
+
+    def count(self, instance_id: str) -> int:
+        """Files of the instance, by its id."""
+        folder = self._owned(instance_id)
+        return trees.count(folder) if folder else 0
+
+    def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
+        """Rename the instance's folder into the trash of this deletion, then empty that."""
+        folder = self._owned(instance_id)
+        if folder and trees.exists(folder):
+            self._move(folder, deletion_id, _BY_ID)
+        yield from self.empty_trash(deletion_id)
+
+    def empty_trash(self, deletion_id: UUID) -> Iterator[int]:
+        """Remove what this deletion put into the trash."""
+        for trash in filter(Path.is_dir, self._trashes(deletion_id)):
+            try:
+                for part in sorted(trash.iterdir()):
+                    # What came by its name was counted when it was taken.
+                    yield from trees.remove(part) if part.name.startswith(_BY_ID) else (0 for _ in trees.remove(part))
+                trash.rmdir()
+            except OSError as error:
+                raise trees.translated(error) from error
+
+    def ids(self) -> set[str]:
+        """Ids that have a folder of their own in instances/."""
+        return trees.folders_in(self.root / "instances", instance_ids.is_one)
+
+    def measure(self, instance_id: str) -> Held:
+        """Files of the instance's folder."""
+        folder = self._owned(instance_id)
+        return trees.measure(folder) if folder else Held(0, 0, None)
+
+    def trash_ids(self) -> set[str]:
+        """Deletions that have something in the trash."""
+        return set().union(*(trees.folders_in(self.root / f"{home}{_TRASH}", instance_ids.is_one) for home in _HOMES))
+
+    def measure_trash(self, deletion_id: UUID) -> Held:
+        """Files that the deletion has in the trash."""
+        held = [trees.measure(trash) for trash in self._trashes(deletion_id) if trash.is_dir()]
+        newest = max((each.newest for each in held if each.newest), default=None)
+        return Held(sum(each.number for each in held), sum(each.size_bytes for each in held), newest)
+
+    def count_named(self, name: str, neighbours: Neighbours) -> int:
+        """Files in store/chatwoot/<name>, without those in the folders of others."""
+        return sum(trees.count(self.root / path) for path in self._named(name, neighbours)[0])
+
+    def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
+        """Folders in store/chatwoot that none of these names leads to, without the folders of others in them."""
+        names, others = trees.folders_in(self.root / _NAMED, instance_ids.is_text), neighbours()
+        found = {name: self._named(name, lambda: others)[0] for name in names}
+        return {name: trees.measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
+
+    def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+        """Move store/chatwoot/<name> into the trash, without the folders of others in it."""
+        mine, shared = self._named(name, neighbours)
+        taken = 0
+        for path in mine:
+            files = trees.count(self.root / path)
+            self._move(self.root / path, deletion_id, _BY_NAME)
+            taken += files
+        if mine:
+            self._tidy(name, neighbours)
+        return taken, shared
+
+    def _tidy(self, name: str, neighbours: Neighbours) -> None:
+        """Remove the empty folders around a nested one, for a name with slashes makes several."""
+        others = {_named_path(other) for other in neighbours()}
+        parent = posixpath.dirname(_named_path(name) or _NAMED)
+        while parent.startswith(f"{_NAMED}/") and parent not in others:
+            try:
+                (self.root / parent).rmdir()
+            except OSError:  # not empty: somebody else's
+                return
+            parent = posixpath.dirname(parent)
+
+    def _named(self, name: str, neighbours: Neighbours) -> tuple[list[str], list[str]]:
+        """Paths that are this name's alone, and those that another living name leads to as well."""
+        ours = _named_path(name)
+        if ours is None or not trees.exists(self.root / ours) or not self._is_inside(self.root / ours):
+            return [], []
+        others = {path for other in neighbours() if (path := _named_path(other))}
+        nested = {other for other in others if other.startswith(f"{ours}/") and trees.exists(self.root / other)}
+        is_folder = (self.root / ours).is_dir() and not (self.root / ours).is_symlink()
+        in_anothers = any(ours.startswith(f"{other}/") for other in others)
+        # What is no folder, in another's folder, is that one's file; a link around another's folder is its as well.
+        if ours in others or (not is_folder and in_anothers) or ((self.root / ours).is_symlink() and nested):
+            return [], [ours]
+        return self._without(ours, nested), []
+
+    def _without(self, path: str, others: set[str]) -> list[str]:
+        """The path, or, where folders of others lie in it, everything around them."""
+        if not others:
+            return [path]
+        if (self.root / path).is_symlink():  # never looked into: it stays, with the others' folders behind it
+            return []
+        entries = [f"{path}/{entry}" for entry in sorted(os.listdir(self.root / path))]
+        return [
+            kept
+            for entry in entries
+            if entry not in others
+            for kept in self._without(entry, {other for other in others if other.startswith(f"{entry}/")})
+        ]
+
+    def _owned(self, instance_id: str) -> Path | None:
+        if instance_id in ("", ".", "..", _TRASH) or "/" in instance_id or "\x00" in instance_id:
+            return None
+        if len(os.fsencode(instance_id)) > _LONGEST_NAME:
+            return None
+        folder = self.root / "instances" / instance_id
+        return folder if self._is_inside(folder) else None
+
+    def _trashes(self, deletion_id: UUID) -> list[Path]:
+        """Where this deletion puts things, the root's first; a link in its place could lead anywhere."""
+        homes = [self.root / home for home in _HOMES if not home or not (self.root / home[:-1]).is_symlink()]
+        trashes = [home / _TRASH / str(deletion_id) for home in homes]
+        if any(trash.is_symlink() or trash.parent.is_symlink() for trash in trashes):
+            raise Refused("the trash in the files root is a symbolic link")
+        return trashes
+
+    def _is_inside(self, path: Path) -> bool:
+        """Whether no symbolic link on the way leads elsewhere; the last part may be one, it is moved as such."""
+        parent = Path(os.path.realpath(path.parent))
+        return parent == Path(os.path.realpath(self.root)) / path.parent.relative_to(self.root)
+
+    def _move(self, path: Path, deletion_id: UUID, kind: str) -> None:
+        """Put something into the trash: the root's, or, from a volume of its own, that at its top."""
+        top = self.root / path.relative_to(self.root).parts[0]
+        in_root, *others = self._trashes(deletion_id)
+        ways = [in_root, *(trash for trash in others if trash.is_relative_to(top))]
+        for trash in ways:
+            try:
+                trash.mkdir(parents=True, exist_ok=True)
+                path.rename(trash / f"{kind}-{uuid4()}")  # atomic: a kill leaves it here or there
+            except OSError as error:
+                if isinstance(error, FileNotFoundError) and not trees.exists(path):  # somebody else removed it
+                    return
+                if error.errno not in _NO_WAY or trash is ways[-1]:
+                    raise trees.translated(error) from error
+            else:
+                return
+
+
+def _named_path(name: str) -> str | None:
+    """store/chatwoot/<name> as the gateway's path.join would have it; None when that leaves store/chatwoot."""
+    if "\x00" in name:
+        return None
+    path = posixpath.normpath(f"{_NAMED}/{name}")
+    return path if path.startswith(f"{_NAMED}/") else None

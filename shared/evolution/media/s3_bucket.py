@@ -1,0 +1,165 @@
+"""Media in an S3 bucket: every object under the instance's id, in all its versions."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import Refused, TransientError, Unreachable
+from shared.evolution import instance_ids
+from shared.evolution.kept import Held, Neighbours
+from shared.evolution.media.storage import COUNT_SECONDS, names_of_payload
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+_ROOT = "evolution-api"
+_PAYLOADS = f"{_ROOT}/messages/"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PAGE = 1_000  # the most that one call removes
+_DENIED = ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+
+
+class S3Bucket:
+    """Evolution's bucket; works alike on versioned and plain ones."""
+
+    unit = "objects"
+
+    def __init__(self, settings: Settings, bucket: str) -> None:
+        key, secret = settings.s3_access_key, settings.s3_secret_key
+        self.bucket = bucket
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint,
+            region_name=settings.s3_region,
+            aws_access_key_id=key.get_secret_value() if key else None,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            # Path style is what MinIO and most self-hosted servers serve.
+            config=Config(
+                connect_timeout=3, read_timeout=15, retries={"max_attempts": 1}, s3={"addressing_style": "path"}
+            ),
+        )
+
+    def probe(self) -> None:
+        """Raise Unreachable or Refused when the bucket cannot be worked on."""
+        with self._reaching():
+            self._client.head_bucket(Bucket=self.bucket)
+
+    def count(self, instance_id: str) -> int:
+        """Object versions under the instance's id, and uploads that were begun; at least, where it takes long."""
+        ends, found = time.monotonic() + COUNT_SECONDS, len(self._uploads(self._prefix(instance_id)))
+        for page in self._pages(self._prefix(instance_id)):
+            found += len(page)
+            if time.monotonic() > ends:
+                break
+        return found
+
+    def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
+        """Remove every version of every object under the instance's id; yields how many went at a time."""
+        for page in self._pages(self._prefix(instance_id)):
+            yield self._remove(page)
+        for key, upload_id in self._uploads(self._prefix(instance_id)):
+            with self._reaching():
+                self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+            yield 1
+
+    def ids(self) -> set[str]:
+        """Ids that are a folder of the bucket, be it with old versions alone."""
+        pages = self._client.get_paginator("list_object_versions")
+        with self._reaching():
+            listed = pages.paginate(Bucket=self.bucket, Prefix=f"{_ROOT}/", Delimiter="/")
+            names = {each["Prefix"].split("/")[1] for page in listed for each in page.get("CommonPrefixes", [])}
+        return {name for name in names if instance_ids.is_one(name)}
+
+    def measure(self, instance_id: str) -> Held:
+        """Object versions under the id."""
+        return _total([held for _, held in self._listed(self._prefix(instance_id))])
+
+    def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
+        """Oversize SQS payloads that none of these names explains, by the shortest name that does."""
+        found = [(names_of_payload(key.removeprefix(_PAYLOADS)), held) for key, held in self._listed(_PAYLOADS)]
+        others, nobodys = set(neighbours()), dict[str, list[Held]]()
+        for names, held in found:
+            if names and not names & others:
+                nobodys.setdefault(min(names, key=len), []).append(held)
+        return {name: _total(each) for name, each in nobodys.items()}
+
+    def count_named(self, name: str, neighbours: Neighbours) -> int:
+        """Oversize SQS payloads of a name."""
+        return len(self._named(name, neighbours)[0])
+
+    def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+        """Remove the oversize SQS payloads of a name; exact names, never a prefix."""
+        mine, shared = self._named(name, neighbours)
+        return sum(self._remove(mine[at : at + _PAGE]) for at in range(0, len(mine), _PAGE)), shared
+
+    def _named(self, name: str, neighbours: Neighbours) -> tuple[list["ObjectIdentifierTypeDef"], list[str]]:
+        """Payloads that are this name's alone, and those that another living name explains as well."""
+        # A prefix only proposes; not every server can be asked for one with control characters in it.
+        found = [version for page in self._pages(_PAYLOADS + _CONTROL.split(f"{name}_")[0]) for version in page]
+        owners = {version["Key"]: names_of_payload(version["Key"].removeprefix(_PAYLOADS)) for version in found}
+        found = [version for version in found if name in owners[version["Key"]]]
+        others = set(neighbours()) if found else set()
+        mine = [version for version in found if not owners[version["Key"]] & others]
+        return mine, sorted({version["Key"] for version in found} - {version["Key"] for version in mine})
+
+    def _prefix(self, instance_id: str) -> str:
+        if not instance_id or "/" in instance_id:
+            raise Refused("the instance's id cannot be a folder of the bucket")
+        return f"{_ROOT}/{instance_id}/"  # the slash, so that `fo` does not match `foo`
+
+    def _uploads(self, prefix: str) -> list[tuple[str, str]]:
+        """Multipart uploads that nobody finished: their parts are kept, and listed nowhere else."""
+        with self._reaching():
+            answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
+        return [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", [])]
+
+    def _listed(self, prefix: str) -> Iterator[tuple[str, Held]]:
+        """The key of every object version and delete marker, and what it holds."""
+        with self._reaching():
+            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+                for version in page.get("Versions", []):
+                    yield version["Key"], Held(1, version["Size"], version["LastModified"])
+                for marker in page.get("DeleteMarkers", []):
+                    yield marker["Key"], Held(1, 0, marker["LastModified"])
+
+    def _pages(self, prefix: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
+        with self._reaching():
+            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                if found:
+                    yield [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
+
+    def _remove(self, versions: list["ObjectIdentifierTypeDef"]) -> int:
+        with self._reaching():
+            answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": versions, "Quiet": True})
+        errors = answer.get("Errors", [])
+        if errors:  # the call itself answers 200
+            raise TransientError(f"the bucket kept {len(errors)} objects: {errors[0].get('Code')}")
+        return len(versions)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code"))
+            if code in _DENIED:
+                raise Refused(f"the bucket refuses Lethe's key: {code}") from error
+            if code in ("404", "NoSuchBucket"):
+                raise Refused("the bucket does not exist") from error
+            raise TransientError(f"the bucket answered {code}") from error
+        except BotoCoreError as error:
+            raise Unreachable("the bucket", type(error).__name__) from error
+
+
+def _total(held: list[Held]) -> Held:
+    newest = max((each.newest for each in held if each.newest), default=None)
+    return Held(len(held), sum(each.size_bytes for each in held), newest)

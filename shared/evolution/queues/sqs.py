@@ -1,0 +1,99 @@
+"""The queues of an instance in Amazon SQS: a prefix only proposes, exact names decide."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import Refused, TransientError, Unreachable
+from shared.evolution.event_names import EVENT_FORMS
+from shared.evolution.kept import Neighbours
+from shared.evolution.queues.queues import Counts, Taken, names_explaining
+from shared.settings import Settings
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,74}")  # with .fifo at most 80 characters
+_GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+_DENIED = ("403", "AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException")
+
+
+class Sqs:
+    """One account and region."""
+
+    def __init__(self, settings: Settings, region: str, shared_names: frozenset[str]) -> None:
+        key, secret = settings.sqs_access_key, settings.sqs_secret_key
+        self._shared_names = shared_names
+        self._client = boto3.client(
+            "sqs",
+            endpoint_url=settings.sqs_endpoint,
+            region_name=region,
+            aws_access_key_id=key.get_secret_value() if key else None,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            config=Config(connect_timeout=3, read_timeout=15, retries={"max_attempts": 1}),
+        )
+
+    def probe(self) -> None:
+        """Raise Unreachable when it does not answer, Refused when it does not accept the key."""
+        with _reaching():
+            self._client.list_queues(MaxResults=1)
+
+    def count_named(self, name: str, neighbours: Neighbours) -> Counts:
+        """The queues of the name."""
+        return {"queues": len(self._find(name, neighbours)[0])}
+
+    def take_named(self, name: str, neighbours: Neighbours) -> Taken:
+        """Remove the queues of the name, with their messages."""
+        mine, kept = self._find(name, neighbours)
+        return Taken({"queues": sum(self._remove(url) for url in mine)}, kept)
+
+    def _find(self, name: str, neighbours: Neighbours) -> tuple[list[str], int]:
+        """The URLs of the queues that are the name's alone, and how many another name explains as well."""
+        if not _NAME.fullmatch(name):
+            return [], 0  # SQS takes no queue of such a name
+        owners = {url: set(_owners(url)) for url in self._list(f"{name}_")}
+        found = [url for url in owners if name in owners[url]]
+        others = {*neighbours(), *self._shared_names} if found else set[str]()
+        mine = [url for url in found if not owners[url] & others]
+        return mine, len(found) - len(mine)
+
+    def _list(self, prefix: str) -> list[str]:
+        with _reaching():
+            pages = self._client.get_paginator("list_queues").paginate(
+                QueueNamePrefix=prefix, PaginationConfig={"PageSize": 1_000}
+            )
+            return [url for page in pages for url in page.get("QueueUrls", [])]
+
+    def _remove(self, url: str) -> int:
+        try:
+            with _reaching():
+                self._client.delete_queue(QueueUrl=url)
+        except _Gone:  # it is listed for a minute after it went
+            return 0
+        return 1
+
+
+class _Gone(TransientError):
+    """The queue does not exist any more."""
+
+
+def _owners(url: str) -> Iterator[str]:
+    queue = url.rpartition("/")[2]
+    if queue.endswith(".fifo"):
+        yield from names_explaining(queue.removesuffix(".fifo"), "_", EVENT_FORMS)
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code"))
+        if code in _GONE:
+            raise _Gone from error
+        if code in _DENIED:
+            raise Refused(f"SQS refuses Lethe's key: {code}") from error
+        raise TransientError(f"SQS answered {code}") from error
+    except BotoCoreError as error:
+        raise Unreachable("SQS", type(error).__name__) from error

@@ -1,0 +1,89 @@
+"""Counts an instance's rows, and checks that they can be erased safely."""
+
+from shared.errors import Refused, TransientError, Unreachable
+from shared.evolution.rows.schema import ROOT, Crossing, Owned, Plan, quote
+from shared.evolution.rows.tenant import CHANNELS, Tenant
+
+# A check that walks more parents than this costs more than the loss it guards against is likely.
+_CROSSING_PARENTS = 10_000
+_RIGHTS = ("SELECT", "DELETE")
+# The fence renames the row and disables its channels; the reservation inserts one.
+_MORE_RIGHTS = {ROOT: ("UPDATE", "INSERT"), **dict.fromkeys(CHANNELS, ("UPDATE",))}
+_COUNT_SECONDS = 5  # a preview is no reason to keep a large database busy
+
+
+def guarded(owned: Owned) -> str:
+    """The predicate of a table; refuses to build a statement that is not bound to one instance."""
+    if ":id" not in owned.predicate:
+        raise Refused(f'no instance predicate for table "{owned.table}"')
+    return owned.predicate
+
+
+def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
+    """Rows of the instance per table, tables without any left out; estimated where counting would take long."""
+    query = " UNION ALL ".join(
+        f"SELECT {literal(owned.table)}, count(*) FROM {tenant.table(owned.table)} WHERE {guarded(owned)}"
+        for owned in plan.tables
+    )
+    try:
+        found = tenant.ask(query, {"id": instance_id}, statement_seconds=_COUNT_SECONDS)
+    except TransientError as error:
+        if isinstance(error, Unreachable):
+            raise
+        return {owned.table: estimate(tenant, owned, instance_id) for owned in plan.tables}  # too large to be counted
+    return {table: rows for table, rows in found if rows}
+
+
+def estimate(tenant: Tenant, owned: Owned, instance_id: str) -> int:
+    """How many rows of a table the planner expects: it reads statistics, never the table."""
+    query = f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)}"
+    (((explained,),),) = tenant.ask(query, {"id": instance_id})
+    return int(explained["Plan"]["Plan Rows"])
+
+
+def remaining(tenant: Tenant, plan: Plan, instance_id: str) -> list[str]:
+    """The tables in which the instance still has a row."""
+    query = " UNION ALL ".join(
+        f"SELECT {literal(owned.table)} WHERE EXISTS (SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)})"
+        for owned in plan.tables
+    )
+    return [table for (table,) in tenant.ask(query, {"id": instance_id}, statement_seconds=30)]
+
+
+def check_rights(tenant: Tenant, plan: Plan) -> None:
+    """Raise Refused when the database role may not do what a deletion needs."""
+    # has_table_privilege answers yes when one of several is held, so each is asked for.
+    needed = [(owned.table, right) for owned in plan.tables for right in (*_RIGHTS, *_MORE_RIGHTS.get(owned.table, ()))]
+    query = (
+        "SELECT n FROM unnest(CAST(:tables AS text[]), CAST(:rights AS text[])) WITH ORDINALITY AS x(t, r, n)"
+        " WHERE NOT has_table_privilege(t, r) ORDER BY n LIMIT 1"
+    )
+    values = {"tables": [tenant.table(table) for table, _ in needed], "rights": [right for _, right in needed]}
+    for (missing,) in tenant.ask(query, values):
+        table, right = needed[missing - 1]
+        raise Refused(f'the tenant database role lacks {right} on "{table}"')
+
+
+def literal(table: str) -> str:
+    """A table's name as an SQL string, in which text() finds no parameter."""
+    return "'" + table.replace("'", "''").replace(":", "\\:") + "'"
+
+
+def check_crossings(tenant: Tenant, plan: Plan, instance_id: str, counts: dict[str, int]) -> None:
+    """Raise Refused when a row of another instance hangs on one of ours: erasing would take it along."""
+    crossings = [each for each in plan.crossings if 0 < counts.get(each.parent.table, 0) <= _CROSSING_PARENTS]
+    if not crossings:
+        return
+    query = " UNION ALL ".join(f"SELECT {at} WHERE {_crosses(tenant, each)}" for at, each in enumerate(crossings))
+    for (at,) in tenant.ask(query, {"id": instance_id}, statement_seconds=30):
+        child, parent = crossings[at].child.table, crossings[at].parent.table
+        raise Refused(f'a row of another instance in "{child}" refers to this instance\'s "{parent}"')
+
+
+def _crosses(tenant: Tenant, crossing: Crossing) -> str:
+    child, parent, key = crossing.child, crossing.parent, crossing.key
+    return (
+        f"EXISTS (SELECT 1 FROM {tenant.table(child.table)}"
+        f" WHERE NOT ({guarded(child)}) AND {quote(key.columns[0])} IN"
+        f" (SELECT {quote(key.parent_columns[0])} FROM {tenant.table(parent.table)} WHERE {guarded(parent)}))"
+    )

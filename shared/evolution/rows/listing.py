@@ -1,0 +1,79 @@
+"""Lists instances for people: by name, a page at a time, with what is cheap to know about each."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+
+from shared.errors import TransientError, Unreachable
+from shared.evolution.rows.schema import ROOT
+from shared.evolution.rows.tenant import NOT_RESERVED, Tenant
+
+MANY = 10_000  # messages: enough to tell large from small, and few enough to be counted for a page of instances
+_COUNT_SECONDS = 2  # without an index, or with a cold one, a list is no reason to read a large table
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An instance as a list shows it."""
+
+    id: str
+    name: str
+    state: str  # of its connection, as Evolution last wrote it down
+    messages: int | None  # counted up to one more than MANY; None when that took too long
+
+
+def look(tenant: Tenant, instance_id: str) -> Listed | None:
+    """One instance; None if there is none of that id."""
+    found = _select(tenant, "id = :id", {"id": instance_id})
+    return found[0] if found else None
+
+
+def find_page(
+    tenant: Tenant, *, wanted: str = "", names: Collection[str] | None = None, after: str = "", limit: int = 25
+) -> list[Listed]:
+    """Instances whose name holds the text or whose id begins with it, behind the one of the id `after`.
+
+    names are those that may be shown, None is all.
+    """
+    if "\x00" in wanted + after:  # PostgreSQL text cannot hold NUL, so nobody is called that
+        return []
+    behind = f"(SELECT name FROM {tenant.table(ROOT)} WHERE id = :after)"
+    condition = (
+        "(CAST(:names AS text[]) IS NULL OR name = ANY(:names))"
+        " AND (strpos(lower(name), lower(:wanted)) > 0 OR starts_with(id, :wanted))"
+        f" AND name > coalesce({behind}, '')"
+    )
+    values = {"names": None if names is None else list(names), "wanted": wanted, "after": after, "limit": limit}
+    return _select(tenant, condition, values, " ORDER BY name LIMIT :limit")
+
+
+def _select(tenant: Tenant, condition: str, values: Mapping[str, Any], order: str = "") -> list[Listed]:
+    query = text(
+        f'SELECT id, name, CAST("connectionStatus" AS text) AS state FROM {tenant.table(ROOT)}'
+        f" WHERE {NOT_RESERVED} AND {condition}{order}"
+    )
+    with tenant.transaction() as connection:
+        rows = connection.execute(query, values).all()
+    counted = _count_messages(tenant, [row.id for row in rows])
+    return [Listed(row.id, row.name, row.state, counted.get(row.id)) for row in rows]
+
+
+def _count_messages(tenant: Tenant, instance_ids: list[str]) -> dict[str, int]:
+    """Messages by instance; nothing when they cannot be counted in time. The planner's guess can be far off."""
+    query = text(
+        "SELECT wanted.id, counted.messages FROM unnest(CAST(:ids AS text[])) AS wanted(id) CROSS JOIN LATERAL"
+        f" (SELECT count(*) AS messages FROM (SELECT 1 FROM {tenant.table('Message')}"
+        ' WHERE "instanceId" = wanted.id LIMIT :enough) AS first_ones) AS counted'
+    )
+    try:
+        with tenant.transaction(statement_seconds=_COUNT_SECONDS) as connection:
+            # Of few instances the planner expects many rows each, and would read the whole table for one that has few.
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            found = connection.execute(query, {"ids": instance_ids, "enough": MANY + 1}).all()
+    except TransientError as error:
+        if isinstance(error, Unreachable):
+            raise
+        return {}
+    return {row.id: row.messages for row in found}

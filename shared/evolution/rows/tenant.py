@@ -1,0 +1,202 @@
+"""The tenant database: finds instances, fences their row, reserves names, and erases rows in batches."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, LiteralString, cast
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from shared.database.connections import begin_with, reaching
+from shared.evolution.rows import schema as tenant_schema
+from shared.evolution.rows.schema import ROOT, quote
+
+WHAT = "the tenant database"
+NOT_RESERVED = "NOT starts_with(id, 'lethe:')"  # a reserved name's row is nobody's instance
+CHANNELS = ("Webhook", "Rabbitmq", "Nats", "Sqs", "Kafka", "Websocket", "Pusher")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A row of "Instance", as far as Lethe reads it."""
+
+    id: str
+    name: str
+    token: str | None
+
+
+@dataclass(frozen=True)
+class WebhookRow:
+    """An instance's own webhook, as configured by its customer."""
+
+    url: str
+    headers: dict[str, str]
+    events: list[str]
+    by_events: bool
+
+
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+@lru_cache(1_000)
+def _compiled(statement: str) -> LiteralString:
+    """A statement with :names as the driver writes them."""
+    return cast(LiteralString, text(statement).compile(dialect=_DIALECT).string)  # type: ignore[redundant-cast]
+
+
+def _bounds(statement_seconds: float, lock_seconds: float = 5) -> tuple[str, str]:
+    return (
+        f"SET LOCAL statement_timeout TO {int(statement_seconds * 1000)}",
+        f"SET LOCAL lock_timeout TO {int(lock_seconds * 1000)}",
+    )
+
+
+class Tenant:
+    """Evolution's database; every statement that removes carries the instance's predicate."""
+
+    def __init__(self, engine: Engine, schema: str) -> None:
+        self.engine = engine
+        self.schema = schema
+        self._plans: dict[str, tenant_schema.Plan] = {}
+
+    def table(self, name: str) -> str:
+        """The quoted, schema-qualified name of a table."""
+        return f"{quote(self.schema)}.{quote(name)}"
+
+    @contextmanager
+    def transaction(self, *, statement_seconds: float = 10, lock_seconds: float = 5) -> Iterator[Connection]:
+        """A transaction whose statements and lock waits are bounded; driver errors are translated."""
+        settings = _bounds(statement_seconds, lock_seconds)
+        with reaching(WHAT), begin_with(self.engine, "; ".join(settings)) as connection:
+            yield connection
+
+    def run_together(
+        self, statements: Sequence[str], values: Mapping[str, object], *, statement_seconds: float
+    ) -> list[int]:
+        """Run statements in one transaction and one round trip; how many rows each one touched."""
+        return [cursor.rowcount for cursor in self.run(statements, values, statement_seconds)]
+
+    def ask(self, query: str, values: Mapping[str, object], *, statement_seconds: float = 10) -> list[tuple[Any, ...]]:
+        """What one query finds, in a transaction of its own and one round trip."""
+        return self.run([query], values, statement_seconds)[0].fetchall()
+
+    def run(
+        self, statements: Sequence[str], values: Mapping[str, object], statement_seconds: float = 10
+    ) -> list[psycopg.Cursor[tuple[Any, ...]]]:
+        """Run statements in one transaction and one round trip; what each one found."""
+        with reaching(WHAT), closing(self.engine.raw_connection()) as pooled:
+            driver = pooled.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            with driver.pipeline():
+                for setting in _bounds(statement_seconds):
+                    driver.execute(_compiled(setting))
+                cursors = [driver.execute(_compiled(statement), values) for statement in statements]
+                # Not commit(), which does nothing as long as the driver has not heard of its BEGIN.
+                driver.execute("COMMIT")
+            return cursors
+
+    def pages(self, table: str) -> int:
+        """How large a table is, in physical pages."""
+        query = "SELECT pg_relation_size(CAST(:table AS regclass)) / CAST(current_setting('block_size') AS int)"
+        ((pages,),) = self.ask(query, {"table": self.table(table)})
+        return int(pages)
+
+    def can_hash_places(self) -> bool:
+        """Whether rows can be dealt out by their place: PostgreSQL 14 or newer."""
+        return (self.engine.dialect.server_version_info or (0,)) >= (14,)
+
+    def find(self, *, name: str | None = None, instance_id: str | None = None) -> Instance | None:
+        """The instance that bears the name, or has the id; None if there is none."""
+        column, value = ("name", name) if name is not None else ("id", instance_id)
+        if value is None or "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
+            return None
+        query = f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {NOT_RESERVED}"
+        return next((Instance(*row) for row in self.ask(query, {"value": value})), None)
+
+    def knows_token(self, token: str) -> bool:
+        """Whether some instance has this token."""
+        if "\x00" in token:
+            return False
+        return bool(self.ask(f"SELECT 1 FROM {self.table(ROOT)} WHERE token = :token LIMIT 1", {"token": token}))
+
+    def living(self, column: str, values: Iterable[str], *, besides: str) -> set[str]:
+        """Those of the names (or ids) that another instance than `besides` (an id) bears now."""
+        wanted = [value for value in values if "\x00" not in value]
+        query = (
+            f"SELECT {quote(column)} FROM {self.table(ROOT)} WHERE {quote(column)} = ANY(:values)"
+            f" AND id <> :besides AND {NOT_RESERVED}"
+        )
+        if not wanted:
+            return set()
+        return {value for (value,) in self.ask(query, {"values": wanted, "besides": besides})}
+
+    def neighbours(self, *, besides: str) -> list[str]:
+        """The names of all other instances."""
+        query = f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides AND {NOT_RESERVED}"
+        return [name for (name,) in self.ask(query, {"besides": besides})]
+
+    def webhook(self, instance_id: str, *, even_if_off: bool = False) -> WebhookRow | None:
+        """The instance's webhook, if it is enabled, or was before Lethe switched it off."""
+        query = (
+            f'SELECT url, headers, events, "webhookByEvents" FROM {self.table("Webhook")}'
+            ' WHERE "instanceId" = :id AND (enabled OR :even_if_off)'
+        )
+        for url, headers, events, by_events in self.ask(query, {"id": instance_id, "even_if_off": even_if_off}):
+            kept = headers if isinstance(headers, dict) else {}
+            asked = events if isinstance(events, list) else []
+            return WebhookRow(url, {str(k): str(v) for k, v in kept.items()}, asked, bool(by_events))
+        return None
+
+    @contextmanager
+    def holding_name(self, instance_id: str, name: str) -> Iterator[bool]:
+        """Keep the name with its instance while something is done by name; False when it is not its name any more."""
+        query = text(f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND name = :name FOR KEY SHARE")
+        with self.transaction() as connection:
+            yield connection.execute(query, {"id": instance_id, "name": name}).scalar() == 1
+
+    def channels(self, instance_id: str) -> list[str]:
+        """The tables of the channels on which the server sends the instance's events now."""
+        known = self._channel_tables()
+        query = " UNION ALL ".join(
+            f"SELECT '{each}' FROM {self.table(each)} WHERE \"instanceId\" = :id AND enabled" for each in known
+        )
+        return [table for (table,) in self.ask(query, {"id": instance_id})] if known else []
+
+    def switch_channels(self, instance_id: str, tables: Iterable[str], *, on: bool) -> None:
+        """Switch the instance's channels on or off: the server reads them anew for each event."""
+        self.run(
+            [self._switch(each) for each in self._channel_tables() if each in tables], {"id": instance_id, "on": on}
+        )
+
+    def _switch(self, channel: str) -> str:
+        return f'UPDATE {self.table(channel)} SET enabled = :on WHERE "instanceId" = :id'
+
+    def _channel_tables(self) -> list[str]:
+        known = (
+            "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE nspname = :schema AND relname = ANY(:channels)"
+        )
+        return [table for (table,) in self.ask(known, {"schema": self.schema, "channels": list(CHANNELS)})]
+
+    def fence(self, instance_id: str, deletion_id: UUID) -> bool:
+        """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
+        rename = (
+            f"UPDATE {self.table(ROOT)} SET name = :fence, \"clientName\" = 'lethe:deleting', token = NULL,"
+            " \"connectionStatus\" = 'close' WHERE id = :id"
+        )
+        values = {"id": instance_id, "fence": f"lethe:{deletion_id}", "on": False}
+        return self.run([*map(self._switch, self._channel_tables()), rename], values)[-1].rowcount == 1
+
+    def plan(self) -> tenant_schema.Plan:
+        """What the schema makes of a deletion, as it is now; raises Refused when it could not be carried out safely."""
+        ((now,),) = self.ask(tenant_schema.FINGERPRINT, {"schema": self.schema, "column": tenant_schema.OWNER_COLUMN})
+        plan = self._plans.get(now)
+        if plan is None:
+            with self.transaction() as connection:
+                plan = tenant_schema.read_plan(connection, self.schema)
+            self._plans = {now: plan}  # of one schema at a time: who migrates it migrates it once
+        return plan
