@@ -6,8 +6,9 @@ from flask_openapi3 import APIBlueprint, Tag
 from api import auditing, auth, contract, current, examples
 from api.audit_schemas import AuditFilter, AuditLineView, AuditPage
 from api.errors import Unauthorized, answer
-from shared import audit_reads, audit_search
-from shared.audit_search import Wanted
+from shared.audit import reads as audit_reads
+from shared.audit import search as audit_search
+from shared.audit.search import Wanted
 
 blueprint = APIBlueprint(
     "audit",

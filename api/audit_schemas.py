@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from api.schemas import Moment, Schema, Storable
-from shared.audit_entries import Action, Decision
+from shared.audit.entries import Action, Decision
 
 
 class AuditFilter(Schema):

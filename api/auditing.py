@@ -8,8 +8,9 @@ from flask import Flask, Response, g, request
 
 from api import auth, current
 from api.errors import ApiError, in_words
-from shared import audit, logs, refusals
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared import logs
+from shared.audit import chain, refusals
+from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.errors import LetheError
 
@@ -105,7 +106,7 @@ def _write(attempt: _Attempt, action: Action, status: int) -> None:
         return
     decision = Decision.REFUSED if status < 500 else Decision.FAILED
     with own_transaction(current.services().own) as connection:
-        audit.append(connection, Entry(action, decision, caller, attempt.instance_id, attempt.deletion_id, _reason()))
+        chain.append(connection, Entry(action, decision, caller, attempt.instance_id, attempt.deletion_id, _reason()))
 
 
 def _reason() -> str:

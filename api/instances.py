@@ -13,7 +13,7 @@ from api.errors import BadRequest, DeletionFailed, answer
 from api.prefer import Wish
 from api.schemas import ByName, Error, Pending, Preference, Success
 from shared import wake
-from shared.audit_entries import Action
+from shared.audit.entries import Action
 from shared.database.connections import reaching
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.errors import LetheError

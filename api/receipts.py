@@ -11,7 +11,8 @@ from api import auditing, auth, contract, current, deletions, examples
 from api.errors import Conflict, NotFound
 from api.pages import page
 from api.schemas import ById, Schema
-from shared import audit_reads, receipt, receipt_page
+from shared import receipt, receipt_page
+from shared.audit import reads as audit_reads
 from shared.database.models import Deletion, DeletionStatus
 
 _AS_PAGE = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}

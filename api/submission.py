@@ -7,7 +7,7 @@ from uuid import UUID
 from api import auditing, auth, confirmation, current, rate_limit
 from api.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownInstance
 from shared import logs
-from shared.audit_entries import Action
+from shared.audit.entries import Action
 from shared.confirmation import Confirmation
 from shared.database.models import Deletion
 from shared.evolution.gateway import Stuck

@@ -10,10 +10,12 @@ import click
 
 from cli import operator, words
 from cli.common import reached, stop
-from shared import audit, audit_reads, audit_search
-from shared.audit import Place
-from shared.audit_entries import Action, Decision
-from shared.audit_search import Wanted
+from shared.audit import chain
+from shared.audit import reads as audit_reads
+from shared.audit import search as audit_search
+from shared.audit.chain import Place
+from shared.audit.entries import Action, Decision
+from shared.audit.search import Wanted
 from shared.database.models import AuditLine
 
 _PLACE = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
@@ -64,7 +66,7 @@ def verify(anchors: tuple[str, ...], as_json: bool) -> None:
     """Walk the chain, and say what was found."""
     kept = tuple(_place(anchor) for anchor in anchors)
     with reached() as made:
-        verdict = audit.verify(made.own, kept)
+        verdict = chain.verify(made.own, kept)
     head = f"{verdict.head.seq}:{verdict.head.hash}"
     if as_json:
         found = {"whole": not verdict.broken, "lines": verdict.lines, "head": head, "broken": verdict.broken}

@@ -9,7 +9,7 @@ from cli import consent, operator, orders, words
 from cli.common import check_given_up, reached, stop
 from cli.consent import Confirm
 from cli.orders import Order, Result
-from shared.audit_entries import Action
+from shared.audit.entries import Action
 from shared.confirmation import WARNING
 from shared.errors import Refused
 from shared.evolution.gateway import Stuck

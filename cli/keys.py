@@ -11,9 +11,10 @@ from sqlalchemy import Connection, select
 
 from cli import operator, words
 from cli.common import print_json, reached, stop
-from shared import api_keys, audit, one_time_codes
+from shared import api_keys, one_time_codes
 from shared.api_keys import NewKey
-from shared.audit_entries import Action, Decision, Entry
+from shared.audit import chain
+from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.database.models import ApiKey, OneTimeCodes
@@ -117,7 +118,7 @@ def enroll(key_id: str, as_json: bool) -> None:
 
 def _tell(connection: Connection, what: str) -> None:
     """A line of the audit: the key's id, never its name, for that is free text."""
-    audit.append(connection, Entry(Action.KEYS, Decision.SUCCEEDED, operator.actor(), reason=what))
+    chain.append(connection, Entry(Action.KEYS, Decision.SUCCEEDED, operator.actor(), reason=what))
 
 
 def _show_once(new: NewKey, *, as_json: bool) -> None:

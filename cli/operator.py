@@ -5,8 +5,8 @@ import pwd
 from collections.abc import Callable
 from uuid import UUID
 
-from shared import audit
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared.audit import chain
+from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
 from shared.database.connections import own_transaction
 from shared.database.enums import Means
@@ -43,4 +43,4 @@ def confirmation() -> Confirmation:
 def tell_refusal(made: Services, action: Action, reason: str, deletion_id: UUID | None = None) -> None:
     """A line for what could not be done."""
     with own_transaction(made.own) as connection:
-        audit.append(connection, Entry(action, Decision.REFUSED, actor(), deletion_id=deletion_id, reason=reason))
+        chain.append(connection, Entry(action, Decision.REFUSED, actor(), deletion_id=deletion_id, reason=reason))

@@ -13,7 +13,7 @@ from cli import operator, words
 from cli.common import stop
 from cli.consent import NotAsked
 from shared import wake
-from shared.audit_entries import Action
+from shared.audit.entries import Action
 from shared.database.connections import reaching
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.services import Services

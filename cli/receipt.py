@@ -10,7 +10,8 @@ import requests
 
 from cli import operator
 from cli.common import NOT_REACHABLE, reached, stop
-from shared import audit_reads, receipt, receipt_page, signing
+from shared import receipt, receipt_page, signing
+from shared.audit import reads as audit_reads
 
 _TIMEOUT_SECONDS = 10
 

@@ -9,8 +9,9 @@ import click
 
 from cli import operator, words
 from cli.common import print_json, reached, stop
-from shared import audit, leftovers
-from shared.audit_entries import Action, Decision, Entry
+from shared import leftovers
+from shared.audit import chain
+from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.leftovers import By, Found, Leftover
 from shared.services import Services
@@ -54,7 +55,7 @@ def _tell(made: Services, leftover: Leftover, decision: Decision, number: int) -
     if leftover.by is By.ID:
         entry = replace(entry, instance_id=leftover.owner)
     with own_transaction(made.own) as connection:
-        audit.append(connection, entry)
+        chain.append(connection, entry)
 
 
 def _confirm(found: Found, removable: list[Leftover], *, yes: bool) -> None:

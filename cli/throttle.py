@@ -6,8 +6,8 @@ import click
 
 from cli import operator
 from cli.common import print_json, reached
-from shared import audit
-from shared.audit_entries import Action, Decision, Entry
+from shared.audit import chain
+from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.evolution.rows import throttle
 from shared.services import Services
@@ -43,4 +43,4 @@ def _shown(value: float | None) -> str:
 
 def _tell(made: Services, what: str) -> None:
     with own_transaction(made.own) as connection:
-        audit.append(connection, Entry(Action.THROTTLE, Decision.ACCEPTED, operator.actor(), reason=what))
+        chain.append(connection, Entry(Action.THROTTLE, Decision.ACCEPTED, operator.actor(), reason=what))

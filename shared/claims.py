@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Result, Update, case, func, literal, or_, update
 
-from shared import audit, audit_entries, claim_statements, outbox
-from shared.audit_entries import Decision
+from shared import claim_statements, outbox
+from shared.audit import chain, entries
+from shared.audit.entries import Decision
 from shared.database.connections import from_now, own_statement, own_transaction
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.errors import LostClaim
@@ -182,9 +183,7 @@ def wait(
             step_of(claim).values(status=step, error=reason, failures=Step.failures + (1 if counts else 0))
         )
         if step is StepStatus.FAILED:
-            audit.append(
-                connection, audit_entries.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step)
-            )
+            chain.append(connection, entries.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
     return row
 
 
@@ -203,7 +202,7 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
             failed_step=claim.step,
         )
         connection.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
-        audit.append(connection, audit_entries.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
+        chain.append(connection, entries.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
 
 
 def cancel(engine: Engine, claim: Claim, reason: str) -> None:
@@ -222,5 +221,5 @@ def cancel(engine: Engine, claim: Claim, reason: str) -> None:
         )
         connection.execute(step_of(claim).values(status=StepStatus.PENDING, error=reason))
         withdrawn = outbox.withdraw(connection, claim.deletion_id)
-        end = audit_entries.ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step)
-        audit.append(connection, *withdrawn, end)
+        end = entries.ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step)
+        chain.append(connection, *withdrawn, end)

@@ -19,8 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
-from shared import audit, audit_entries
-from shared.audit_entries import Decision
+from shared.audit import chain, entries
+from shared.audit.entries import Decision
 from shared.confirmation import Confirmation
 from shared.database.connections import from_now, own_transaction
 from shared.database.enums import Role
@@ -107,8 +107,8 @@ def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
             .returning(Deletion.id, Deletion.instance_id, Deletion.failed_step)
         ).all()
         if rows:
-            ended = (audit_entries.ended(Decision.FAILED, row.id, row.instance_id, row.failed_step) for row in rows)
-            audit.append(connection, *ended)
+            ended = (entries.ended(Decision.FAILED, row.id, row.instance_id, row.failed_step) for row in rows)
+            chain.append(connection, *ended)
     return len(rows)
 
 

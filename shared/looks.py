@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Engine, case, func, select, update
 
-from shared import audit
-from shared.audit_entries import Action, Decision, Entry
+from shared.audit import chain
+from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion
 
@@ -81,13 +81,13 @@ def report(engine: Engine, due: Due, found: Mapping[str, int]) -> None:
     with own_transaction(engine) as connection:
         row = update(Deletion).where(Deletion.id == due.deletion_id)
         connection.execute(row.values(came_back=total, came_back_at=func.now()))
-        audit.append(connection, _line(due, decision, "came back", found))
+        chain.append(connection, _line(due, decision, "came back", found))
 
 
 def tell_erased(engine: Engine, due: Due, removed: Mapping[str, int]) -> None:
     """Tell the audit what went again."""
     with own_transaction(engine) as connection:
-        audit.append(connection, _line(due, Decision.SUCCEEDED, "erased again", removed))
+        chain.append(connection, _line(due, Decision.SUCCEEDED, "erased again", removed))
 
 
 def came_back(deletion: Deletion) -> CameBack | None:

@@ -11,8 +11,9 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, Engine, Row, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import audit, seal, webhooks
-from shared.audit_entries import Action, Decision, Entry
+from shared import seal, webhooks
+from shared.audit import chain
+from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import from_now, own_statement, own_transaction
 from shared.database.models import Deletion, WebhookEvent, WebhookStatus
 from shared.settings import Settings
@@ -141,7 +142,7 @@ def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
 
 
 def _tell(connection: Connection, decision: Decision, events: Sequence[Row[Any]]) -> None:
-    audit.append(connection, *(_line(decision, *tuple(event)) for event in events))
+    chain.append(connection, *(_line(decision, *tuple(event)) for event in events))
 
 
 def _line(decision: Decision, deletion_id: UUID, instance_id: str, target: str, tries: int) -> Entry:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Row, Uuid, bindparam, insert, select
 
 from shared import receipt_keys, signing
-from shared.audit import Place
+from shared.audit.chain import Place
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, Receipt, Step, WebhookEvent
 from shared.settings import Settings

@@ -3,7 +3,7 @@
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import selectinload, with_expression
 
-from shared.audit_entries import WORKER, Action, Decision
+from shared.audit.entries import WORKER, Action, Decision
 from shared.database.models import AuditLine, Deletion, DeletionStatus
 
 # The audit alone keeps this moment. A line of somebody else's tells of a call that failed.

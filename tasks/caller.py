@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.audit_entries import Actor
+from shared.audit.entries import Actor
 from shared.confirmation import Confirmation
 from shared.database.models import Deletion
 from shared.deletions import Requester

@@ -6,8 +6,9 @@ from types import ModuleType
 
 from sqlalchemy import Connection
 
-from shared import audit, audit_entries, forgetting, logs, receipt
-from shared.audit_entries import Decision
+from shared import forgetting, logs, receipt
+from shared.audit import chain, entries
+from shared.audit.entries import Decision
 from shared.claims import Claim
 from shared.services import Services
 from tasks import (
@@ -53,7 +54,7 @@ def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
 
     def forget_and_write(connection: Connection) -> None:
         forgetting.scrub(connection, claim.deletion_id)
-        line = audit.append(connection, audit_entries.ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id))
+        line = chain.append(connection, entries.ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id))
         receipt.write(connection, claim.deletion_id, services.settings, line)
 
     return forget_and_write

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from shared import audit, audit_entries, deletions
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared import deletions
+from shared.audit import chain, entries
+from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, DeletionStatus
@@ -40,7 +41,7 @@ def resume(
             return False
         caller.count()
         instance_id = connection.scalar(select(Deletion.instance_id).where(Deletion.id == deletion_id))
-        audit.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance_id, deletion_id, "resumed"))
+        chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance_id, deletion_id, "resumed"))
     submit(services, nudge)
     return True
 
@@ -52,7 +53,7 @@ def cancel(services: Services, deletion_id: UUID, actor: Actor) -> bool:
         if instance_id is None:
             return False
         asked = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)
-        audit.append(connection, asked, audit_entries.ended(Decision.CANCELLED, deletion_id, instance_id))
+        chain.append(connection, asked, entries.ended(Decision.CANCELLED, deletion_id, instance_id))
     let_go(services, instance_id, deletion_id)
     return True
 

@@ -8,8 +8,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from shared import audit, deletions, lock, logs
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared import deletions, lock, logs
+from shared.audit import chain
+from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.confirmation import Confirmation
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
@@ -111,7 +112,7 @@ def _in_memory_only(services: Services, caller: Caller, name: str) -> Instance |
 
 def _tell(services: Services, entry: Entry) -> None:
     with own_transaction(services.own) as connection:
-        audit.append(connection, entry)
+        chain.append(connection, entry)
 
 
 def _newest_unfinished(services: Services, query: Select[Any], value: str) -> Deletion | None:
@@ -167,7 +168,7 @@ def _promise(
             confirmation=confirmation,
         )
         caller.count()
-        audit.append(connection, Entry(Action.DELETE, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
+        chain.append(connection, Entry(Action.DELETE, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
     return nudge
 
 

@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
-from shared import audit, deletions
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared import deletions
+from shared.audit import chain
+from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.deletions import Requester
@@ -43,7 +44,7 @@ def replay(services: Services, instance: Instance, actor: Actor) -> UUID:
             steps=pipeline.NAMES,
             nudge_seconds=services.settings.nudge_seconds,
         )
-        audit.append(connection, Entry(Action.TOMBSTONES, Decision.ACCEPTED, actor, instance.id, deletion_id))
+        chain.append(connection, Entry(Action.TOMBSTONES, Decision.ACCEPTED, actor, instance.id, deletion_id))
     publishing.submit(services, nudge)
     return deletion_id
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from shared import deletions, logs, nudges, refusals
+from shared import deletions, logs, nudges
+from shared.audit import refusals
 from shared.errors import TransientError
 from shared.evolution.rows import reservation
 from shared.services import Services

@@ -5,7 +5,7 @@ from flask import Blueprint, render_template
 from api import audit
 from api.audit_schemas import AuditFilter
 from api.console import filters
-from shared.audit_entries import Action, Decision
+from shared.audit.entries import Action, Decision
 
 _TIMES = ("since", "until")
 _PAGE = 25  # lines: what is read on a telephone without losing one's place

@@ -9,7 +9,7 @@ from api import confirmation, current, deletions, submission
 from api.console import standing
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized
 from api.schemas import Retry
-from shared.audit_entries import Action
+from shared.audit.entries import Action
 from shared.database.models import Deletion
 from shared.settings import Demand
 from tasks import pipeline

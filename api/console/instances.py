@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from api import auditing, auth, confirmation, current, submission
 from api.console import standing
 from api.errors import BadRequest, NotFound, Unauthorized
-from shared.audit_entries import Action
+from shared.audit.entries import Action
 from shared.confirmation import word_to_type
 from shared.database.connections import reaching
 from shared.database.models import ENDED, Deletion

@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from api import auditing, current
 from api.console import session
 from api.errors import LimitReached
-from shared import audit
-from shared.audit_entries import Action, Decision, Entry
+from shared.audit import chain
+from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
 
 _ATTEMPTS = RateLimitItemPerMinute(10)
@@ -31,7 +31,7 @@ def sign_in() -> AnyResponse:
     if holder is None:
         return _form(wrong=True)
     with own_transaction(current.services().own) as connection:
-        audit.append(connection, Entry(Action.SIGN_IN, Decision.ACCEPTED, auditing.actor_of(holder)))
+        chain.append(connection, Entry(Action.SIGN_IN, Decision.ACCEPTED, auditing.actor_of(holder)))
     return redirect(url_for("console.instances.list_instances"), 303)
 
 

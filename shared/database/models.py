@@ -212,7 +212,7 @@ class ThrottleRow(Base):
 
 
 class AuditLine(Base):
-    """One line of the audit; written in shared.audit, and never changed."""
+    """One line of the audit; written in shared.audit.chain, and never changed."""
 
     __tablename__ = "audit"
 

@@ -12,10 +12,12 @@ import pytest
 from demo.evolution.seed import seed_instance
 from demo.parts import Postgres
 from demo.processes import wait_until
-from shared import audit, audit_search, outbox, refusals
-from shared.audit import Place
-from shared.audit_entries import Action, Actor, Decision, Entry
-from shared.audit_search import Wanted
+from shared import outbox
+from shared.audit import chain, refusals
+from shared.audit import search as audit_search
+from shared.audit.chain import Place
+from shared.audit.entries import Action, Actor, Decision, Entry
+from shared.audit.search import Wanted
 from shared.database import connections, migrate
 from shared.database.connections import own_transaction
 from shared.errors import Refused
@@ -52,7 +54,7 @@ def api(system: System) -> Iterator[System]:
 def write(services: Services, *entries: Entry) -> Place:
     """Lines in a transaction of their own."""
     with own_transaction(services.own) as connection:
-        return audit.append(connection, *entries)
+        return chain.append(connection, *entries)
 
 
 def a_line(number: int = 1) -> Entry:
@@ -83,7 +85,7 @@ def test_thirty_writers_at_once_keep_the_chain_whole(services: Services) -> None
 
     with ThreadPoolExecutor(30) as pool:
         list(pool.map(work, range(30)))
-    verdict = audit.verify(services.own)
+    verdict = chain.verify(services.own)
 
     assert (verdict.lines, verdict.broken) == (300, None)
     assert verdict.head.seq == 300
@@ -94,19 +96,19 @@ def test_the_database_hashes_as_everybody_else(services: Services, value: str) -
     """Whatever a line says: what the hash is of is canonical JSON."""
     write(services, Entry(Action.DELETE, Decision.REFUSED, SOMEBODY, instance_id=value, reason=value), a_line())
 
-    assert audit.verify(services.own).broken is None
+    assert chain.verify(services.own).broken is None
 
 
 def test_a_line_is_written_with_what_it_tells_of_or_not_at_all(services: Services) -> None:
     """A transaction that is rolled back leaves no gap."""
     write(services, a_line())
     with services.own.connect() as connection:
-        audit.append(connection, a_line())
+        chain.append(connection, a_line())
         connection.rollback()
     place = write(services, a_line())
 
     assert place.seq == 2
-    assert audit.verify(services.own).broken is None
+    assert chain.verify(services.own).broken is None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_each_kind_of_tampering_is_found(services: Services, statements: list[st
         write(services, a_line(number))
     tamper(services, *statements)
 
-    assert says in (audit.verify(services.own).broken or "whole")
+    assert says in (chain.verify(services.own).broken or "whole")
 
 
 def forge(services: Services, seq: int, reason: str) -> None:
@@ -146,7 +148,7 @@ def forge(services: Services, seq: int, reason: str) -> None:
     with services.own.connect() as connection:
         row = dict(connection.exec_driver_sql("SELECT * FROM audit WHERE seq = %s", (seq,)).mappings().one())
     row["reason"] = reason
-    tamper(services, f"UPDATE audit SET reason = '{reason}', hash = '{audit.digest(row)}' WHERE seq = {seq}")
+    tamper(services, f"UPDATE audit SET reason = '{reason}', hash = '{chain.digest(row)}' WHERE seq = {seq}")
 
 
 def test_a_line_with_a_hash_that_fits_breaks_the_next_one(services: Services) -> None:
@@ -155,7 +157,7 @@ def test_a_line_with_a_hash_that_fits_breaks_the_next_one(services: Services) ->
         write(services, a_line(number))
     forge(services, 2, "forged")
 
-    assert audit.verify(services.own).broken == "line 3 does not follow the line before it: one of the two was changed"
+    assert chain.verify(services.own).broken == "line 3 does not follow the line before it: one of the two was changed"
 
 
 def test_a_place_that_was_kept_shows_a_chain_that_was_written_anew(services: Services) -> None:
@@ -167,9 +169,9 @@ def test_a_place_that_was_kept_shows_a_chain_that_was_written_anew(services: Ser
         new = connection.exec_driver_sql("SELECT hash FROM audit WHERE seq = 2").scalar_one()
     tamper(services, f"UPDATE audit_head SET hash = '{new}'")
 
-    assert audit.verify(services.own).broken is None
-    assert audit.verify(services.own, (kept,)).broken == "line 2 is not the one that was kept"
-    assert audit.verify(services.own, (Place(9, kept.hash),)).broken == "line 9, which was kept, is not there"
+    assert chain.verify(services.own).broken is None
+    assert chain.verify(services.own, (kept,)).broken == "line 2 is not the one that was kept"
+    assert chain.verify(services.own, (Place(9, kept.hash),)).broken == "line 9, which was kept, is not there"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_nobody_changes_a_line(services: Services, statement: str) -> None:
     ):
         connection.execute(statement)
 
-    assert audit.verify(services.own).lines == 1
+    assert chain.verify(services.own).lines == 1
 
 
 def test_the_role_that_owns_the_audit_has_no_right_to_change_it(postgres_part: Postgres) -> None:
@@ -199,7 +201,7 @@ def test_the_role_that_owns_the_audit_has_no_right_to_change_it(postgres_part: P
     engine = connections.connect(url, name="test")
     migrate.upgrade(engine)
     with own_transaction(engine) as connection:
-        audit.append(connection, a_line())
+        chain.append(connection, a_line())
 
     with engine.connect() as connection:
         rights = connection.exec_driver_sql(
@@ -209,7 +211,7 @@ def test_the_role_that_owns_the_audit_has_no_right_to_change_it(postgres_part: P
         assert dict(rights.all()) == {
             "SELECT": True, "INSERT": True, "UPDATE": False, "DELETE": False, "TRUNCATE": False,
         }  # fmt: skip
-    assert audit.verify(engine).lines == 1
+    assert chain.verify(engine).lines == 1
     engine.dispose()
 
 
@@ -229,7 +231,7 @@ def test_an_accepted_deletion_and_its_end_are_two_lines(api: System, services: S
     receipt = api.send("GET", f"/deletions/{answer.body['response']['deletionId']}/receipt").body["receipt"]
     quoted = Place(**receipt["auditLine"])
     assert (quoted.seq, quoted.hash) == (ended["seq"], ended["hash"])
-    assert audit.verify(services.own, (quoted,)).broken is None
+    assert chain.verify(services.own, (quoted,)).broken is None
 
 
 def test_a_cancelled_a_resumed_and_a_failed_one_are_there(api: System, services: Services) -> None:
@@ -288,7 +290,7 @@ def test_refused_attempts_are_there(api: System, services: Services) -> None:
         ("retry", "conflict", mine.id, first),
     ]
     assert {line["role"] for line in found} == {"admin", "instance"}
-    assert audit.verify(services.own).broken is None
+    assert chain.verify(services.own).broken is None
 
 
 def test_logout_and_preview_are_there(api: System, services: Services) -> None:

@@ -6,9 +6,11 @@ from uuid import UUID
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import audit, audit_reads, audit_search
-from shared.audit_entries import Action, Actor
-from shared.audit_search import Wanted
+from shared.audit import chain
+from shared.audit import reads as audit_reads
+from shared.audit import search as audit_search
+from shared.audit.entries import Action, Actor
+from shared.audit.search import Wanted
 from shared.database.enums import Role
 from shared.services import Services
 from tests.integration.inline import accept, run_all
@@ -41,7 +43,7 @@ def test_each_reader_of_the_audit_has_one_line(system: System, services: Service
 
     assert (statuses, pages) == ([200] * 3, [200] * 2)
     assert [reads(services, Action.READ, key.id) for key in (auditor, admin)] == [[("accepted", "audit")]] * 2
-    assert audit.verify(services.own).broken is None
+    assert chain.verify(services.own).broken is None
 
 
 def test_a_reader_of_a_receipt_has_a_line_for_each(system: System, services: Services, erased: UUID) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import audit_search
-from shared.audit_search import Wanted
+from shared.audit import search as audit_search
+from shared.audit.search import Wanted
 from tests.integration.shell import lethe
 from tests.system import System
 

@@ -11,8 +11,8 @@ import pytest
 
 from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
-from shared import audit_search
-from shared.audit_search import Wanted
+from shared.audit import search as audit_search
+from shared.audit.search import Wanted
 from tests.integration.shell import at_a_terminal, lethe
 from tests.system import System
 

@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import audit, audit_search
-from shared.audit_entries import Action, Decision, Entry
-from shared.audit_search import Wanted
+from shared.audit import chain
+from shared.audit import search as audit_search
+from shared.audit.entries import Action, Decision, Entry
+from shared.audit.search import Wanted
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.deletions import Requester
@@ -452,7 +453,7 @@ def test_the_audit_is_filtered_and_read_a_page_at_a_time(system: System, service
 def test_the_audit_has_pages(system: System, services: Services) -> None:
     """Of so many lines that a telephone can show them; back from older ones to the newest."""
     with own_transaction(services.own) as connection:
-        audit.append(connection, *[Entry(Action.SWEEP, Decision.FAILED, reason=f"no {n}") for n in range(30)])
+        chain.append(connection, *[Entry(Action.SWEEP, Decision.FAILED, reason=f"no {n}") for n in range(30)])
     visitor = signed_in(system)
 
     first = visitor.get("/audit?action=sweep").text

@@ -10,8 +10,9 @@ from uuid import UUID
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import audit, claims, outbox
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared import claims, outbox
+from shared.audit import chain
+from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.services import Services
 from tests.integration.inline import accept, run_all
@@ -92,7 +93,7 @@ def test_a_failed_deletion_says_when_it_failed(system: System, services: Service
     claims.fail(services.own, claimed, "a right is missing")
     with own_transaction(services.own) as connection:
         ended = connection.exec_driver_sql("SELECT at FROM audit WHERE deletion_id = %s", (deletion_id,)).scalar_one()
-        audit.append(
+        chain.append(
             connection, Entry(Action.DELETE, Decision.FAILED, Actor("admin"), instance.id, deletion_id, "error")
         )
 

@@ -8,9 +8,11 @@ import pytest
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port, wait_until
-from shared import audit, audit_search, outbox
+from shared import outbox
 from shared.api_keys import NewKey
-from shared.audit_search import Wanted
+from shared.audit import chain
+from shared.audit import search as audit_search
+from shared.audit.search import Wanted
 from shared.database.enums import Role
 from shared.deletions import Requester
 from shared.services import Services, create
@@ -105,7 +107,7 @@ def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, services: 
     assert len(pending) == 1
     assert tuple(kept) == ("expired", None)
     assert [(line.action, line.decision) for line in lines] == [("delete", "cancelled"), ("webhook", "cancelled")]
-    assert audit.verify(services.own).broken is None
+    assert chain.verify(services.own).broken is None
 
 
 def test_after_the_point_of_no_return_nobody_asks_again(system: System, services: Services) -> None:

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared import forgetting, receipt, receipt_page, signing
-from shared.audit import Place
+from shared.audit.chain import Place
 from shared.database.enums import Means
 from shared.database.models import Deletion, Step, WebhookEvent, WebhookStatus
 from shared.signing import InvalidDocument

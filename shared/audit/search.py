@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Engine, select
 from sqlalchemy.orm import Session
 
-from shared.audit_entries import Action, Decision
+from shared.audit.entries import Action, Decision
 from shared.database.connections import reaching
 from shared.database.models import AuditLine
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 import rfc8785
 from sqlalchemy import Connection, Engine, select, text
 
-from shared.audit_entries import Entry, products
-from shared.audit_words import Action as Action
-from shared.audit_words import Decision as Decision
+from shared.audit.actions import Action as Action
+from shared.audit.actions import Decision as Decision
+from shared.audit.entries import Entry, products
 from shared.database.connections import reaching
 from shared.database.models import AuditHead, AuditLine
 

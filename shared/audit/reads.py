@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Engine, exists, func, select
 
-from shared import audit
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared.audit import chain
+from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import AuditLine
 
@@ -26,7 +26,7 @@ def of_receipt(engine: Engine, reader: Actor, instance_id: str, deletion_id: UUI
 def _tell(engine: Engine, entry: Entry) -> None:
     with own_transaction(engine) as connection:
         if not connection.scalar(select(exists().where(*_as_before(entry)))):
-            audit.append(connection, entry)
+            chain.append(connection, entry)
 
 
 def _as_before(entry: Entry) -> tuple[ColumnElement[bool], ...]:

@@ -6,8 +6,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Engine, select
 
-from shared import audit, logs
-from shared.audit_entries import Action, Actor, Decision, Entry
+from shared import logs
+from shared.audit import chain
+from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 
 log = logs.get(__name__)
@@ -53,7 +54,7 @@ def write_down(engine: Engine, redis: Redis) -> int:
         connection.execute(select(1))  # while the database is away, the counts stay where they are
         entries = [entry for field, count in _take(redis) if (entry := _entry(field, count)).times > 0]
         if entries:
-            audit.append(connection, *entries)
+            chain.append(connection, *entries)
     return len(entries)
 
 

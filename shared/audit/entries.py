@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.audit_words import Action as Action
-from shared.audit_words import Decision as Decision
+from shared.audit.actions import Action as Action
+from shared.audit.actions import Decision as Decision
 
 _LONGEST_AGENT = 120
 _PRODUCT = re.compile(r"(?<!\S)[A-Za-z][A-Za-z._-]{0,30}/[0-9.]{1,20}(?!\S)")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from shared import audit, audit_entries
+from shared.audit import chain, entries
 
 ROW: dict[str, Any] = {
     "seq": 7,
@@ -24,7 +24,7 @@ ROW: dict[str, Any] = {
     "deletion_id": UUID(int=1),
     "reason": None,
     "times": 1,
-    "previous": audit.START,
+    "previous": chain.START,
 }
 
 
@@ -33,7 +33,7 @@ def test_a_lines_hash_can_be_computed_by_anybody() -> None:
     plain = ROW | {"at": "2026-03-01T15:00:00.000005+00:00", "deletion_id": str(UUID(int=1))}
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-    assert audit.digest(ROW) == hashlib.sha256(text.encode()).hexdigest()
+    assert chain.digest(ROW) == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("name", sorted(ROW))
@@ -41,12 +41,12 @@ def test_every_column_is_sealed(name: str) -> None:
     """A change of any of them changes the hash."""
     changed = ROW | {name: ROW[name] + 1 if isinstance(ROW[name], int) else datetime(2027, 1, 1).astimezone()}
 
-    assert audit.digest(changed) != audit.digest(ROW)
+    assert chain.digest(changed) != chain.digest(ROW)
 
 
 def test_the_hash_of_a_line_is_not_in_its_own_hash() -> None:
     """It could not be."""
-    assert audit.digest(ROW | {"hash": "x"}) == audit.digest(ROW)
+    assert chain.digest(ROW | {"hash": "x"}) == chain.digest(ROW)
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,12 @@ def test_the_hash_of_a_line_is_not_in_its_own_hash() -> None:
 )
 def test_only_products_are_kept_of_a_user_agent(sent: str | None, kept: str | None) -> None:
     """Whatever else is written into it may be a name, a number or a key."""
-    assert audit_entries.products(sent) == kept
+    assert entries.products(sent) == kept
 
 
 def test_a_failed_deletions_line_names_the_step_and_not_the_error() -> None:
     """Errors may name what no audit should."""
-    line = audit_entries.ended(audit_entries.Decision.FAILED, UUID(int=1), "i", "delete_records")
+    line = entries.ended(entries.Decision.FAILED, UUID(int=1), "i", "delete_records")
 
     assert line.reason == "at delete_records"
-    assert audit_entries.ended(audit_entries.Decision.SUCCEEDED, UUID(int=1), "i").reason is None
+    assert entries.ended(entries.Decision.SUCCEEDED, UUID(int=1), "i").reason is None
