@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from api import current
 from api.errors import Unauthorized
-from shared import api_keys
-from shared.api_keys import hash_key
+from shared.access import api_keys
+from shared.access.api_keys import hash_key
+from shared.access.permissions import Permission, permissions_of
 from shared.database.connections import reaching
 from shared.database.enums import Role
 from shared.database.models import ApiKey, Deletion
 from shared.evolution.rows.tenant import Instance
-from shared.permissions import Permission, permissions_of
 
 # An endpoint that is not named here is closed.
 NEEDED = {

@@ -9,12 +9,12 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from api import auth, current
 from api.errors import Unconfirmed
-from shared import one_time_codes
-from shared.api_keys import BOOTSTRAP
-from shared.confirmation import Confirmation
+from shared.access import one_time_codes
+from shared.access.api_keys import BOOTSTRAP
+from shared.access.confirmation import Confirmation
+from shared.access.one_time_codes import Verdict
 from shared.database.enums import Means, Role
 from shared.evolution.rows.tenant import Instance
-from shared.one_time_codes import Verdict
 from shared.settings import Demand, Settings
 
 TOKEN_SECONDS = 300

@@ -13,8 +13,8 @@ from api import auditing, auth, confirmation, contract, current, examples, submi
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
 from shared import whole_deletion
+from shared.access.confirmation import WARNING
 from shared.audit.entries import Action
-from shared.confirmation import WARNING
 from shared.database.connections import reaching
 from shared.database.enums import Role
 from shared.database.models import Deletion, StepStatus

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.confirmation import WARNING
+from shared.access.confirmation import WARNING
 
 DELETION_ID = "6f1c2a34-0b5d-4e7f-8a9b-1c2d3e4f5a6b"
 _INSTANCE_ID = "0c9d8e7f-6a5b-4c3d-9e2f-1a0b9c8d7e6f"

@@ -7,8 +7,8 @@ from uuid import UUID
 from api import auditing, auth, confirmation, current, rate_limit
 from api.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownInstance
 from shared import logs
+from shared.access.confirmation import Confirmation
 from shared.audit.entries import Action
-from shared.confirmation import Confirmation
 from shared.database.models import Deletion
 from shared.evolution.gateway import Stuck
 from shared.evolution.rows.tenant import Instance

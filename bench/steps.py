@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from demo.evolution.deployment import SeededInstance
 from shared import deletions
-from shared.api_keys import BOOTSTRAP
+from shared.access.api_keys import BOOTSTRAP
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, Step
 from shared.deletions import Requester

@@ -7,7 +7,7 @@ import click
 
 from cli import operator, words
 from cli.common import stop
-from shared.confirmation import WARNING, Confirmation, word_to_type
+from shared.access.confirmation import WARNING, Confirmation, word_to_type
 from shared.errors import LetheError
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services

@@ -9,8 +9,8 @@ from cli import consent, operator, orders, words
 from cli.common import check_given_up, reached, stop
 from cli.consent import Confirm
 from cli.orders import Order, Result
+from shared.access.confirmation import WARNING
 from shared.audit.entries import Action
-from shared.confirmation import WARNING
 from shared.errors import Refused
 from shared.evolution.gateway import Stuck
 from shared.evolution.rows.tenant import Instance

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select
 
 from cli import operator, words
 from cli.common import print_json, reached, stop
-from shared import api_keys, one_time_codes
-from shared.api_keys import NewKey
+from shared.access import api_keys, one_time_codes
+from shared.access.api_keys import NewKey
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction

@@ -5,13 +5,13 @@ import pwd
 from collections.abc import Callable
 from uuid import UUID
 
+from shared.access.confirmation import Confirmation
+from shared.access.permissions import SERVER
 from shared.audit import chain
 from shared.audit.entries import Action, Actor, Decision, Entry
-from shared.confirmation import Confirmation
 from shared.database.connections import own_transaction
 from shared.database.enums import Means
 from shared.evolution.rows.tenant import Instance
-from shared.permissions import SERVER
 from shared.services import Services
 from tasks.caller import Caller, unasked
 

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from cli import words
 from shared import looks, outbox, whole_deletion
-from shared.api_keys import BOOTSTRAP
+from shared.access.api_keys import BOOTSTRAP
+from shared.access.permissions import SERVER
 from shared.database.connections import reaching
 from shared.database.enums import Means, Role
 from shared.database.models import ApiKey, Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
 from shared.looks import CameBack
-from shared.permissions import SERVER
 from shared.services import Services
 from shared.webhooks import NOT_ALLOWED
 

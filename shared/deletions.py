@@ -19,9 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
+from shared.access.confirmation import Confirmation
 from shared.audit import chain, entries
 from shared.audit.entries import Decision
-from shared.confirmation import Confirmation
 from shared.database.connections import from_now, own_transaction
 from shared.database.enums import Role
 from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step

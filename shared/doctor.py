@@ -9,12 +9,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from shared import doctor_evolution, one_time_codes
+from shared import doctor_evolution
+from shared.access import one_time_codes
+from shared.access.permissions import Permission
 from shared.database import migrate
 from shared.database.models import Clock
 from shared.errors import LetheError
 from shared.findings import Finding, Look, Verdict, explain
-from shared.permissions import Permission
 from shared.services import Services
 from shared.settings import PREFIX, Demand
 

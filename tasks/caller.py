@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.access.confirmation import Confirmation
 from shared.audit.entries import Actor
-from shared.confirmation import Confirmation
 from shared.database.models import Deletion
 from shared.deletions import Requester
 from shared.evolution.rows.tenant import Instance

@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from shared import deletions
+from shared.access.confirmation import Confirmation
 from shared.audit import chain, entries
 from shared.audit.entries import Action, Actor, Decision, Entry
-from shared.confirmation import Confirmation
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, DeletionStatus
 from shared.evolution.rows.tenant import Instance

@@ -6,12 +6,12 @@ from hmac import compare_digest
 
 from sqlalchemy import and_, bindparam, select
 
-from shared import api_keys
+from shared.access import api_keys
+from shared.access.permissions import SERVER, Permission, permissions_of
 from shared.database.connections import own_statement
 from shared.database.enums import Role
 from shared.database.models import ApiKey, Deletion
 from shared.errors import RightsLost
-from shared.permissions import SERVER, Permission, permissions_of
 from tasks.context import Context
 
 _REQUESTER = (

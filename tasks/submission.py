@@ -9,9 +9,9 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared import deletions, lock, logs
+from shared.access.confirmation import Confirmation
 from shared.audit import chain
 from shared.audit.entries import Action, Actor, Decision, Entry
-from shared.confirmation import Confirmation
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.errors import LetheError, Refused

@@ -13,9 +13,9 @@ from api import auth, current
 from api.console import audit, deletions, giving_up, instances, session, sign_in, words
 from api.errors import ApiError, Unconfirmed, explain_invalid
 from shared import logs
+from shared.access.permissions import Permission
 from shared.errors import Refused
 from shared.evolution.rows import listing
-from shared.permissions import Permission
 from shared.settings import Demand
 
 log = logs.get(__name__)

@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from api import auditing, auth, confirmation, current, submission
 from api.console import standing
 from api.errors import BadRequest, NotFound, Unauthorized
+from shared.access.confirmation import word_to_type
 from shared.audit.entries import Action
-from shared.confirmation import word_to_type
 from shared.database.connections import reaching
 from shared.database.models import ENDED, Deletion
 from shared.evolution.rows import listing

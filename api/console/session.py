@@ -9,7 +9,7 @@ from flask_wtf import CSRFProtect
 
 from api import auth, current
 from api.auth import Principal
-from shared.api_keys import hash_key
+from shared.access.api_keys import hash_key
 from shared.settings import Settings
 
 _KEY = "key"

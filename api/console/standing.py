@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import auth, current
-from shared.api_keys import BOOTSTRAP
+from shared.access.api_keys import BOOTSTRAP
+from shared.access.permissions import SERVER, Permission
 from shared.database.connections import reaching
 from shared.database.enums import Role
 from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus
-from shared.permissions import SERVER, Permission
 from shared.settings import Demand
 
 STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli.common import json_option
-from shared.permissions import KEY_ROLES
+from shared.access.permissions import KEY_ROLES
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _LIFETIME = re.compile(r"([1-9]\d{0,4})([dhm])")

@@ -6,7 +6,7 @@ from sqlalchemy import Row, select
 
 from demo.processes import wait_until
 from shared import deletions
-from shared.api_keys import BOOTSTRAP
+from shared.access.api_keys import BOOTSTRAP
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.deletions import Requester

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 
-from shared import api_keys, one_time_codes
-from shared.api_keys import NewKey
+from shared.access import api_keys, one_time_codes
+from shared.access.api_keys import NewKey
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.services import Services

@@ -8,8 +8,8 @@ import pytest
 
 from api import confirmation
 from demo.evolution.seed import seed_instance
-from shared import api_keys
-from shared.confirmation import WARNING
+from shared.access import api_keys
+from shared.access.confirmation import WARNING
 from shared.database.enums import Role
 from shared.services import Services
 from tests.integration.inline import accept, run_all

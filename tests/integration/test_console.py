@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
-from shared import one_time_codes
+from shared.access import one_time_codes
 from shared.database.enums import Role
 from tests.integration.inline import accept
 from tests.integration.keyring import make_key, revoke

@@ -14,7 +14,7 @@ from redis import Redis as Client
 from demo.evolution.seed import seed_instance
 from demo.parts import DATABASES, Redis
 from demo.processes import free_port
-from shared import one_time_codes
+from shared.access import one_time_codes
 from shared.database.enums import Role
 from shared.evolution.rows import missing_indexes
 from shared.services import Services

@@ -11,10 +11,10 @@ from sqlalchemy import event
 from api.app import create
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared import api_keys
+from shared.access import api_keys
+from shared.access.permissions import KEY_ROLES
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
-from shared.permissions import KEY_ROLES
 from shared.services import Services
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import change, make_key, revoke, rotate

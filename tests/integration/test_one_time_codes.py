@@ -12,10 +12,10 @@ import pyotp
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import one_time_codes
-from shared.api_keys import NewKey
+from shared.access import one_time_codes
+from shared.access.api_keys import NewKey
+from shared.access.one_time_codes import Verdict
 from shared.database.enums import Role
-from shared.one_time_codes import Verdict
 from shared.services import Services
 from tests.integration.inline import run_all
 from tests.integration.keyring import enroll, make_key, revoke, wrong_for
@@ -108,7 +108,7 @@ def test_an_earlier_code_is_not_good_after_a_later_one(
 ) -> None:
     """Also while its time is not over; the next one is."""
     totp, now = enroll(services, key), time.time()
-    monkeypatch.setattr("shared.one_time_codes.time.time", lambda: now)
+    monkeypatch.setattr("shared.access.one_time_codes.time.time", lambda: now)
     verdicts = [
         one_time_codes.use(services.own, services.settings, key.id, totp.at(int(now) + seconds))
         for seconds in (0, -30, 30)

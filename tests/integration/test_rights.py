@@ -9,7 +9,7 @@ from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port, wait_until
 from shared import outbox
-from shared.api_keys import NewKey
+from shared.access.api_keys import NewKey
 from shared.audit import chain
 from shared.audit import search as audit_search
 from shared.audit.search import Wanted

@@ -6,7 +6,7 @@ from api import auth
 from api.app import create
 from api.console import console
 from shared import services
-from shared.permissions import Permission
+from shared.access.permissions import Permission
 from shared.settings import Settings
 
 OPEN = {

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import consent, orders
-from shared.confirmation import word_to_type
+from shared.access.confirmation import word_to_type
 from shared.database.enums import Means
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services

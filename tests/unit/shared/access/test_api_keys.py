@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.sql import Insert
 
-from shared import api_keys
+from shared.access import api_keys
 from shared.database.enums import Role
 from shared.settings import Settings
 

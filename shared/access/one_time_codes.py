@@ -8,10 +8,11 @@ import pyotp
 from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import api_keys, logs, seal
+from shared import logs, seal
+from shared.access import api_keys
+from shared.access.permissions import KEY_ROLES, PERMISSIONS, Permission
 from shared.database.connections import from_now, own_transaction
 from shared.database.models import ApiKey, OneTimeCodes
-from shared.permissions import KEY_ROLES, PERMISSIONS, Permission
 from shared.settings import Settings
 
 log = logs.get(__name__)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from shared.access.permissions import KEY_ROLES, PERMISSIONS, Permission, permissions_of
 from shared.database.enums import Role
-from shared.permissions import KEY_ROLES, PERMISSIONS, Permission, permissions_of
 
 
 @pytest.mark.parametrize("role", [role for role in KEY_ROLES if role is not Role.ADMIN])

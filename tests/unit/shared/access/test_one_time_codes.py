@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared import one_time_codes
+from shared.access import one_time_codes
 
 # RFC 6238, appendix B, the SHA-1 column by its last six digits; the secret is the ASCII text 12345678901234567890.
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
