@@ -21,8 +21,9 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
 from api import examples
-from shared import looks, outbox, progress
+from shared import looks, progress
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookStatus
+from shared.webhooks import outbox
 
 
 def _encodable(text: str) -> str:

@@ -3,13 +3,13 @@
 import click
 
 from cli.common import print_json, reached
-from shared import webhooks
+from shared.webhooks import delivery
 
 
 def show_webhook_key(as_json: bool) -> None:
     """Print it."""
     with reached() as made:
-        key = webhooks.signing_key(made.settings)
+        key = delivery.signing_key(made.settings)
     if as_json:
         print_json({"webhookKey": key})
     else:

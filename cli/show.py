@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cli import words
-from shared import looks, outbox, whole_deletion
+from shared import looks, whole_deletion
 from shared.access.api_keys import BOOTSTRAP
 from shared.access.permissions import SERVER
 from shared.database.connections import reaching
@@ -19,7 +19,8 @@ from shared.database.enums import Means, Role
 from shared.database.models import ApiKey, Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
 from shared.looks import CameBack
 from shared.services import Services
-from shared.webhooks import NOT_ALLOWED
+from shared.webhooks import outbox
+from shared.webhooks.delivery import NOT_ALLOWED
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Result, Update, case, func, literal, or_, update
 
-from shared import claim_statements, outbox
+from shared import claim_statements
 from shared.audit import chain, entries
 from shared.audit.entries import Decision
 from shared.database.connections import from_now, own_statement, own_transaction
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.errors import LostClaim
 from shared.nudges import Nudge
+from shared.webhooks import outbox
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from shared import outbox, webhook_events, webhooks
-from shared.webhook_events import Event
+from shared.webhooks import delivery, events, outbox
+from shared.webhooks.events import Event
 from tasks import channels
 from tasks.context import Context, Counts, Progress, Target
 
@@ -27,9 +27,7 @@ def run(ctx: Context) -> Progress:
 
 def _events(target: Target, deletion_id: UUID, *, was_switched_off: bool) -> list[Event]:
     row = target.services.tenant.webhook(target.instance_id, even_if_off=was_switched_off)
-    return webhook_events.events_for(
-        deletion_id, target.instance_id, target.instance_name, row, target.services.settings
-    )
+    return events.events_for(deletion_id, target.instance_id, target.instance_name, row, target.services.settings)
 
 
 def _send(ctx: Context, event_id: str) -> None:
@@ -42,7 +40,7 @@ def _send(ctx: Context, event_id: str) -> None:
             ctx.note(**{kind: "delivered"})
             ctx.removed({"delivered": 1})
             return
-        if failure in webhooks.FOR_GOOD:
+        if failure in delivery.FOR_GOOD:
             ctx.note(**{kind: f"refused: {failure}"})
             ctx.removed({"refused": 1})
             return

@@ -2,8 +2,9 @@
 
 import time
 
-from shared import logs, outbox
+from shared import logs
 from shared.services import Services
+from shared.webhooks import outbox
 
 log = logs.get(__name__)
 _AT_ONCE = 20

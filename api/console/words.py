@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared import outbox
+from shared.webhooks import outbox
 
 _UNITS = {
     "sessions": "session",

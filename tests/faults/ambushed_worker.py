@@ -6,10 +6,11 @@ from typing import Any
 
 from celery.signals import task_postrun
 
-from shared import claims, webhooks
+from shared import claims
 from shared.claims import Claim
 from shared.evolution.gateway import Gateway
 from shared.evolution.rows import counting
+from shared.webhooks import delivery
 from tasks import pipeline
 from tasks.context import Context, Progress
 from tests.faults import watched_worker
@@ -20,7 +21,7 @@ MOMENTS = ("before", "middle", "after", "committed", "published")
 # Where a step is in the middle when it does not count what it removes one by one: this was done, and not written down.
 _MIDDLES: dict[str, tuple[Any, str]] = {
     "logout": (Gateway, "log_out"),
-    "send_webhook": (webhooks, "deliver"),
+    "send_webhook": (delivery, "deliver"),
     "deregister": (Gateway, "drop"),
     "confirm": (counting, "remaining"),
 }

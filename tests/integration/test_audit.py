@@ -12,7 +12,6 @@ import pytest
 from demo.evolution.seed import seed_instance
 from demo.parts import Postgres
 from demo.processes import wait_until
-from shared import outbox
 from shared.audit import chain, refusals
 from shared.audit import search as audit_search
 from shared.audit.chain import Place
@@ -22,6 +21,7 @@ from shared.database import connections, migrate
 from shared.database.connections import own_transaction
 from shared.errors import Refused
 from shared.services import Services
+from shared.webhooks import outbox
 from tests.conftest import copy_database
 from tests.integration.inline import accept, run_all
 from tests.system import System

@@ -11,7 +11,7 @@ from demo.evolution.census import fingerprint
 from demo.evolution.receiver import Receiver
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port, wait_until
-from shared.webhooks import signing_key
+from shared.webhooks.delivery import signing_key
 from tests.integration.inline import accept, run_all, run_steps
 from tests.system import ADMIN_KEY, System
 from worker import redelivery

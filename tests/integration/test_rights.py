@@ -8,7 +8,6 @@ import pytest
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
 from demo.processes import free_port, wait_until
-from shared import outbox
 from shared.access.api_keys import NewKey
 from shared.audit import chain
 from shared.audit import search as audit_search
@@ -16,6 +15,7 @@ from shared.audit.search import Wanted
 from shared.database.enums import Role
 from shared.deletions import Requester
 from shared.services import Services, create
+from shared.webhooks import outbox
 from tests.integration.inline import accept, run_all, run_steps
 from tests.integration.keyring import change, make_key, revoke, rotate
 from tests.system import System

@@ -8,8 +8,8 @@ import pytest
 
 from demo.evolution.receiver import Receiver
 from demo.evolution.seed import seed_instance
-from shared import webhooks
 from shared.services import Services
+from shared.webhooks import delivery
 from tests.integration.inline import accept, run_all
 from tests.system import System
 
@@ -96,7 +96,7 @@ def test_a_webhook_that_leads_inside_is_refused_for_good(system: System) -> None
     services.close()
     assert [received.path for received in system.receiver.received] == ["/global/instance-delete"]
     assert erased["removed"] == {"refused": 1, "delivered": 1}
-    assert found == ("refused", None, webhooks.NOT_ALLOWED, 1)
+    assert found == ("refused", None, delivery.NOT_ALLOWED, 1)
 
 
 def test_by_events_and_a_jwt_key(system: System, services: Services) -> None:
@@ -142,8 +142,8 @@ def test_an_address_that_is_none_is_given_up_at_once(system: System, services: S
     erased = erase(system, services, f"typo {url}", webhook_url=url)
 
     assert erased["removed"] == {"delivered": 1, "refused": 1}
-    assert erased["notes"]["instance"] == f"refused: {webhooks.NO_URL}"
-    assert kept(services, erased["id"]) == ("refused", None, webhooks.NO_URL, 1)
+    assert erased["notes"]["instance"] == f"refused: {delivery.NO_URL}"
+    assert kept(services, erased["id"]) == ("refused", None, delivery.NO_URL, 1)
 
 
 def test_a_name_that_leads_into_an_opened_network_is_called(system: System, services: Services) -> None:

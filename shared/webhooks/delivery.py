@@ -13,9 +13,9 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from standardwebhooks import Webhook
 from urllib3.exceptions import LocationValueError
 
-from shared import webhook_session
 from shared.settings import Settings
-from shared.webhook_events import GLOBAL, Event
+from shared.webhooks import session as webhook_session
+from shared.webhooks.events import GLOBAL, Event
 
 NOT_ALLOWED = "its address is not allowed"  # and no word of where that leads
 NO_URL = "its URL is none that can be called"

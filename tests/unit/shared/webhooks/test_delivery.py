@@ -15,10 +15,11 @@ import requests
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from shared import webhook_events, webhook_session, webhooks
 from shared.evolution.rows.tenant import WebhookRow
 from shared.settings import Settings
-from shared.webhook_events import Event
+from shared.webhooks import delivery, session
+from shared.webhooks import events as webhook_events
+from shared.webhooks.events import Event
 from tests.unit.shared.fake_http import FakeAdapter
 
 DELETION = UUID(int=7)
@@ -43,7 +44,7 @@ def adapter(monkeypatch: pytest.MonkeyPatch) -> FakeAdapter:
 @pytest.fixture
 def deliver(make_settings: MakeSettings) -> Deliver:
     """One try, with an answer awaited for 3 s at most."""
-    return lambda sent: webhooks.deliver(sent, make_settings(webhook_timeout_seconds=3))
+    return lambda sent: delivery.deliver(sent, make_settings(webhook_timeout_seconds=3))
 
 
 def event(**headers: str) -> Event:
@@ -164,8 +165,8 @@ def test_a_url_that_is_none_is_said_to_be_none(deliver: Deliver, url: str, targe
     """Whatever the customer or the operator has configured: another try would not help."""
     failure = deliver(Event("the-id", target, url, {}, {}))
 
-    assert failure == webhooks.NO_URL
-    assert failure in webhooks.FOR_GOOD
+    assert failure == delivery.NO_URL
+    assert failure in delivery.FOR_GOOD
 
 
 def test_a_header_that_cannot_be_sent_raises_nothing(deliver: Deliver, adapter: FakeAdapter) -> None:
@@ -221,7 +222,7 @@ def test_a_delivery_is_signed(deliver: Deliver, adapter: FakeAdapter, make_setti
     deliver(event(**{"webhook-signature": "v1,forged", "webhook-id": "forged"}))
 
     sent = adapter.sent[0]
-    assert Webhook(webhooks.signing_key(make_settings())).verify(sent.body or b"", dict(sent.headers))
+    assert Webhook(delivery.signing_key(make_settings())).verify(sent.body or b"", dict(sent.headers))
     assert sent.headers["Content-Type"] == "application/json"
 
 
@@ -229,16 +230,16 @@ def test_the_signing_key_does_not_give_the_secret_away(make_settings: MakeSettin
     """It is derived from it one way, and differs with it."""
     first, second = make_settings(secret_key="x" * 32), make_settings(secret_key="y" * 32)
 
-    assert webhooks.signing_key(first) == webhooks.signing_key(first) != webhooks.signing_key(second)
-    assert "x" * 8 not in webhooks.signing_key(first)
-    assert base64.b64encode(b"x" * 32).decode() not in webhooks.signing_key(first)
+    assert delivery.signing_key(first) == delivery.signing_key(first) != delivery.signing_key(second)
+    assert "x" * 8 not in delivery.signing_key(first)
+    assert base64.b64encode(b"x" * 32).decode() not in delivery.signing_key(first)
 
 
 def test_a_key_of_its_own_signs(make_settings: MakeSettings) -> None:
     """Where receivers know one already."""
     settings = make_settings().model_copy(update={"webhook_key": SecretStr(f"whsec_{'A' * 44}")})
 
-    assert webhooks.signing_key(settings) == f"whsec_{'A' * 44}"
+    assert delivery.signing_key(settings) == f"whsec_{'A' * 44}"
 
 
 def test_a_jwt_key_that_cannot_sign_raises_nothing(deliver: Deliver, adapter: FakeAdapter) -> None:
@@ -259,7 +260,7 @@ INSIDE = [
 @pytest.mark.parametrize("url", INSIDE)
 def test_a_customers_webhook_never_leads_inside(deliver: Deliver, url: str) -> None:
     """Whichever way the address is written; and the answer does not say what is there."""
-    assert deliver(replace(event(), url=url)) == webhooks.NOT_ALLOWED
+    assert deliver(replace(event(), url=url)) == delivery.NOT_ALLOWED
 
 
 @dataclass
@@ -326,9 +327,9 @@ def test_an_operator_can_open_hosts_and_networks(
     network.names = {name: [leads_to] for name in ("n8n", "outside.example", "hooks.internal", "Hooks.Internal")}
     network.names["hooks.internal.example"] = [leads_to]
 
-    failure = webhooks.deliver(replace(event(), url=url), make_settings(webhook_allow=OPENED))
+    failure = delivery.deliver(replace(event(), url=url), make_settings(webhook_allow=OPENED))
 
-    assert failure == ("ConnectionError" if called else webhooks.NOT_ALLOWED)
+    assert failure == ("ConnectionError" if called else delivery.NOT_ALLOWED)
     assert {address for address, _ in network.called} == ({leads_to.removeprefix("::ffff:")} if called else set())
 
 
@@ -336,7 +337,7 @@ def test_a_name_in_an_opened_network_is_looked_up_once(make_settings: MakeSettin
     """That it leads elsewhere at the second look gains nothing there either."""
     network.names["n8n"] = ["172.18.0.5", "10.0.0.1"]
 
-    webhooks.deliver(replace(event(), url="http://n8n:5678/"), make_settings(webhook_allow=("172.16.0.0/12",)))
+    delivery.deliver(replace(event(), url="http://n8n:5678/"), make_settings(webhook_allow=("172.16.0.0/12",)))
 
     assert set(network.called) == {("172.18.0.5", 5678)}
 
@@ -347,7 +348,7 @@ def test_an_opened_receiver_is_called_by_its_own_name(network: Network, scheme: 
     network.names["n8n"] = ["172.18.0.5"]
     sent = replace(event(), url=f"{scheme}://n8n:5678/")
     request = requests.Request("POST", sent.url).prepare()
-    adapter = webhook_session.guarded(sent.url, ("172.16.0.0/12",)).get_adapter(sent.url)
+    adapter = session.guarded(sent.url, ("172.16.0.0/12",)).get_adapter(sent.url)
 
     host, pool = adapter.build_connection_pool_key_attributes(request, True)  # type: ignore[attr-defined]
 

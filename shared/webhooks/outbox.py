@@ -11,16 +11,17 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, Engine, Row, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import seal, webhooks
+from shared import seal
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import from_now, own_statement, own_transaction
 from shared.database.models import Deletion, WebhookEvent, WebhookStatus
 from shared.settings import Settings
-from shared.webhook_events import Event
+from shared.webhooks import delivery
+from shared.webhooks.events import Event
 
 WITHDRAWN = "withdrawn"  # the error of what is not sent any more, for its deletion was cancelled
-_ENDS = {None: Decision.DELIVERED} | dict.fromkeys(webhooks.FOR_GOOD, Decision.REFUSED)
+_ENDS = {None: Decision.DELIVERED} | dict.fromkeys(delivery.FOR_GOOD, Decision.REFUSED)
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
 _OF_DELETION = (
@@ -51,7 +52,7 @@ class Delivery:
 
 def delivery_of(event: WebhookEvent) -> Delivery:
     """As the row has it; one of an earlier version has forgotten why it was refused, but that was always the same."""
-    refused = webhooks.NOT_ALLOWED if event.status is WebhookStatus.REFUSED else None
+    refused = delivery.NOT_ALLOWED if event.status is WebhookStatus.REFUSED else None
     next_try_at = event.next_try_at if event.status is WebhookStatus.PENDING else None
     return Delivery(event.target, event.status, event.tries, next_try_at, event.ended_at, event.error or refused)
 
@@ -114,7 +115,7 @@ def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | N
     except InvalidToken:
         failure: str | None = "sealed with another secret_key"
     else:
-        failure = webhooks.deliver(event, settings)
+        failure = delivery.deliver(event, settings)
     _write_down(engine, event_id, failure)
     return failure
 
@@ -125,7 +126,7 @@ def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
         change = row.values(
             status=WebhookStatus.DELIVERED, tries=WebhookEvent.tries + 1, sealed=None, ended_at=func.now(), error=None
         )
-    elif failure in webhooks.FOR_GOOD:  # nobody tries again what is not to be called, or cannot be
+    elif failure in delivery.FOR_GOOD:  # nobody tries again what is not to be called, or cannot be
         change = row.values(status=WebhookStatus.REFUSED, sealed=None, ended_at=func.now(), error=failure)
     else:
         pause = func.least(
