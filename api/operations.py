@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import contract, current, examples, metrics
 from api.errors import answer
 from api.schemas import Health, KeySet
-from shared import receipt_keys
 from shared.database import connections
+from shared.receipts import keys as receipt_keys
 from shared.services import Services
 
 blueprint = APIBlueprint(

@@ -11,9 +11,10 @@ from api import auditing, auth, contract, current, deletions, examples
 from api.errors import Conflict, NotFound
 from api.pages import page
 from api.schemas import ById, Schema
-from shared import receipt, receipt_page
 from shared.audit import reads as audit_reads
 from shared.database.models import Deletion, DeletionStatus
+from shared.receipts import page as receipt_page
+from shared.receipts import receipt
 
 _AS_PAGE = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}
 

@@ -10,8 +10,10 @@ import requests
 
 from cli import operator
 from cli.common import NOT_REACHABLE, reached, stop
-from shared import receipt, receipt_page, signing
+from shared import signing
 from shared.audit import reads as audit_reads
+from shared.receipts import page as receipt_page
+from shared.receipts import receipt
 
 _TIMEOUT_SECONDS = 10
 

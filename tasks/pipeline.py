@@ -6,10 +6,11 @@ from types import ModuleType
 
 from sqlalchemy import Connection
 
-from shared import forgetting, logs, receipt
+from shared import forgetting, logs
 from shared.audit import chain, entries
 from shared.audit.entries import Decision
 from shared.claims import Claim
+from shared.receipts import receipt
 from shared.services import Services
 from tasks import (
     confirm,

@@ -14,8 +14,8 @@ from demo.evolution import cache as evolution_cache
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_global, seed_instance
 from demo.processes import free_port, wait_until
-from shared import receipt
 from shared.errors import TransientError
+from shared.receipts import receipt
 from shared.services import Services
 from tasks.look_again import look_again
 from tests.integration.inline import accept, run_all

@@ -18,8 +18,10 @@ import requests
 from demo.evolution.seed import seed_instance
 from demo.lethe import environment
 from demo.processes import free_port
-from shared import receipt, receipt_keys, signing
+from shared import signing
 from shared.database.connections import own_transaction
+from shared.receipts import keys as receipt_keys
+from shared.receipts import receipt
 from shared.services import Services
 from tasks import pipeline
 from tests.integration.inline import accept, run_all, run_steps

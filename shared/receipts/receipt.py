@@ -8,10 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, Uuid, bindparam, insert, select
 
-from shared import receipt_keys, signing
+from shared import signing
 from shared.audit.chain import Place
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, Receipt, Step, WebhookEvent
+from shared.receipts import keys as receipt_keys
 from shared.settings import Settings
 
 KIND = "lethe.receipt.v1"

@@ -30,6 +30,10 @@ def _moment(moment: str | None) -> str:
 
 
 _PAGES = Environment(
-    loader=PackageLoader("shared"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    loader=PackageLoader("shared.receipts"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 _PAGES.filters |= {"counted": _counted, "moment": _moment}

@@ -8,10 +8,12 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared import forgetting, receipt, receipt_page, signing
+from shared import forgetting, signing
 from shared.audit.chain import Place
 from shared.database.enums import Means
 from shared.database.models import Deletion, Step, WebhookEvent, WebhookStatus
+from shared.receipts import page as receipt_page
+from shared.receipts import receipt
 from shared.signing import InvalidDocument
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
