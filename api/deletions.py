@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from api import auditing, auth, confirmation, contract, current, examples, submission
 from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
-from shared import whole_deletion
 from shared.access.confirmation import WARNING
 from shared.audit.entries import Action
 from shared.database.connections import reaching
 from shared.database.enums import Role
 from shared.database.models import Deletion, StepStatus
+from shared.deletions import queries
 from shared.errors import LetheError
 from shared.evolution.rows import servers
 from tasks import pipeline, resume
@@ -78,7 +78,7 @@ def list_deletions(query: Filter) -> Response:
 def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
     """Some deletions that the caller may see, newest first, and the cursor for those that follow."""
     visible = auth.visible()
-    wanted = select(Deletion).where(visible).options(*whole_deletion.OPTIONS)
+    wanted = select(Deletion).where(visible).options(*queries.OPTIONS)
     if query.status:
         wanted = wanted.where(Deletion.status == query.status)
     if query.cursor:
@@ -176,7 +176,7 @@ def permitted(deletion_id: UUID) -> Deletion:
 
 
 def _load(deletion_id: UUID) -> Deletion:
-    query = select(Deletion).where(Deletion.id == deletion_id).options(*whole_deletion.OPTIONS)
+    query = select(Deletion).where(Deletion.id == deletion_id).options(*queries.OPTIONS)
     with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         found = session.scalar(query)
     if found is None:

@@ -12,10 +12,10 @@ from api import auth, contract, current, examples, prefer, raw_target, submissio
 from api.errors import BadRequest, DeletionFailed, answer
 from api.prefer import Wish
 from api.schemas import ByName, Error, Pending, Preference, Success
-from shared import wake
 from shared.audit.entries import Action
 from shared.database.connections import reaching
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
+from shared.deletions import waiting
 from shared.errors import LetheError
 
 _RETRY_AFTER_SECONDS = 5
@@ -112,7 +112,7 @@ def _wait(deletion_id: UUID, seconds: float) -> bool:
     if seconds <= 0 or not places.acquire(blocking=False):
         return False
     try:
-        return wake.wait_until(
+        return waiting.wait_until(
             current.services().redis, deletion_id, lambda: _status(deletion_id)[0] not in UNDER_WAY, seconds
         )
     except LetheError:  # accepted is accepted: that it cannot be watched now is no error of the deletion

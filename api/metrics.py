@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import Connection, Engine, text
 
-from shared import looks
 from shared.database.connections import reaching
+from shared.deletions import looks
 from tasks import pipeline
 
 _UNFINISHED = """

@@ -21,8 +21,8 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
 from api import examples
-from shared import looks, progress
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookStatus
+from shared.deletions import looks, progress
 from shared.webhooks import outbox
 
 

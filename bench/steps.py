@@ -5,11 +5,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import update
 
 from demo.evolution.deployment import SeededInstance
-from shared import deletions
 from shared.access.api_keys import BOOTSTRAP
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, Step
-from shared.deletions import Requester
+from shared.deletions import lifecycle
+from shared.deletions.lifecycle import Requester
 from shared.services import Services
 from tasks import pipeline
 from tasks.context import Target
@@ -31,7 +31,7 @@ def ready(made: Services, instance: SeededInstance, name: str) -> UUID:
 def _accept(made: Services, instance: SeededInstance) -> UUID:
     deletion_id = uuid4()
     with own_transaction(made.own) as connection:
-        deletions.accept(
+        lifecycle.accept(
             connection, deletion_id=deletion_id, instance_id=instance.id, instance_name=instance.name,
             requester=Requester("admin", BOOTSTRAP), steps=pipeline.NAMES, nudge_seconds=60,
         )  # fmt: skip

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from cli import operator, words
 from cli.common import stop
 from cli.consent import NotAsked
-from shared import wake
 from shared.audit.entries import Action
 from shared.database.connections import reaching
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
+from shared.deletions import waiting
 from shared.services import Services
 from tasks import submission
 from tasks.caller import Caller
@@ -93,7 +93,7 @@ def _follow(made: Services, result: Result) -> Result:
     if not result.good or result.deletion_id is None:
         return result
     deletion_id = UUID(result.deletion_id)
-    while not wake.wait_until(made.redis, deletion_id, lambda: _ended(made, deletion_id), _LONGEST_WAIT_SECONDS):
+    while not waiting.wait_until(made.redis, deletion_id, lambda: _ended(made, deletion_id), _LONGEST_WAIT_SECONDS):
         continue
     status, reason = _look(made, deletion_id)
     return Result(result.called, result.deletion_id, status.value, reason)

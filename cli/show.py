@@ -11,13 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cli import words
-from shared import looks, whole_deletion
 from shared.access.api_keys import BOOTSTRAP
 from shared.access.permissions import SERVER
 from shared.database.connections import reaching
 from shared.database.enums import Means, Role
 from shared.database.models import ApiKey, Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
-from shared.looks import CameBack
+from shared.deletions import looks, queries
+from shared.deletions.looks import CameBack
 from shared.services import Services
 from shared.webhooks import outbox
 from shared.webhooks.delivery import NOT_ALLOWED
@@ -36,7 +36,7 @@ def load(made: Services, deletion_id: UUID) -> Known | None:
     whose = ApiKey.id == Deletion.requester_key_id
     query = select(Deletion, ApiKey.name).outerjoin(ApiKey, whose).where(Deletion.id == deletion_id)
     with reaching("the own database"), Session(made.own, expire_on_commit=False) as session:
-        row = session.execute(query.options(*whole_deletion.OPTIONS)).one_or_none()
+        row = session.execute(query.options(*queries.OPTIONS)).one_or_none()
         return Known(*row) if row else None
 
 

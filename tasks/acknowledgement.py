@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared import ledger, retry
+from shared import retry
+from shared.deletions import step_counts
 from shared.errors import LetheError, NotYet
 from shared.evolution.rows.reservation import Found, Reservation
 from tasks.context import Context
@@ -33,7 +34,7 @@ class Drop:
 
 def begin(ctx: Context, url: str) -> None:
     """Write down that a gateway is about to be sent a drop: committed when this returns."""
-    asked = {**ctx.notes.get(ASKED, {}), url: ledger.now(ctx.services.own).isoformat()}
+    asked = {**ctx.notes.get(ASKED, {}), url: step_counts.now(ctx.services.own).isoformat()}
     ctx.note_first(**{ASKED: asked, ENDED: _without(ctx.notes.get(ENDED, {}), url), _UNFINISHED_FOR: 0})
 
 
@@ -105,12 +106,12 @@ def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservat
 def begin_quiet(ctx: Context, seconds: float) -> None:
     """From now on, nobody may touch the reservation for so long."""
     bounded = min(max(SHORTEST_QUIET, seconds), _LONGEST_QUIET)
-    ctx.note(**{QUIET_SINCE: ledger.now(ctx.services.own).isoformat(), _QUIET_SECONDS: bounded})
+    ctx.note(**{QUIET_SINCE: step_counts.now(ctx.services.own).isoformat(), _QUIET_SECONDS: bounded})
 
 
 def age_seconds(ctx: Context, moment: str) -> float:
     """How long ago that was, by the own database's clock: those of two hosts may differ."""
-    return (ledger.now(ctx.services.own) - datetime.fromisoformat(moment)).total_seconds()
+    return (step_counts.now(ctx.services.own) - datetime.fromisoformat(moment)).total_seconds()
 
 
 def _how_it_ended(ctx: Context, drop: Drop, age: float, found: Found) -> str | None:

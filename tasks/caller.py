@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.access.confirmation import Confirmation
 from shared.audit.entries import Actor
 from shared.database.models import Deletion
-from shared.deletions import Requester
+from shared.deletions.lifecycle import Requester
 from shared.evolution.rows.tenant import Instance
 
 

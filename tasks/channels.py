@@ -6,9 +6,10 @@ from uuid import UUID
 from sqlalchemy import Engine, Select, exists, select, update
 from sqlalchemy.orm import aliased
 
-from shared import ledger, logs
+from shared import logs
 from shared.database.connections import own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus, Step
+from shared.deletions import step_counts
 from shared.errors import TransientError
 from shared.services import Services
 from tasks.context import Context
@@ -29,7 +30,7 @@ def switch_off(ctx: Context) -> None:
 
 def were_switched_off(own: Engine, deletion_id: UUID) -> list[str]:
     """The tables of the channels that this deletion has switched off."""
-    tables: list[str] = ledger.notes_of(own, deletion_id, _STEP).get(_OFF, [])
+    tables: list[str] = step_counts.notes_of(own, deletion_id, _STEP).get(_OFF, [])
     return tables
 
 

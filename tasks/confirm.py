@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared import company, ledger
+from shared.deletions import companions, step_counts
 from shared.errors import TransientError
 from shared.evolution.cache.cache import Cache, Proposals
 from shared.evolution.rows import counting
@@ -48,7 +48,7 @@ def _give_the_name_back(ctx: Context) -> None:
     """When what the gateways were asked to do by it is over; raises NotYet until then."""
     if _NAME_IS_FREE in ctx.notes:
         return
-    deregister = ledger.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
+    deregister = step_counts.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
     may_be_in_use = deregister.get(acknowledgement.ASKED) or acknowledgement.QUIET_SINCE in deregister
     if may_be_in_use and not deregister.get("name_borne_again"):
         reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
@@ -66,12 +66,12 @@ def _sweep_keys(ctx: Context) -> bool:
     if _was_served(ctx):  # a moment ago; the one key whose name is known is looked at all the same
         return _sweep_own(ctx, cache, Proposals({ctx.instance_id}, set()))
     passed_at = datetime.now(UTC).isoformat()
-    companions = company.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
-    proposals = cache.propose([ctx.instance_id, *(each.instance_id for each in companions)])
+    others = companions.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
+    proposals = cache.propose([ctx.instance_id, *(each.instance_id for each in others)])
     is_empty = _sweep_own(ctx, cache, proposals)
-    for each in companions:
+    for each in others:
         found = _unlink(ctx, Target(ctx.services, each.instance_id, each.instance_name), cache, proposals)
-        company.credit(ctx.services.own, each, ctx.claim, {"keys": found}, {} if found else {_PASSED: passed_at})
+        companions.credit(ctx.services.own, each, ctx.claim, {"keys": found}, {} if found else {_PASSED: passed_at})
     return is_empty
 
 

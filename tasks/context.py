@@ -8,8 +8,9 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from shared import claims, ledger
-from shared.claims import Claim
+from shared.deletions import claims, step_counts
+from shared.deletions.claims import Claim
+from shared.deletions.step_counts import Entry
 from shared.errors import NotYet, Refused
 from shared.evolution.gateway import Gateway
 from shared.evolution.media.storage import Storage
@@ -18,7 +19,6 @@ from shared.evolution.rows import throttle
 from shared.evolution.rows.eraser import RowEraser
 from shared.evolution.rows.replicas import Brake
 from shared.evolution.rows.schema import Owned
-from shared.ledger import Entry
 from shared.services import Services
 
 Counts = dict[str, int]
@@ -116,7 +116,7 @@ class Context(Target):
     def write_down(self) -> None:
         """Commit counts and notes so far to the own database; raises LostClaim."""
         if self._unwritten.changed:
-            ledger.record(self.services.own, self.claim, self.entry())
+            step_counts.record(self.services.own, self.claim, self.entry())
             self._unwritten.forget()
 
     def entry(self) -> Entry:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from shared import claims, company, ledger, retry
+from shared import retry
+from shared.deletions import claims, companions, step_counts
 from shared.errors import LetheError, NotYet, Unreachable
 from shared.evolution.cache.cache import Cache, Proposals
 from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
@@ -63,7 +64,7 @@ def run(ctx: Context) -> Progress:
 def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
     with _held(ctx, reservation):
         if _RESERVED not in ctx.notes:
-            ctx.note(**{_RESERVED: ledger.now(ctx.services.own).isoformat()})
+            ctx.note(**{_RESERVED: step_counts.now(ctx.services.own).isoformat()})
         _remove_named_media(ctx)
     for gateway in ctx.services.gateways:
         _drop(ctx, gateway, reservation)
@@ -198,23 +199,23 @@ def _others_are_about_to_drop(ctx: Context) -> bool:
     if _DROPPED in ctx.notes:
         return False
     ctx.note(**{_DROPPED: datetime.now(UTC).isoformat()})
-    return bool(company.beside(ctx.services.own, ctx.claim, without_note=_DROPPED))
+    return bool(companions.beside(ctx.services.own, ctx.claim, without_note=_DROPPED))
 
 
 def _purge_named_keys(ctx: Context, cache: Cache) -> None:
     """After the drop: a connected server may have written some since they were purged."""
     passed_at = datetime.now(UTC).isoformat()
     # Of who waits here after its drop: a name that is not reserved is not ours to act on.
-    companions = company.beside(ctx.services.own, ctx.claim, without_note=_PASSED, with_note=_DROPPED)
-    proposals = cache.propose([], [ctx.instance_name, *(each.instance_name for each in companions)])
+    others = companions.beside(ctx.services.own, ctx.claim, without_note=_PASSED, with_note=_DROPPED)
+    proposals = cache.propose([], [ctx.instance_name, *(each.instance_name for each in others)])
     ctx.removed({"keys": _unlink_named(ctx, cache, proposals)})
     ctx.note(**{_PASSED: passed_at})
-    for each in companions:
+    for each in others:
         with Reservation(ctx.services.tenant, each.instance_name, each.deletion_id).locked() as is_reserved:
             if is_reserved:
                 target = Target(ctx.services, each.instance_id, each.instance_name)
                 counts = {"keys": _unlink_named(target, cache, proposals)}
-                company.credit(ctx.services.own, each, ctx.claim, counts, {_PASSED: passed_at})
+                companions.credit(ctx.services.own, each, ctx.claim, counts, {_PASSED: passed_at})
 
 
 def _unlink_named(target: Target, cache: Cache, proposals: Proposals) -> int:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from shared import logs, looks, orphan_rows
+from shared import logs, orphan_rows
+from shared.deletions import looks
+from shared.deletions.looks import Due
 from shared.errors import LetheError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.media.storage import Storage
-from shared.looks import Due
 from shared.services import Services
 
 log = logs.get(__name__)

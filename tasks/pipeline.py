@@ -6,10 +6,11 @@ from types import ModuleType
 
 from sqlalchemy import Connection
 
-from shared import forgetting, logs
+from shared import logs
 from shared.audit import chain, entries
 from shared.audit.entries import Decision
-from shared.claims import Claim
+from shared.deletions import scrubbing
+from shared.deletions.claims import Claim
 from shared.receipts import receipt
 from shared.services import Services
 from tasks import (
@@ -54,7 +55,7 @@ def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
     """
 
     def forget_and_write(connection: Connection) -> None:
-        forgetting.scrub(connection, claim.deletion_id)
+        scrubbing.scrub(connection, claim.deletion_id)
         line = chain.append(connection, entries.ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id))
         receipt.write(connection, claim.deletion_id, services.settings, line)
 

@@ -6,8 +6,9 @@ from celery import chain
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from shared import celery_app, lock, logs, trail, wake
-from shared.nudges import Nudge
+from shared import celery_app, logs, trail
+from shared.deletions import lock, waiting
+from shared.deletions.overdue import Nudge
 from shared.services import Services
 from tasks.pipeline import NAMES
 
@@ -38,6 +39,6 @@ def let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
     """After an end is committed: release the lock and wake whoever waits."""
     try:
         lock.release(services.redis, instance_id, deletion_id)
-        wake.announce(services.redis, deletion_id)
+        waiting.announce(services.redis, deletion_id)
     except RedisError as error:  # the lease runs out by itself, and waiters poll
         log.warning("lock not released", deletion_id=str(deletion_id), error=type(error).__name__)

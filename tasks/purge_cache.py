@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared import company
+from shared.deletions import companions
 from shared.evolution.cache.cache import Cache, Proposals
 from tasks.context import Context, Counts, Progress, Target
 
@@ -29,20 +29,20 @@ def run(ctx: Context) -> Progress:
     if cache is None or _PASSED in ctx.notes:
         return Progress.DONE
     passed_at = datetime.now(UTC).isoformat()
-    companions = company.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
-    ids = [ctx.instance_id, *(each.instance_id for each in companions)]
-    names = [ctx.instance_name, *(each.instance_name for each in companions)]
+    others = companions.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
+    ids = [ctx.instance_id, *(each.instance_id for each in others)]
+    names = [ctx.instance_name, *(each.instance_name for each in others)]
     proposals = cache.propose(ids, names)
     removed, kept = _unlink(ctx, ctx, cache, proposals)
     ctx.plan({"keys": removed})
     ctx.removed({"keys": removed})
     ctx.note(**{_PASSED: passed_at}, **({"kept_keys": kept} if kept else {}))
     ctx.write_down()
-    for each in companions:
+    for each in others:
         target = Target(ctx.services, each.instance_id, each.instance_name)
         removed, kept = _unlink(ctx, target, cache, proposals)
         notes = {_PASSED: passed_at, **({"kept_keys": kept} if kept else {})}
-        company.credit(ctx.services.own, each, ctx.claim, {"keys": removed}, notes)
+        companions.credit(ctx.services.own, each, ctx.claim, {"keys": removed}, notes)
     return Progress.DONE
 
 

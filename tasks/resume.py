@@ -5,12 +5,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from shared import deletions
 from shared.access.confirmation import Confirmation
 from shared.audit import chain, entries
 from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, DeletionStatus
+from shared.deletions import lifecycle
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks.caller import Caller
@@ -29,7 +29,7 @@ def resume(
     """Let a stopped deletion go on, and publish it; False when it is not stopped."""
     settings = services.settings
     with own_transaction(services.own) as connection:
-        nudge = deletions.resume(
+        nudge = lifecycle.resume(
             connection,
             deletion_id,
             caller.requester,
@@ -49,7 +49,7 @@ def resume(
 def cancel(services: Services, deletion_id: UUID, actor: Actor) -> bool:
     """Stop a deletion whose logout has not begun, and give its lock back; False when it is too late."""
     with own_transaction(services.own) as connection:
-        instance_id = deletions.cancel(connection, deletion_id)
+        instance_id = lifecycle.cancel(connection, deletion_id)
         if instance_id is None:
             return False
         asked = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)

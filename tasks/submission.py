@@ -8,16 +8,17 @@ from redis.exceptions import RedisError
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from shared import deletions, lock, logs
+from shared import logs
 from shared.access.confirmation import Confirmation
 from shared.audit import chain
 from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
+from shared.deletions import lifecycle, lock
+from shared.deletions.overdue import Nudge
 from shared.errors import LetheError, Refused
 from shared.evolution.gateway import can_be_addressed
 from shared.evolution.rows.tenant import Instance
-from shared.nudges import Nudge
 from shared.services import Services
 from tasks import in_memory, pipeline, publishing, resume
 from tasks.caller import Caller
@@ -142,7 +143,7 @@ def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
         return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
     try:
         nudge = _promise(services, caller, instance, deletion_id, confirmation)
-    except deletions.AlreadyRequested:
+    except lifecycle.AlreadyRequested:
         _let_go(services, instance.id, deletion_id)
         return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
     except Exception:
@@ -157,7 +158,7 @@ def _promise(
     services: Services, caller: Caller, instance: Instance, deletion_id: UUID, confirmation: Confirmation | None
 ) -> Nudge:
     with own_transaction(services.own) as connection:
-        nudge = deletions.accept(
+        nudge = lifecycle.accept(
             connection,
             deletion_id=deletion_id,
             instance_id=instance.id,

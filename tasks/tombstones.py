@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
-from shared import deletions
 from shared.audit import chain
 from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
-from shared.deletions import Requester
+from shared.deletions import lifecycle
+from shared.deletions.lifecycle import Requester
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks import pipeline, publishing
@@ -35,7 +35,7 @@ def replay(services: Services, instance: Instance, actor: Actor) -> UUID:
     """
     deletion_id = uuid4()
     with own_transaction(services.own) as connection:
-        nudge = deletions.accept(
+        nudge = lifecycle.accept(
             connection,
             deletion_id=deletion_id,
             instance_id=instance.id,

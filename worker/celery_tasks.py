@@ -122,7 +122,7 @@ def _queue_look() -> Callable[[], bool]:
 
 
 def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
-    from shared.nudges import Nudge
+    from shared.deletions.overdue import Nudge
     from tasks import pipeline, publishing
     from worker.runner import Outcome
 

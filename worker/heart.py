@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 from redis.exceptions import RedisError
 
-from shared import claims, lock, logs
-from shared.claims import Claim
+from shared import logs
+from shared.deletions import claims, lock
+from shared.deletions.claims import Claim
 from shared.errors import LostClaim
 from shared.services import Services
 

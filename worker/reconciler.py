@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from shared import deletions, logs, nudges
+from shared import logs
 from shared.audit import refusals
+from shared.deletions import lifecycle, overdue
 from shared.errors import TransientError
 from shared.evolution.rows import reservation
 from shared.services import Services
@@ -31,18 +32,18 @@ class Round:
 def reconcile(services: Services) -> Round:
     """Find and publish; any number of these may run at once, each deletion is taken by one of them."""
     settings = services.settings
-    dead = nudges.take_over_dead(
+    dead = overdue.take_over_dead(
         services.own, stale_seconds=settings.stale_seconds, nudge_seconds=settings.nudge_seconds
     )
-    overdue = deletions.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
-    if overdue:
-        log.error("deletions failed at the deadline", deletions=overdue)
-    due = nudges.take_due(
+    failed = lifecycle.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
+    if failed:
+        log.error("deletions failed at the deadline", deletions=failed)
+    due = overdue.take_due(
         services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
     )
     unpublished = sum(not publishing.submit(services, nudge) for nudge in (*dead, *due))
     _write_refusals_down(services)
-    nudges.tick(services.own, "reconciler")
+    overdue.tick(services.own, "reconciler")
     found = Round(len(dead), len(due), unpublished)
     if dead or due:
         log.info("reconciled", taken_over=found.taken_over, due=found.due, unpublished=found.unpublished)

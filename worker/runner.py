@@ -11,9 +11,10 @@ from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from shared import claims, ledger, logs, retry
-from shared.claims import Claim
+from shared import logs, retry
 from shared.database.models import DeletionStatus
+from shared.deletions import claims, step_counts
+from shared.deletions.claims import Claim
 from shared.errors import LetheError, LostClaim, RightsLost, TransientError, Unreachable
 from shared.services import Services
 from tasks import channels, pipeline, publishing
@@ -84,7 +85,7 @@ class Runner:
 
     def _plan(self, claim: Claim) -> None:
         target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways, thorough=False)
-        ledger.store_plan(self.services.own, claim, pipeline.preview(target))
+        step_counts.store_plan(self.services.own, claim, pipeline.preview(target))
 
     def _context(self, claim: Claim, began: float, lost: Callable[[], bool]) -> Context:
         settings = self.services.settings

@@ -75,7 +75,7 @@ class Deletion(Base):
     next_look_at: Mapped[datetime | None]  # after success: when its id is looked for again
     came_back: Mapped[dict[str, int] | None]  # what the looks have found, by kind
     came_back_at: Mapped[datetime | None]  # when they found something last
-    failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.whole_deletion
+    failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.deletions.queries
 
     steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
     webhooks: Mapped[list["WebhookEvent"]] = relationship(order_by="WebhookEvent.target", lazy="raise")

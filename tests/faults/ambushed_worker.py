@@ -6,8 +6,8 @@ from typing import Any
 
 from celery.signals import task_postrun
 
-from shared import claims
-from shared.claims import Claim
+from shared.deletions import claims
+from shared.deletions.claims import Claim
 from shared.evolution.gateway import Gateway
 from shared.evolution.rows import counting
 from shared.webhooks import delivery

@@ -8,7 +8,7 @@ import redis
 
 from demo.processes import wait_until
 from shared.celery_app import QUEUE
-from shared.nudges import Nudge
+from shared.deletions.overdue import Nudge
 from tasks import pipeline, publishing
 from tests.faults.scene import PLENTY_SECONDS, Scene
 

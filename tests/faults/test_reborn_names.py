@@ -11,7 +11,7 @@ from demo.evolution.deployment import SeededInstance
 from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared.nudges import Nudge
+from shared.deletions.overdue import Nudge
 from tasks import acknowledgement, pipeline, publishing
 from tests.faults.scene import PLENTY_SECONDS, Scene
 from tests.system import GATEWAY_KEY

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shared import claims
-from shared.claims import Claim
+from shared.deletions import claims
+from shared.deletions.claims import Claim
 from tasks import pipeline
 from tasks.context import Context, Progress
 from worker.celery_tasks import app

@@ -5,11 +5,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row, select
 
 from demo.processes import wait_until
-from shared import deletions
 from shared.access.api_keys import BOOTSTRAP
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
-from shared.deletions import Requester
+from shared.deletions import lifecycle
+from shared.deletions.lifecycle import Requester
 from shared.services import Services
 from tasks import acknowledgement, pipeline
 from worker.runner import Outcome, Runner
@@ -22,7 +22,7 @@ def accept(services: Services, instance_id: str, name: str, requester: Requester
     """Accept a deletion as the API does, without publishing it."""
     deletion_id = uuid4()
     with own_transaction(services.own) as connection:
-        deletions.accept(
+        lifecycle.accept(
             connection,
             deletion_id=deletion_id,
             instance_id=instance_id,

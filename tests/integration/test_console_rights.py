@@ -16,7 +16,7 @@ from shared.audit.entries import Action, Decision, Entry
 from shared.audit.search import Wanted
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
-from shared.deletions import Requester
+from shared.deletions.lifecycle import Requester
 from shared.services import Services
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import enroll, make_key, rotate, wrong_for

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared import claims, nudges
-from shared.claims import Claim
-from shared.nudges import Nudge
+from shared.deletions import claims, overdue
+from shared.deletions.claims import Claim
+from shared.deletions.overdue import Nudge
 from shared.services import Services
 from tasks import publishing
 from tests.integration.inline import accept
@@ -23,8 +23,8 @@ from worker.due import DueClock
 
 T = TypeVar("T")
 ROUND_SECONDS = 30  # the reconciler's default
-take_put_off = partial(nudges.take_put_off, nudge_seconds=60, max_pause_seconds=600)
-take_due = partial(nudges.take_due, nudge_seconds=60, max_pause_seconds=600)
+take_put_off = partial(overdue.take_put_off, nudge_seconds=60, max_pause_seconds=600)
+take_due = partial(overdue.take_due, nudge_seconds=60, max_pause_seconds=600)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_what_nobody_has_claimed_yet_is_left_to_the_reconciler(services: Service
     with services.own.begin() as connection:
         connection.execute(text("UPDATE deletions SET next_attempt_at = now() - interval '1 hour'"))
 
-    assert nudges.next_put_off(services.own, within_seconds=1) is None
+    assert overdue.next_put_off(services.own, within_seconds=1) is None
     assert take_put_off(services.own) == []
     assert len(take_due(services.own)) == 1
 
@@ -165,7 +165,7 @@ def test_a_short_pause_is_not_made_longer(services: Services, monkeypatch: pytes
     """The process that puts something off wakes its clock, whose next look may be far away."""
     looks, published = list[float | None](), list[UUID]()
     monkeypatch.setattr(due, "LOOK_SECONDS", 600.0)
-    monkeypatch.setattr(nudges, "next_put_off", noting(nudges.next_put_off, looks))
+    monkeypatch.setattr(overdue, "next_put_off", noting(overdue.next_put_off, looks))
     monkeypatch.setattr(publishing, "submit", lambda services, nudge: published.append(nudge.deletion_id) or True)
     clock = DueClock(services)
     clock.start()
@@ -186,4 +186,4 @@ def test_a_clock_that_is_stopped_publishes_nothing_more(services: Services) -> N
 
     put_off(services, seconds=0.001)
 
-    assert nudges.next_put_off(services.own, within_seconds=1) is not None
+    assert overdue.next_put_off(services.own, within_seconds=1) is not None

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from demo.evolution.seed import seed_instance
-from shared import claims
 from shared.audit import chain
 from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
+from shared.deletions import claims
 from shared.services import Services
 from shared.webhooks import outbox
 from tests.integration.inline import accept, run_all

@@ -12,14 +12,14 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from sqlalchemy import Engine, text
 
 from demo.parts import Postgres
-from shared import claims, deletions, ledger, nudges
-from shared.claims import Claim
 from shared.database import connections
 from shared.database.connections import own_transaction
-from shared.deletions import AlreadyRequested, Requester
+from shared.deletions import claims, lifecycle, overdue, step_counts
+from shared.deletions.claims import Claim
+from shared.deletions.lifecycle import AlreadyRequested, Requester
+from shared.deletions.overdue import Nudge
+from shared.deletions.step_counts import Entry
 from shared.errors import LostClaim
-from shared.ledger import Entry
-from shared.nudges import Nudge
 from tasks.pipeline import NAMES
 from tests.conftest import copy_database
 
@@ -64,7 +64,7 @@ class Life(RuleBasedStateMachine):
         deletion_id = uuid4()
         try:
             with own_transaction(self.engine) as session:
-                return deletions.accept(
+                return lifecycle.accept(
                     session,
                     deletion_id=deletion_id,
                     instance_id=instance,
@@ -84,7 +84,7 @@ class Life(RuleBasedStateMachine):
         if claim is None:
             return multiple()
         if not claim.planned and claim.position == 0:
-            ledger.store_plan(self.engine, claim, {name: {} for name in NAMES})
+            step_counts.store_plan(self.engine, claim, {name: {} for name in NAMES})
         return claim
 
     @rule(target=claims, message=messages)
@@ -103,7 +103,9 @@ class Life(RuleBasedStateMachine):
     @rule(claim=claims, rows=st.integers(0, 3))
     def remove(self, claim: Claim, rows: int) -> None:
         """The owner writes down what it removed."""
-        self._if_owner(claim, lambda: ledger.record(self.engine, claim, Entry({"rows": rows}, {}, forgives=rows > 0)))
+        self._if_owner(
+            claim, lambda: step_counts.record(self.engine, claim, Entry({"rows": rows}, {}, forgives=rows > 0))
+        )
 
     @rule(target=messages, claim=claims)
     def finish(self, claim: Claim) -> Any:
@@ -156,13 +158,13 @@ class Life(RuleBasedStateMachine):
     def resume(self, message: Nudge) -> Any:
         """An operator resumes."""
         with own_transaction(self.engine) as session:
-            return deletions.resume(session, message.deletion_id, REQUESTER, nudge_seconds=60) or multiple()
+            return lifecycle.resume(session, message.deletion_id, REQUESTER, nudge_seconds=60) or multiple()
 
     @rule(message=messages)
     def cancel(self, message: Nudge) -> None:
         """Somebody changes their mind: possible only while nothing was planned."""
         with own_transaction(self.engine) as session:
-            cancelled = deletions.cancel(session, message.deletion_id)
+            cancelled = lifecycle.cancel(session, message.deletion_id)
         if cancelled:
             with self.engine.connect() as connection:
                 done = connection.execute(
@@ -181,15 +183,15 @@ class Life(RuleBasedStateMachine):
     @rule(target=messages)
     def reconcile(self) -> Any:
         """Beat ticks."""
-        dead = nudges.take_over_dead(self.engine, stale_seconds=STALE_SECONDS, nudge_seconds=60)
-        due = nudges.take_due(self.engine, nudge_seconds=60, max_pause_seconds=600)
+        dead = overdue.take_over_dead(self.engine, stale_seconds=STALE_SECONDS, nudge_seconds=60)
+        due = overdue.take_due(self.engine, nudge_seconds=60, max_pause_seconds=600)
         return multiple(*dead, *due)
 
     @rule(target=messages)
     def look(self) -> Any:
         """A worker's clock looks what is due; it never publishes the same pause twice."""
-        due = nudges.take_put_off(self.engine, nudge_seconds=60, max_pause_seconds=600)
-        assert nudges.take_put_off(self.engine, nudge_seconds=60, max_pause_seconds=600) == []
+        due = overdue.take_put_off(self.engine, nudge_seconds=60, max_pause_seconds=600)
+        assert overdue.take_put_off(self.engine, nudge_seconds=60, max_pause_seconds=600) == []
         return multiple(*due)
 
     @invariant()

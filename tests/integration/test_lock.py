@@ -7,7 +7,7 @@ import pytest
 from redis import Redis as Client
 
 from demo.parts import Redis
-from shared import lock
+from shared.deletions import lock
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from demo.evolution import cache
 from demo.evolution.census import census, fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared.nudges import Nudge
+from shared.deletions.overdue import Nudge
 from shared.services import Services
 from tasks import pipeline, publishing
 from tests.integration.inline import run_steps, run_to_end

@@ -13,7 +13,7 @@ from shared.audit import chain
 from shared.audit import search as audit_search
 from shared.audit.search import Wanted
 from shared.database.enums import Role
-from shared.deletions import Requester
+from shared.deletions.lifecycle import Requester
 from shared.services import Services, create
 from shared.webhooks import outbox
 from tests.integration.inline import accept, run_all, run_steps

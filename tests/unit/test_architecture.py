@@ -161,7 +161,7 @@ def mentions_status(node: ast.expr) -> bool:
     return any(isinstance(part, ast.Name) and part.id == "DeletionStatus" for part in ast.walk(node))
 
 
-STATE_MACHINE = ("shared/claim_statements.py", "shared/claims.py", "shared/deletions.py")
+STATE_MACHINE = ("shared/deletions/claim_statements.py", "shared/deletions/claims.py", "shared/deletions/lifecycle.py")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from shared import celery_app
-from shared.nudges import Nudge
+from shared.deletions.overdue import Nudge
 from shared.settings import Settings
 from tasks import pipeline, publishing
 from tasks.context import Target

@@ -10,9 +10,9 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared import claims, ledger, lock, wake
-from shared.claims import Claim
 from shared.database.models import DeletionStatus
+from shared.deletions import claims, lock, step_counts, waiting
+from shared.deletions.claims import Claim
 from shared.errors import LetheError, LostClaim, NotYet, Refused, RightsLost, TransientError, Unreachable
 from shared.evolution.gateway import Stuck
 from shared.settings import Settings
@@ -109,10 +109,10 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     made = Books()
     for name in ("claim", "finish_step", "end_slice", "wait", "fail", "cancel"):
         monkeypatch.setattr(claims, name, getattr(made, name))
-    monkeypatch.setattr(ledger, "store_plan", made.store_plan)
+    monkeypatch.setattr(step_counts, "store_plan", made.store_plan)
     monkeypatch.setattr(lock, "take", lambda redis, instance, deletion, seconds: made.write("hold", instance, deletion))
     monkeypatch.setattr(lock, "release", lambda redis, instance, deletion: made.write("release", instance, deletion))
-    monkeypatch.setattr(wake, "announce", lambda redis, deletion: made.write("wake", deletion))
+    monkeypatch.setattr(waiting, "announce", lambda redis, deletion: made.write("wake", deletion))
     monkeypatch.setattr(channels, "put_back", lambda services: made.write("put back"))
     return made
 

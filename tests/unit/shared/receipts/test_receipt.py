@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared import forgetting, signing
+from shared import signing
 from shared.audit.chain import Place
 from shared.database.enums import Means
 from shared.database.models import Deletion, Step, WebhookEvent, WebhookStatus
+from shared.deletions import scrubbing
 from shared.receipts import page as receipt_page
 from shared.receipts import receipt
 from shared.signing import InvalidDocument
@@ -189,4 +190,4 @@ def test_only_numbers_and_known_sentences_outlive_an_instance() -> None:
         "jid": "5511@s.whatsapp.net",
     }
 
-    assert forgetting.harmless(notes) == {"kept_keys": 1, "fenced": True, "gateways": {}}
+    assert scrubbing.harmless(notes) == {"kept_keys": 1, "fenced": True, "gateways": {}}

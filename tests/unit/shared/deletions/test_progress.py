@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared import progress
 from shared.database.models import StepStatus
-from shared.progress import Progress
+from shared.deletions import progress
+from shared.deletions.progress import Progress
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BEGAN = NOW - timedelta(seconds=20)

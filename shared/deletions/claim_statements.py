@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Interval, Update, bindparam, func, or_, select, update
 
-from shared import looks
 from shared.database.connections import LAZILY
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
+from shared.deletions import looks
 
 
 def _claim_statement() -> Update:

@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Result, Update, case, func, literal, or_, update
 
-from shared import claim_statements
 from shared.audit import chain, entries
 from shared.audit.entries import Decision
 from shared.database.connections import from_now, own_statement, own_transaction
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
+from shared.deletions import claim_statements
+from shared.deletions.overdue import Nudge
 from shared.errors import LostClaim
-from shared.nudges import Nudge
 from shared.webhooks import outbox
 
 

@@ -25,8 +25,8 @@ from shared.audit.entries import Decision
 from shared.database.connections import from_now, own_transaction
 from shared.database.enums import Role
 from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
+from shared.deletions.overdue import Nudge
 from shared.errors import LetheError
-from shared.nudges import Nudge
 
 # One statement, and no more to build than its values: callers wait for it.
 _ACCEPT = text("""

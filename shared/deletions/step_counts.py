@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Engine, bindparam, func, select, update
 
-from shared.claims import Claim, step_of, write
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import Step
+from shared.deletions.claims import Claim, step_of, write
 
 _NOW = select(func.clock_timestamp())
 _NOTES = select(Step.notes).where(Step.deletion_id == bindparam("of_deletion"), Step.name == bindparam("of_step"))

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Engine, Select, cast, func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.claims import Claim
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import UNDER_WAY, Deletion, Step
+from shared.deletions.claims import Claim
 
 _MOST = 200
 
