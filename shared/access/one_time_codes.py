@@ -8,7 +8,7 @@ import pyotp
 from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import logs, seal
+from shared import logs, sealing
 from shared.access import api_keys
 from shared.access.permissions import KEY_ROLES, PERMISSIONS, Permission
 from shared.database.connections import from_now, own_transaction
@@ -37,7 +37,7 @@ def enroll(connection: Connection, settings: Settings, key_id: str) -> str | Non
         return None
     secret = pyotp.random_base32()
     fresh = {
-        "sealed": seal.of(settings).encrypt(secret.encode()),
+        "sealed": sealing.of(settings).encrypt(secret.encode()),
         "last_step": 0,
         "wrong": 0,
         "locked_until": None,
@@ -65,7 +65,7 @@ def use(engine: Engine, settings: Settings, key_id: str, code: str) -> Verdict:
             return Verdict.NOT_ENROLLED
         if row.locked:
             return Verdict.LOCKED
-        step = step_of(seal.of(settings).decrypt(row.sealed).decode(), code, time.time())
+        step = step_of(sealing.of(settings).decrypt(row.sealed).decode(), code, time.time())
         if step is None:
             return _count_wrong(connection, row, settings.code_lock_seconds)
         if step <= row.last_step:

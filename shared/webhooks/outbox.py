@@ -11,7 +11,7 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, Engine, Row, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import seal
+from shared import sealing
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import from_now, own_statement, own_transaction
@@ -59,7 +59,7 @@ def delivery_of(event: WebhookEvent) -> Delivery:
 
 def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
     """Keep events before they are first tried; one that is kept already stays as it is."""
-    sealed_with = seal.of(settings)  # URL, headers and secret of a customer's webhook are personal
+    sealed_with = sealing.of(settings)  # URL, headers and secret of a customer's webhook are personal
     with own_transaction(engine) as connection:
         for event in events:
             connection.execute(
@@ -111,7 +111,7 @@ def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | N
     if sealed is None:
         return None
     try:
-        event = Event(**json.loads(seal.of(settings).decrypt(sealed)))
+        event = Event(**json.loads(sealing.of(settings).decrypt(sealed)))
     except InvalidToken:
         failure: str | None = "sealed with another secret_key"
     else:
