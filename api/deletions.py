@@ -20,8 +20,9 @@ from shared.database.models import Deletion, StepStatus
 from shared.deletions import queries
 from shared.errors import LetheError
 from shared.evolution.rows import servers
-from tasks import pipeline, resume
+from tasks import pipeline
 from tasks.context import Target
+from tasks.orders import resume
 
 blueprint = APIBlueprint(
     "deletions",

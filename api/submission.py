@@ -1,4 +1,4 @@
-"""Takes orders from calls: what tasks.submission says, as HTTP has it."""
+"""Takes orders from calls: what tasks.orders.delete says, as HTTP has it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ from shared.database.models import Deletion
 from shared.evolution.gateway import Stuck
 from shared.evolution.rows.tenant import Instance
 from shared.settings import Demand
-from tasks import resume, submission
-from tasks.caller import Caller
+from tasks.orders import delete, resume
+from tasks.orders.caller import Caller
 
 log = logs.get(__name__)
 
@@ -22,19 +22,19 @@ log = logs.get(__name__)
 def submit_by_name(name: str) -> UUID:
     """Accept (or resume) the deletion of whoever bears the name; returns its id."""
     with _answering():
-        return submission.by_name(current.services(), caller(), name)
+        return delete.by_name(current.services(), caller(), name)
 
 
 def submit_by_id(instance_id: str) -> UUID:
     """Accept (or resume) the deletion of the instance with that id; returns its id."""
     with _answering():
-        return submission.by_id(current.services(), caller(), instance_id)
+        return delete.by_id(current.services(), caller(), instance_id)
 
 
 def find(action: Action, *, name: str | None = None, instance_id: str | None = None) -> Instance:
     """The living instance that the caller may do this with."""
     with _answering():
-        return submission.find(current.services(), caller(), action, name=name, instance_id=instance_id)
+        return delete.find(current.services(), caller(), action, name=name, instance_id=instance_id)
 
 
 def confirm_again(deletion: Deletion) -> Confirmation | None:
@@ -48,8 +48,8 @@ def confirm_again(deletion: Deletion) -> Confirmation | None:
 def log_out(instance: Instance) -> None:
     """End the instance's session at every gateway."""
     try:
-        submission.log_out(current.services(), auditing.actor(), instance)
-    except submission.UnknownInstance as error:
+        delete.log_out(current.services(), auditing.actor(), instance)
+    except delete.UnknownInstance as error:
         raise UnknownInstance(error.called) from None
     except Stuck as error:
         raise BadRequest(error.title) from error
@@ -74,9 +74,9 @@ def _answering() -> Iterator[None]:
     """Whatever is returned has its line in the audit already; errors become answers."""
     try:
         yield
-    except submission.UnknownInstance as error:
+    except delete.UnknownInstance as error:
         raise UnknownInstance(error.called) from None
-    except submission.UnderWay as error:
+    except delete.UnderWay as error:
         if error.deletion_id is None:
             raise AlreadyBeingDeleted(error.title) from None
         deletion_id = str(error.deletion_id)

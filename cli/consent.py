@@ -12,7 +12,7 @@ from shared.errors import LetheError
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from shared.settings import PREFIX, Demand
-from tasks.submission import UnknownInstance
+from tasks.orders.delete import UnknownInstance
 
 Confirm = Callable[[Instance], Confirmation | None]
 

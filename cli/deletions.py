@@ -11,7 +11,7 @@ from cli import show as showing
 from cli.common import NOT_POSSIBLE, check_given_up, print_json, reached, stop
 from cli.show import Known
 from shared.services import Services
-from tasks import resume
+from tasks.orders import resume
 
 
 def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:

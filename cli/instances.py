@@ -15,9 +15,10 @@ from shared.errors import Refused
 from shared.evolution.gateway import Stuck
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from tasks import pipeline, submission
-from tasks.caller import unasked
+from tasks import pipeline
 from tasks.context import Counts, Target
+from tasks.orders import delete as delete_orders
+from tasks.orders.caller import unasked
 
 
 def delete(name: str | None, instance_id: str | None, file: Path | None, wait: bool, yes: bool, as_json: bool) -> None:
@@ -48,8 +49,8 @@ def logout(name: str, as_json: bool) -> None:
     with reached() as made:
         instance = _find(made, Action.LOGOUT, name, None)
         try:
-            submission.log_out(made, operator.actor(), instance)
-        except (submission.UnknownInstance, Refused, Stuck) as error:
+            delete_orders.log_out(made, operator.actor(), instance)
+        except (delete_orders.UnknownInstance, Refused, Stuck) as error:
             stop(error.title)
     done = {"instanceId": instance.id, "status": "logged out"}
     click.echo(json.dumps(done) if as_json else f"{name!r} is logged out")
@@ -80,8 +81,8 @@ def preview(name: str | None, instance_id: str | None, given_up: tuple[str, ...]
 
 def _find(made: Services, action: Action, name: str | None, instance_id: str | None) -> Instance:
     try:
-        return submission.find(made, operator.caller(), action, name=name, instance_id=instance_id)
-    except submission.UnknownInstance as error:
+        return delete_orders.find(made, operator.caller(), action, name=name, instance_id=instance_id)
+    except delete_orders.UnknownInstance as error:
         operator.tell_refusal(made, action, "unknown instance")
         stop(error.title)
 

@@ -13,7 +13,7 @@ from shared.database.connections import own_transaction
 from shared.database.enums import Means
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from tasks.caller import Caller, unasked
+from tasks.orders.caller import Caller, unasked
 
 
 def actor() -> Actor:

@@ -17,8 +17,8 @@ from shared.database.connections import reaching
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.deletions import waiting
 from shared.services import Services
-from tasks import submission
-from tasks.caller import Caller
+from tasks.orders import delete
+from tasks.orders.caller import Caller
 
 _LONGEST_WAIT_SECONDS = 3600.0  # then it is waited for again
 
@@ -74,16 +74,16 @@ def carry_out(made: Services, caller: Caller, wanted: list[Order], results: list
 def _give(made: Services, caller: Caller, order: Order) -> Result:
     try:
         if order.name is not None:
-            deletion_id = submission.by_name(made, caller, order.name)
+            deletion_id = delete.by_name(made, caller, order.name)
         else:
-            deletion_id = submission.by_id(made, caller, order.called)
-    except submission.UnknownInstance as error:
+            deletion_id = delete.by_id(made, caller, order.called)
+    except delete.UnknownInstance as error:
         operator.tell_refusal(made, Action.DELETE, "unknown instance")
         return Result(order.called, None, "refused", error.title, exists=False)
     except NotAsked as error:
         operator.tell_refusal(made, Action.DELETE, "confirmation needed")
         return Result(order.called, None, "refused", error.title)
-    except submission.UnderWay as error:
+    except delete.UnderWay as error:
         operator.tell_refusal(made, Action.DELETE, "already being deleted", error.deletion_id)
         return Result(order.called, str(error.deletion_id) if error.deletion_id else None, "refused", error.title)
     return Result(order.called, str(deletion_id), DeletionStatus.QUEUED.value)

@@ -9,12 +9,12 @@ import click
 
 from cli import operator, words
 from cli.common import print_json, reached, stop
-from shared import leftovers
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
-from shared.leftovers import By, Found, Leftover
 from shared.services import Services
+from tasks.leftovers import leftovers
+from tasks.leftovers.leftovers import By, Found, Leftover
 
 
 def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> None:

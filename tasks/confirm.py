@@ -7,8 +7,8 @@ from shared.errors import TransientError
 from shared.evolution.cache.cache import Cache, Proposals
 from shared.evolution.rows import counting
 from shared.evolution.rows.reservation import Reservation
-from tasks import acknowledgement
 from tasks.context import Context, Counts, Progress, Target
+from tasks.gateways import acknowledgement
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
 _NAME_IS_FREE = "name_is_free"  # the note that the name was given back

@@ -11,9 +11,10 @@ from shared.errors import LetheError, NotYet, Unreachable
 from shared.evolution.cache.cache import Cache, Proposals
 from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from shared.evolution.rows.reservation import Found, Reservation
-from tasks import acknowledgement, in_memory, rights
-from tasks.acknowledgement import ASKED
+from tasks import rights
 from tasks.context import Context, Counts, Progress, Target
+from tasks.gateways import acknowledgement, in_memory
+from tasks.gateways.acknowledgement import ASKED
 
 DROPPED, NOT_HELD = "dropped", "not held"
 RESTART = "not_dropped: restart needed"

@@ -2,8 +2,9 @@
 
 from shared import retry
 from shared.evolution.gateway import Gateway, Stuck, can_be_addressed
-from tasks import channels, rights
+from tasks import rights
 from tasks.context import Context, Counts, Progress, Target
+from tasks.gateways import channels
 
 CONNECTED = ("open", "connecting")
 _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough

@@ -13,17 +13,9 @@ from shared.deletions import scrubbing
 from shared.deletions.claims import Claim
 from shared.receipts import receipt
 from shared.services import Services
-from tasks import (
-    confirm,
-    delete_files,
-    delete_records,
-    deregister,
-    logout,
-    purge_cache,
-    send_webhook,
-    servers,
-)
+from tasks import confirm, delete_files, delete_records, deregister, logout, purge_cache, send_webhook
 from tasks.context import Context, Counts, Progress, Target
+from tasks.gateways import servers
 
 log = logs.get(__name__)
 

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from shared.webhooks import delivery, events, outbox
 from shared.webhooks.events import Event
-from tasks import channels
 from tasks.context import Context, Counts, Progress, Target
+from tasks.gateways import channels
 
 _TRIES = 2  # a dead receiver costs seconds, not the deletion: the rest is tried from the outbox
 

@@ -167,7 +167,7 @@ def reconcile() -> int:
 @app.task(name="lethe.look_again")
 def look_for_what_came_back() -> int:
     """Every reconcile_seconds, by beat."""
-    from tasks import look_again
+    from tasks.leftovers import look_again
 
     return _unless_away(lambda: look_again.look_again(_services()))
 

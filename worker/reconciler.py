@@ -10,7 +10,8 @@ from shared.deletions import lifecycle, overdue
 from shared.errors import TransientError
 from shared.evolution.rows import reservation
 from shared.services import Services
-from tasks import channels, publishing
+from tasks import publishing
+from tasks.gateways import channels
 
 log = logs.get(__name__)
 

@@ -17,8 +17,9 @@ from shared.deletions import claims, step_counts
 from shared.deletions.claims import Claim
 from shared.errors import LetheError, LostClaim, RightsLost, TransientError, Unreachable
 from shared.services import Services
-from tasks import channels, pipeline, publishing
+from tasks import pipeline, publishing
 from tasks.context import Context, Progress, Target
+from tasks.gateways import channels
 from tasks.pipeline import PipelineStep
 from worker import heart
 

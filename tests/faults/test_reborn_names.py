@@ -12,7 +12,8 @@ from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared.deletions.overdue import Nudge
-from tasks import acknowledgement, pipeline, publishing
+from tasks import pipeline, publishing
+from tasks.gateways import acknowledgement
 from tests.faults.scene import PLENTY_SECONDS, Scene
 from tests.system import GATEWAY_KEY
 

@@ -11,7 +11,8 @@ from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.deletions import lifecycle
 from shared.deletions.lifecycle import Requester
 from shared.services import Services
-from tasks import acknowledgement, pipeline
+from tasks import pipeline
+from tasks.gateways import acknowledgement
 from worker.runner import Outcome, Runner
 
 _ENDS = (*ENDED, DeletionStatus.FAILED)

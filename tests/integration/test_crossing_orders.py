@@ -11,7 +11,7 @@ from demo.evolution.seed import seed_instance
 from shared.database.models import Deletion
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from tasks import submission
+from tasks.orders import delete
 from tests.integration.inline import accept, run_all
 from tests.system import System
 
@@ -44,9 +44,9 @@ def test_a_deletion_that_ends_while_the_instance_is_looked_up_is_not_ordered_aga
 
     monkeypatch.setattr(services.tenant, "find", find_late)
 
-    order, called = (submission.by_name, instance.name) if by == "name" else (submission.by_id, instance.id)
+    order, called = (delete.by_name, instance.name) if by == "name" else (delete.by_id, instance.id)
 
-    with pytest.raises(submission.UnderWay):
+    with pytest.raises(delete.UnderWay):
         order(services, operator.caller(), called)
 
     assert deletions_of(services, instance.id) == [first]
@@ -65,7 +65,7 @@ def test_what_is_erased_while_somebody_types_its_name_is_not_deleted_again(
 
     monkeypatch.setattr("click.prompt", type_slowly)
 
-    with pytest.raises(submission.UnknownInstance):
-        submission.by_name(services, operator.caller(consent.to_one(services)), instance.name)
+    with pytest.raises(delete.UnknownInstance):
+        delete.by_name(services, operator.caller(consent.to_one(services)), instance.name)
 
     assert deletions_of(services, instance.id) == others

@@ -17,7 +17,7 @@ from demo.processes import free_port, wait_until
 from shared.errors import TransientError
 from shared.receipts import receipt
 from shared.services import Services
-from tasks.look_again import look_again
+from tasks.leftovers.look_again import look_again
 from tests.integration.inline import accept, run_all
 from tests.integration.shell import lethe
 from tests.integration.visitor import signed_in

@@ -12,7 +12,7 @@ from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared.evolution.rows.reservation import Found, Reservation, release_ended
 from shared.services import Services
-from tasks import acknowledgement
+from tasks.gateways import acknowledgement
 from tests.integration.inline import run_all, run_steps, run_to_end
 from tests.integration.test_reservation import accept
 from tests.system import GATEWAY_KEY, System

@@ -15,7 +15,7 @@ from demo.evolution import cache, objects
 from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.deployment import SeededInstance, living
 from demo.evolution.seed import seed_global, seed_instance
-from shared import leftovers
+from tasks.leftovers import leftovers
 from tests.integration.inline import accept
 from tests.integration.shell import lethe
 from tests.system import System

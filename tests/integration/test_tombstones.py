@@ -8,7 +8,7 @@ import pytest
 from demo.evolution.census import census, fingerprint
 from demo.evolution.seed import seed_instance
 from shared.services import Services
-from tasks import tombstones
+from tasks.orders import replay
 from tests.integration.inline import accept, run_all
 from tests.integration.test_cli import lethe
 from tests.system import System
@@ -50,7 +50,7 @@ def test_what_a_backup_brings_back_is_erased_again(system: System) -> None:
     assert [each["instanceId"] for each in ordered] == [erased]
     assert total(system, erased, "reborn as in the backup") == 0
     assert fingerprint(system.deployment) == before
-    assert tombstones.find(services) == []
+    assert replay.find(services) == []
     with services.own.connect() as connection:
         rows = connection.exec_driver_sql(
             "SELECT status, requester FROM deletions WHERE instance_id = %s ORDER BY accepted_at", (erased,)
@@ -84,7 +84,7 @@ def test_nothing_is_ordered_without_a_yes(system: System) -> None:
 
     assert answer.returncode == 1
     assert f"{erased}  'listed'" in answer.stdout
-    assert [found.id for found in tombstones.find(services)] == [erased]
+    assert [found.id for found in replay.find(services)] == [erased]
     services.close()
 
 

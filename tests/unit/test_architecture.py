@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "shared": set[str](),
 }
 # What api may enter tasks through: the pipeline, orders and who gives them, and the target of a preview.
-DOORS = {"tasks.pipeline", "tasks.submission", "tasks.caller.Caller", "tasks.context.Target"}
+DOORS = {"tasks.pipeline", "tasks.orders.delete", "tasks.orders.caller.Caller", "tasks.context.Target"}
 LARGEST_MODULE_LINES = 300
 
 

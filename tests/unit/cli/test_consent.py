@@ -15,7 +15,7 @@ from shared.database.enums import Means
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from shared.settings import Demand
-from tasks.submission import UnknownInstance
+from tasks.orders.delete import UnknownInstance
 
 
 def instance(name: str) -> Instance:

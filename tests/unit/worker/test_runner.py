@@ -16,8 +16,9 @@ from shared.deletions.claims import Claim
 from shared.errors import LetheError, LostClaim, NotYet, Refused, RightsLost, TransientError, Unreachable
 from shared.evolution.gateway import Stuck
 from shared.settings import Settings
-from tasks import channels, pipeline
+from tasks import pipeline
 from tasks.context import Context, Progress
+from tasks.gateways import channels
 from tasks.pipeline import PipelineStep
 from tests.unit.conftest import Clock
 from worker.runner import Outcome, Runner

@@ -20,9 +20,11 @@ from shared.errors import LetheError, Refused
 from shared.evolution.gateway import can_be_addressed
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from tasks import in_memory, pipeline, publishing, resume
-from tasks.caller import Caller
-from tasks.resume import confirm_again
+from tasks import pipeline, publishing
+from tasks.gateways import in_memory
+from tasks.orders import resume
+from tasks.orders.caller import Caller
+from tasks.orders.resume import confirm_again
 
 log = logs.get(__name__)
 # Another call may hold the lock and not have written its deletion yet; a round trip or two is enough.

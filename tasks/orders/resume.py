@@ -13,7 +13,7 @@ from shared.database.models import Deletion, DeletionStatus
 from shared.deletions import lifecycle
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from tasks.caller import Caller
+from tasks.orders.caller import Caller
 from tasks.publishing import let_go, submit
 
 

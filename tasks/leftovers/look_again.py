@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from shared import logs, orphan_rows
+from shared import logs
 from shared.deletions import looks
 from shared.deletions.looks import Due
 from shared.errors import LetheError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.media.storage import Storage
 from shared.services import Services
+from tasks.leftovers import orphan_rows
 
 log = logs.get(__name__)
 

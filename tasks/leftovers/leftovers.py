@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared import in_use, orphan_rows
 from shared.database.connections import reaching
 from shared.database.models import ENDED, Deletion
 from shared.evolution.cache.cache import Kept
 from shared.evolution.kept import Held
 from shared.evolution.media.local_folder import LocalFolder
-from shared.in_use import InUse
-from shared.orphan_rows import Orphans
 from shared.services import Services
+from tasks.leftovers import in_use, orphan_rows
+from tasks.leftovers.in_use import InUse
+from tasks.leftovers.orphan_rows import Orphans
 
 
 class Kind(StrEnum):
