@@ -1,1 +1,2 @@
-"""Processes and clocks: runs steps, one at a time per deletion, and heals what died."""
+"""The Celery worker and its periodic tasks: runs steps, one at a time for each deletion, and publishes again what
+got lost. Only Celery imports it; it imports neither api nor cli."""

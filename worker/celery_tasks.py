@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from shared import celery_app, logs, settings, tracing, trail
 from shared.errors import TransientError
 from tasks import names
-from worker import broker_loss
+from worker import redis_loss
 
 # Beat and Flower read this module as well: what the stores and the steps need, 40 MB, is imported where it is used.
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from worker.runner import Runner
 
 log = logs.get(__name__)
-broker_loss.survive()
+redis_loss.survive()
 app = celery_app.create(settings.read())
 
 # Made before the fork: the parent sets it on SIGTERM, its children see it and end their slices early.
@@ -52,7 +52,7 @@ def _load(**_: object) -> None:
     """Before the fork, so that the children share the memory of it; no connection is opened here."""
     from sqlalchemy.orm import configure_mappers
 
-    from worker import due, reconciler, redelivery, runner  # noqa: F401
+    from worker import due, reconciler, runner, webhook_retries  # noqa: F401
 
     _services()
     configure_mappers()  # else each child does it at its first query
@@ -151,9 +151,9 @@ for _name in names.IN_ORDER:
 @app.task(name="lethe.redeliver")
 def redeliver() -> int:
     """Every redeliver_seconds, by beat."""
-    from worker import redelivery
+    from worker import webhook_retries
 
-    return _unless_away(lambda: redelivery.redeliver(_services()))
+    return _unless_away(lambda: webhook_retries.redeliver(_services()))
 
 
 @app.task(name="lethe.reconcile")

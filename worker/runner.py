@@ -21,7 +21,7 @@ from tasks import pipeline, publishing
 from tasks.context import Context, Progress, Target
 from tasks.gateways import channels
 from tasks.pipeline import PipelineStep
-from worker import heart
+from worker import heartbeat
 
 log = logs.get(__name__)
 _OWN_PAUSE_SECONDS = 30.0  # the longest, where a step says itself when to look again: it is about milliseconds mostly
@@ -53,8 +53,8 @@ class Runner:
             if claim is None:
                 log.info("not claimed")
                 return Outcome.STOP
-            heart.hold_lock(self.services, claim)
-            with heart.beating(self.services, claim) as lost:
+            heartbeat.hold_lock(self.services, claim)
+            with heartbeat.beating(self.services, claim) as lost:
                 return self._work(pipeline.BY_NAME[name], claim, lost.is_set)
         except LostClaim:
             log.warning("taken over by another worker")

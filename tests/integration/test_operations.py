@@ -14,7 +14,7 @@ from demo.processes import free_port, wait_until
 from shared.webhooks.delivery import signing_key
 from tests.integration.inline import accept, run_all, run_steps
 from tests.system import ADMIN_KEY, System
-from worker import redelivery
+from worker import webhook_retries
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_webhook_that_nobody_takes_is_forgotten_after_its_time(make_system: Ca
     with services.own.begin() as connection:
         connection.exec_driver_sql("UPDATE webhook_events SET created_at = now() - interval '25 hours'")
 
-    delivered = redelivery.redeliver(services)
+    delivered = webhook_retries.redeliver(services)
 
     with services.own.connect() as connection:
         left = connection.exec_driver_sql("SELECT status, sealed FROM webhook_events").all()
