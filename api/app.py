@@ -8,10 +8,13 @@ from flask import Response, g, request
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import audit, auditing, contract, current, deletions, docs, errors, instances, itself, operations, receipts
-from api.console import console, session
-from api.raw_target import RawTarget
-from api.schemas import Error
+from api import audit, deletions, instances, operations, receipts
+from api.console import blueprint as console
+from api.console import session
+from api.openapi import docs, responses
+from api.openapi.schemas import Error
+from api.request import auditing, current, errors, itself
+from api.request.raw_target import RawTarget
 from shared import logs, services, settings, tracing
 from shared.services import Services
 
@@ -25,12 +28,12 @@ def create(given: Services | None = None) -> OpenAPI:
     made = given or services.create(settings.read(), pool_size=10)
     app = OpenAPI(
         "lethe",
-        info=Info(title="Lethe", version="0.1.0", description=contract.DESCRIPTION),
-        security_schemes=contract.SECURITY,
+        info=Info(title="Lethe", version="0.1.0", description=responses.DESCRIPTION),
+        security_schemes=responses.SECURITY,
         validation_error_status=400,
         validation_error_model=Error,
         validation_error_callback=errors.on_invalid,
-        doc_ui=False,  # api.docs has a page of its own
+        doc_ui=False,  # api.openapi.docs has a page of its own
         static_folder=None,
     )
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
@@ -56,7 +59,7 @@ def create(given: Services | None = None) -> OpenAPI:
     app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
     if proxies := made.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
-    contract.tidy(app.api_doc)
+    responses.tidy(app.api_doc)
     return app
 
 

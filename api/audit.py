@@ -3,9 +3,10 @@
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
-from api import auditing, auth, contract, current, examples
-from api.audit_schemas import AuditFilter, AuditLineView, AuditPage
-from api.errors import Unauthorized, answer
+from api.openapi import examples, responses
+from api.openapi.audit_schemas import AuditFilter, AuditLineView, AuditPage
+from api.request import auditing, auth, current
+from api.request.errors import Unauthorized, answer
 from shared.audit import reads as audit_reads
 from shared.audit import search as audit_search
 from shared.audit.search import Wanted
@@ -15,8 +16,8 @@ blueprint = APIBlueprint(
     __name__,
     abp_tags=[Tag(name="audit", description="Every attempt, also the refused ones, and how it ended")],
     abp_security=[{"apikey": []}],
-    abp_responses=contract.errors(401),
-    operation_id_callback=contract.operation_id,
+    abp_responses=responses.errors(401),
+    operation_id_callback=responses.operation_id,
 )
 blueprint.before_request(auth.authenticate)
 
@@ -24,7 +25,7 @@ blueprint.before_request(auth.authenticate)
 @blueprint.get(
     "/audit",
     summary="Read the audit",
-    responses={200: contract.told(AuditPage, "Some lines, newest first", page=examples.AUDIT)},
+    responses={200: responses.told(AuditPage, "Some lines, newest first", page=examples.AUDIT)},
 )
 def list_lines(query: AuditFilter) -> Response:
     """Newest first, a page at a time; for admins and auditors of all instances."""

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from api import auditing, auth, confirmation, contract, current, examples, submission
-from api.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
-from api.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
+from api.openapi import examples, responses
+from api.openapi.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
+from api.request import auditing, auth, confirmation, current, orders
+from api.request.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from shared.access.confirmation import WARNING
 from shared.audit.entries import Action
 from shared.database.connections import reaching
@@ -29,18 +30,18 @@ blueprint = APIBlueprint(
     __name__,
     abp_tags=[Tag(name="deletions", description="The promise to erase an instance, and how far it is")],
     abp_security=[{"apikey": []}],
-    abp_responses=contract.errors(401),
-    operation_id_callback=contract.operation_id,
+    abp_responses=responses.errors(401),
+    operation_id_callback=responses.operation_id,
 )
 blueprint.before_request(auth.authenticate)
 
-_FOUND = contract.told(DeletionView, "The deletion as it is now", deletion=examples.DELETION)
-_CANCELLED = contract.told(DeletionView, "It will not begin", deletion=examples.CANCELLED)
-_ORDERED = contract.told(
+_FOUND = responses.told(DeletionView, "The deletion as it is now", deletion=examples.DELETION)
+_CANCELLED = responses.told(DeletionView, "It will not begin", deletion=examples.CANCELLED)
+_ORDERED = responses.told(
     Ordered,
     "Accepted: it goes on by itself",
     headers=("Location",),
-    links=contract.following("showDeletion", "cancelDeletion", "retryDeletion", "showReceipt"),
+    links=responses.following("showDeletion", "cancelDeletion", "retryDeletion", "showReceipt"),
     deletion=examples.DELETION,
 )
 
@@ -49,9 +50,9 @@ _ORDERED = contract.told(
     "/deletions",
     summary="Order a deletion",
     responses={
-        200: contract.told(Preview, "With dryRun: what would go", preview=examples.PREVIEW),
+        200: responses.told(Preview, "With dryRun: what would go", preview=examples.PREVIEW),
         202: _ORDERED,
-        **contract.errors(409, 413, 428, 429),
+        **responses.errors(409, 413, 428, 429),
     },
 )
 def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001 - read where it is demanded
@@ -59,16 +60,16 @@ def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001
     if body.dry_run:
         return _preview(body)
     if body.instance_name is not None:
-        deletion_id = submission.submit_by_name(body.instance_name)
+        deletion_id = orders.submit_by_name(body.instance_name)
     else:
-        deletion_id = submission.submit_by_id(str(body.instance_id))
+        deletion_id = orders.submit_by_id(str(body.instance_id))
     return _accepted(deletion_id)
 
 
 @blueprint.get(
     "/deletions",
     summary="List deletions",
-    responses={200: contract.told(DeletionList, "Some deletions, newest first", page=examples.DELETIONS)},
+    responses={200: responses.told(DeletionList, "Some deletions, newest first", page=examples.DELETIONS)},
 )
 def list_deletions(query: Filter) -> Response:
     """Newest first, a page at a time: those that the key may see."""
@@ -95,7 +96,7 @@ def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
 @blueprint.get(
     "/deletions/<uuid:deletion_id>",
     summary="Look at a deletion",
-    responses={200: _FOUND, **contract.errors(404)},
+    responses={200: _FOUND, **responses.errors(404)},
 )
 def show_deletion(path: ById) -> Response:
     """Each step with its status, counts, attempts, times and error."""
@@ -105,7 +106,7 @@ def show_deletion(path: ById) -> Response:
 @blueprint.post(
     "/deletions/<uuid:deletion_id>/retry",
     summary="Resume a deletion",
-    responses={202: _ORDERED, **contract.errors(404, 409, 413, 428, 429)},
+    responses={202: _ORDERED, **responses.errors(404, 409, 413, 428, 429)},
 )
 def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # noqa: ARG001 - read where it is demanded
     """Let a failed or waiting deletion go on at once from where it stopped; an admin may give gateways up."""
@@ -117,8 +118,8 @@ def retry(deletion_id: UUID, body: Retry) -> None:
     """Let the caller's stopped deletion go on; raises Conflict when there is nothing to resume."""
     deletion, services = own(deletion_id), current.services()
     _check_given_up(body.without_gateway)
-    confirmed = submission.confirm_again(deletion)
-    if not resume.resume(services, deletion.id, submission.caller(), body.without_gateway, confirmation=confirmed):
+    confirmed = orders.confirm_again(deletion)
+    if not resume.resume(services, deletion.id, orders.caller(), body.without_gateway, confirmation=confirmed):
         raise Conflict(
             f"The deletion is {deletion.status.value}: there is nothing to resume", deletionId=str(deletion.id)
         )
@@ -136,7 +137,7 @@ def _check_given_up(gateways: list[str]) -> None:
 @blueprint.post(
     "/deletions/<uuid:deletion_id>/cancel",
     summary="Cancel a deletion",
-    responses={200: _CANCELLED, **contract.errors(404, 409)},
+    responses={200: _CANCELLED, **responses.errors(404, 409)},
 )
 def cancel_deletion(path: ById) -> Response:
     """Stop a deletion of which nothing has been done yet: the instance stays as it was."""
@@ -188,7 +189,7 @@ def _load(deletion_id: UUID) -> Deletion:
 def _preview(order: Order) -> Response:
     auditing.acting(Action.PREVIEW)
     _check_given_up(order.without_gateway)
-    instance = submission.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
+    instance = orders.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
     planned = pipeline.preview(Target(current.services(), instance.id, instance.name, tuple(order.without_gateway)))
     shown = Preview(
         instance_id=instance.id,

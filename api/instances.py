@@ -8,10 +8,11 @@ from flask_openapi3 import APIBlueprint, Tag
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import auth, contract, current, examples, prefer, raw_target, submission
-from api.errors import BadRequest, DeletionFailed, answer
-from api.prefer import Wish
-from api.schemas import ByName, Error, Pending, Preference, Success
+from api.openapi import examples, responses
+from api.openapi.schemas import ByName, Error, Pending, Preference, Success
+from api.request import auth, current, orders, prefer, raw_target
+from api.request.errors import BadRequest, DeletionFailed, answer
+from api.request.prefer import Wish
 from shared.audit.entries import Action
 from shared.database.connections import reaching
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
@@ -25,8 +26,8 @@ blueprint = APIBlueprint(
     __name__,
     abp_tags=[Tag(name="instances", description="The gateway's own endpoints, taken over")],
     abp_security=[{"apikey": []}],
-    abp_responses=contract.errors(401, 404),
-    operation_id_callback=contract.operation_id,
+    abp_responses=responses.errors(401, 404),
+    operation_id_callback=responses.operation_id,
 )
 blueprint.before_request(auth.authenticate)
 
@@ -35,16 +36,16 @@ blueprint.before_request(auth.authenticate)
     "/instance/delete/<string:instanceName>",
     summary="Erase an instance",
     responses={
-        200: contract.told(Success, "Gone everywhere, and that was checked", deleted=examples.DELETED),
-        202: contract.told(
+        200: responses.told(Success, "Gone everywhere, and that was checked", deleted=examples.DELETED),
+        202: responses.told(
             Pending,
             "Still under way, and it goes on by itself",
             headers=("Location", "Retry-After", "Preference-Applied"),
-            links=contract.following("showDeletion", at="/response/deletionId"),
+            links=responses.following("showDeletion", at="/response/deletionId"),
             pending=examples.PENDING,
         ),
-        **contract.errors(409, 428, 429),
-        400: contract.told(
+        **responses.errors(409, 428, 429),
+        400: responses.told(
             Error,
             "The request cannot be carried out, or the deletion has failed: then `Location` and `deletionId` name it",
             headers=("Location",),
@@ -57,19 +58,19 @@ def delete_instance(path: ByName, header: Preference) -> Response:  # noqa: ARG0
     """Erase the instance everywhere; SUCCESS means that it is gone and that this was checked."""
     name = _unambiguous_name()
     wish = prefer.read(header.prefer, current.services().settings.wait_seconds)
-    deletion_id = submission.submit_by_name(name)
+    deletion_id = orders.submit_by_name(name)
     return _report(deletion_id, wish)
 
 
 @blueprint.delete(
     "/instance/logout/<string:instanceName>",
     summary="Log an instance out",
-    responses={200: contract.told(Success, "The session has ended", loggedOut=examples.LOGGED_OUT)},
+    responses={200: responses.told(Success, "The session has ended", loggedOut=examples.LOGGED_OUT)},
 )
 def log_instance_out(path: ByName) -> Response:  # noqa: ARG001 - the name is read as it was sent
     """End the WhatsApp session; nothing else is touched."""
-    instance = submission.find(Action.LOGOUT, name=_unambiguous_name())
-    submission.log_out(instance)
+    instance = orders.find(Action.LOGOUT, name=_unambiguous_name())
+    orders.log_out(instance)
     return answer(_success("Instance logged out"))
 
 

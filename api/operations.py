@@ -10,9 +10,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import contract, current, examples, metrics
-from api.errors import answer
-from api.schemas import Health, KeySet
+from api import metrics
+from api.openapi import examples, responses
+from api.openapi.schemas import Health, KeySet
+from api.request import current
+from api.request.errors import answer
 from shared.database import connections
 from shared.receipts import keys as receipt_keys
 from shared.services import Services
@@ -21,15 +23,15 @@ blueprint = APIBlueprint(
     "operations",
     __name__,
     abp_tags=[Tag(name="operations", description="For whoever runs Lethe; open to everybody who can reach it")],
-    abp_responses=contract.errors(),
-    operation_id_callback=contract.operation_id,
+    abp_responses=responses.errors(),
+    operation_id_callback=responses.operation_id,
 )
 
 
 @blueprint.get(
     "/health/live",
     summary="The process answers",
-    responses={200: contract.told(Health, "The process answers", live=examples.LIVE)},
+    responses={200: responses.told(Health, "The process answers", live=examples.LIVE)},
 )
 def live() -> Response:
     """Always ok while the process can answer at all."""
@@ -40,8 +42,8 @@ def live() -> Response:
     "/health/ready",
     summary="Its dependencies answer",
     responses={
-        200: contract.told(Health, "All of them answer", ready=examples.READY),
-        503: contract.told(Health, "Not all of them do", notReady=examples.NOT_READY),
+        200: responses.told(Health, "All of them answer", ready=examples.READY),
+        503: responses.told(Health, "Not all of them do", notReady=examples.NOT_READY),
     },
 )
 def ready() -> Response:
@@ -62,7 +64,7 @@ def ready() -> Response:
 @blueprint.get(
     "/.well-known/lethe-keys.json",
     summary="Public keys of receipts",
-    responses={200: contract.told(KeySet, "The key of now, and all earlier ones", keys=examples.KEYS)},
+    responses={200: responses.told(KeySet, "The key of now, and all earlier ones", keys=examples.KEYS)},
 )
 def show_keys() -> Response:
     """A JSON Web Key Set: the key that receipts are signed with now, and all earlier ones."""
@@ -74,7 +76,7 @@ def show_keys() -> Response:
 @blueprint.get(
     "/metrics",
     summary="For Prometheus",
-    responses={200: contract.written("text/plain", "Prometheus's text format", "lethe_oldest_deletion_seconds 0.0")},
+    responses={200: responses.written("text/plain", "Prometheus's text format", "lethe_oldest_deletion_seconds 0.0")},
 )
 def show_metrics() -> Response:
     """Unfinished deletions, the age of the oldest, attempts, failures, webhooks, the reconciler's last run."""

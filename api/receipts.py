@@ -7,10 +7,12 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from api import auditing, auth, contract, current, deletions, examples
-from api.errors import Conflict, NotFound
-from api.pages import page
-from api.schemas import ById, Schema
+from api import deletions
+from api.openapi import examples, responses
+from api.openapi.schemas import ById, Schema
+from api.request import auditing, auth, current
+from api.request.errors import Conflict, NotFound
+from api.request.pages import page
 from shared.audit import reads as audit_reads
 from shared.database.models import Deletion, DeletionStatus
 from shared.receipts import page as receipt_page
@@ -23,8 +25,8 @@ blueprint = APIBlueprint(
     __name__,
     abp_tags=[Tag(name="receipts", description="The signed proof of a deletion")],
     abp_security=[{"apikey": []}],
-    abp_responses=contract.errors(401, 404, 409),
-    operation_id_callback=contract.operation_id,
+    abp_responses=responses.errors(401, 404, 409),
+    operation_id_callback=responses.operation_id,
 )
 blueprint.before_request(auth.authenticate)
 
@@ -47,7 +49,7 @@ class SignedReceipt(Schema):
 @blueprint.get(
     "/deletions/<uuid:deletion_id>/receipt",
     summary="Prove a deletion",
-    responses={200: contract.told(SignedReceipt, "The receipt", also=_AS_PAGE, receipt=examples.RECEIPT)},
+    responses={200: responses.told(SignedReceipt, "The receipt", also=_AS_PAGE, receipt=examples.RECEIPT)},
 )
 def show_receipt(path: ById, query: Form) -> Response:
     """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""

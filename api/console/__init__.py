@@ -1,1 +1,2 @@
-"""The console: pages for people, over what the API does."""
+"""The console in the browser, for people with an API key. Only api.app imports it; it gives orders as every endpoint
+does, and runs no step."""

@@ -3,8 +3,8 @@
 from flask import Blueprint, render_template
 
 from api import audit
-from api.audit_schemas import AuditFilter
 from api.console import filters
+from api.openapi.audit_schemas import AuditFilter
 from shared.audit.entries import Action, Decision
 
 _TIMES = ("since", "until")

@@ -5,9 +5,10 @@ from uuid import UUID
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import current, deletions, receipts
-from api.console import filters, standing
-from api.schemas import Filter, Retry
+from api import deletions, receipts
+from api.console import deletion_view, filters
+from api.openapi.schemas import Filter, Retry
+from api.request import current
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 
 blueprint = Blueprint("deletions", __name__, url_prefix="/deletions")
@@ -58,25 +59,25 @@ def show_receipt(deletion_id: UUID) -> Response:
 
 def _seen(deletion_id: UUID) -> dict[str, object]:
     deletion = deletions.permitted(deletion_id)
-    can_retry = standing.can_retry(deletion)
+    can_retry = deletion_view.can_retry(deletion)
     return {
         "deletion": deletions.shown(deletion),
-        "asked": standing.asked(deletion),
-        "waiting_since": deletion.waiting_since if deletion.status in standing.STOPPED else None,
-        "gives_up_at": standing.gives_up_at(deletion),
+        "asked": deletion_view.asked(deletion),
+        "waiting_since": deletion.waiting_since if deletion.status in deletion_view.STOPPED else None,
+        "gives_up_at": deletion_view.gives_up_at(deletion),
         "failures": deletion.failures,
         "max_failures": current.services().settings.max_failures,
         "under_way": deletion.status in UNDER_WAY,
         "can_retry": can_retry,
-        "must_confirm": standing.must_be_confirmed(deletion),
-        "can_cancel": standing.can_cancel(deletion),
-        "to_give_up": _to_give_up(deletion) if can_retry and standing.may_give_up() else [],
+        "must_confirm": deletion_view.must_be_confirmed(deletion),
+        "can_cancel": deletion_view.can_cancel(deletion),
+        "to_give_up": _to_give_up(deletion) if can_retry and deletion_view.may_give_up() else [],
     }
 
 
 def _to_give_up(deletion: Deletion) -> list[tuple[int, str]]:
     """The gateways that may be what it waits for: those that it names, else all."""
-    counted_on = list(standing.counted_on(deletion))
+    counted_on = list(deletion_view.counted_on(deletion))
     return [(number, url) for number, url in counted_on if url in (deletion.reason or "")] or counted_on
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import auditing, auth, confirmation, current, submission
-from api.console import standing
-from api.errors import BadRequest, NotFound, Unauthorized
+from api.console import deletion_view
+from api.request import auditing, auth, confirmation, current, orders
+from api.request.errors import BadRequest, NotFound, Unauthorized
 from shared.access.confirmation import word_to_type
 from shared.audit.entries import Action
 from shared.database.connections import reaching
@@ -54,9 +54,9 @@ def preview_deletion(instance_id: str) -> str | AnyResponse:
     """What would go, and the form that orders it; an instance that is being deleted has its deletion's page."""
     _permitted(instance_id)
     deletion = _unfinished([instance_id]).get(instance_id)
-    if deletion and not standing.is_whole(deletion):
+    if deletion and not deletion_view.is_whole(deletion):
         return _to(deletion.id)
-    instance = submission.find(Action.PREVIEW, instance_id=instance_id)
+    instance = orders.find(Action.PREVIEW, instance_id=instance_id)
     planned = pipeline.preview(Target(current.services(), instance.id, instance.name))
     return render_template(
         "preview.html",
@@ -75,14 +75,14 @@ def order_deletion(instance_id: str) -> AnyResponse:
     if request.form.get("typed") != to_type(instance):
         return _ask_again(instance)
     confirmation.came_with(request.form.get("confirmation_token"), request.form.get("confirmation_code"))
-    return _to(submission.submit_by_id(instance_id))
+    return _to(orders.submit_by_id(instance_id))
 
 
 @blueprint.post("/instances/<string:instance_id>/logout")
 def log_out(instance_id: str) -> AnyResponse:
     """End the instance's WhatsApp session, and nothing else."""
     _permitted(instance_id)
-    submission.log_out(submission.find(Action.LOGOUT, instance_id=instance_id))
+    orders.log_out(orders.find(Action.LOGOUT, instance_id=instance_id))
     flash("Logged out. Nothing else was touched.")
     return redirect(url_for("console.instances.show_instance", instance_id=instance_id), 303)
 

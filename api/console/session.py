@@ -7,8 +7,8 @@ from flask import Flask, current_app, request, session
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
 
-from api import auth, current
-from api.auth import Principal
+from api.request import auth, current
+from api.request.auth import Principal
 from shared.access.api_keys import hash_key
 from shared.settings import Settings
 

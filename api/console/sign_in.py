@@ -4,9 +4,9 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from limits import RateLimitItemPerMinute
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import auditing, current
 from api.console import session
-from api.errors import LimitReached
+from api.request import auditing, current
+from api.request.errors import LimitReached
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api import confirmation
+from api.request import confirmation
 from demo.evolution.seed import seed_instance
 from shared.access import api_keys
 from shared.access.confirmation import WARNING

@@ -7,9 +7,9 @@ from flask import Response, current_app, send_from_directory
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel, Field
 
-from api import contract
-from api.errors import answer
-from api.pages import page
+from api.openapi import responses
+from api.request.errors import answer
+from api.request.pages import page
 
 _SWAGGER = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 _PAGE = """<!doctype html>
@@ -37,8 +37,8 @@ blueprint = APIBlueprint(
     "docs",
     __name__,
     abp_tags=[Tag(name="contract", description="This document")],
-    abp_responses=contract.errors(),
-    operation_id_callback=contract.operation_id,
+    abp_responses=responses.errors(),
+    operation_id_callback=responses.operation_id,
 )
 
 
@@ -57,7 +57,7 @@ class Document(BaseModel):
 @blueprint.get(
     "/openapi.json",
     summary="The contract",
-    responses={200: contract.told(Document, "This document, as OpenAPI 3.1", document={"openapi": "3.1.0"})},
+    responses={200: responses.told(Document, "This document, as OpenAPI 3.1", document={"openapi": "3.1.0"})},
 )
 def show_openapi() -> Response:
     """The OpenAPI document, where design and clients look for it."""
@@ -69,7 +69,7 @@ def show_openapi() -> Response:
 @blueprint.get(
     "/docs",
     summary="The contract, for people",
-    responses={200: contract.written("text/html", "A page with Swagger UI", "<!doctype html>")},
+    responses={200: responses.written("text/html", "A page with Swagger UI", "<!doctype html>")},
 )
 def show_docs() -> Response:
     """Swagger UI: read, fill in and send requests in the browser."""

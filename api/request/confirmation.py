@@ -7,8 +7,8 @@ import rfc8785
 from flask import g, request
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
-from api import auth, current
-from api.errors import Unconfirmed
+from api.request import auth, current
+from api.request.errors import Unconfirmed
 from shared.access import one_time_codes
 from shared.access.api_keys import BOOTSTRAP
 from shared.access.confirmation import Confirmation

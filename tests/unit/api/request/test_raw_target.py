@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import create_environ
 
-from api import errors, raw_target
-from api.raw_target import RawTarget
+from api.request import errors, raw_target
+from api.request.raw_target import RawTarget
 
 DELETE = "/instance/delete/"
 

@@ -2,8 +2,8 @@
 
 from flask import Flask, request
 
-from api import auditing
-from api.errors import BadRequest
+from api.request import auditing
+from api.request.errors import BadRequest
 from shared.evolution.gateway import MARK
 
 # Of every answer, also of those that no request could be read for.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.console.console import show_duration, show_moment
+from api.console.blueprint import show_duration, show_moment
 from api.console.instances import to_type
 from shared.evolution.rows.tenant import Instance
 

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import auth, current
-from api.console import audit, deletions, giving_up, instances, session, sign_in, words
-from api.errors import ApiError, Unconfirmed, explain_invalid
+from api.console import audit, deletions, gateways, instances, session, sign_in, wording
+from api.request import auth, current
+from api.request.errors import ApiError, Unconfirmed, explain_invalid
 from shared import logs
 from shared.access.permissions import Permission
 from shared.errors import Refused
@@ -22,7 +22,7 @@ log = logs.get(__name__)
 blueprint = Blueprint(
     "console", __name__, url_prefix="/console", template_folder="templates", static_folder="static", cli_group=None
 )
-for pages in (sign_in, instances, deletions, giving_up, audit):
+for pages in (sign_in, instances, deletions, gateways, audit):
     blueprint.register_blueprint(pages.blueprint)
 
 OPEN = frozenset({"console.static", "console.sign_in.ask", "console.sign_in.sign_in", "console.sign_in.sign_out"})
@@ -99,11 +99,11 @@ def show_duration(seconds: float) -> str:
     return f"{max(1, round(seconds))} s"
 
 
-blueprint.add_app_template_filter(words.did, "did")
-blueprint.add_app_template_filter(words.planned, "planned")
-blueprint.add_app_template_filter(words.found, "found")
-blueprint.add_app_template_filter(words.told, "told")
-blueprint.add_app_template_filter(words.outcome, "outcome")
+blueprint.add_app_template_filter(wording.did, "did")
+blueprint.add_app_template_filter(wording.planned, "planned")
+blueprint.add_app_template_filter(wording.found, "found")
+blueprint.add_app_template_filter(wording.told, "told")
+blueprint.add_app_template_filter(wording.outcome, "outcome")
 
 
 @blueprint.errorhandler(ApiError)

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from flask import request
 
-from api.errors import BadRequest, NotFound
+from api.request.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import auth, current
+from api.request import auth, current
 from shared.access.api_keys import BOOTSTRAP
 from shared.access.permissions import SERVER, Permission
 from shared.database.connections import reaching

@@ -11,7 +11,7 @@ from gunicorn import util
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
-from api import itself
+from api.request import itself
 from shared import logs
 
 log = logs.get(__name__)

@@ -6,8 +6,8 @@ from itertools import islice
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 
-from api import auth, current
-from api.errors import LimitReached
+from api.request import auth, current
+from api.request.errors import LimitReached
 from shared.settings import Settings
 
 

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.test import TestResponse
 
-from api import errors
-from api.errors import (
+from api.request import errors
+from api.request.errors import (
     AlreadyBeingDeleted,
     ApiError,
     BadRequest,

@@ -7,8 +7,8 @@ from flask import g, request
 from sqlalchemy import ColumnElement, exists, select, true
 from sqlalchemy.orm import Session
 
-from api import current
-from api.errors import Unauthorized
+from api.request import current
+from api.request.errors import Unauthorized
 from shared.access import api_keys
 from shared.access.api_keys import hash_key
 from shared.access.permissions import Permission, permissions_of

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import prefer
-from api.prefer import LONGEST_WAIT_SECONDS, Wish
+from api.request import prefer
+from api.request.prefer import LONGEST_WAIT_SECONDS, Wish
 
 PARTS = ["respond-async", "wait=", "wait", "=", ",", " ", "5", "99999999", "-1", "٣", "²", ";", '"', "\x00", "1.5"]
 

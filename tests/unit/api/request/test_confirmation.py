@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from api import confirmation
-from api.errors import Unconfirmed
+from api.request import confirmation
+from api.request.errors import Unconfirmed
 from shared.settings import Settings
 
 KEY, DIGEST = "k" * 64, confirmation.digest_of({"planned": {"delete_records": {"Message": 7}}})

@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
-from api import examples
+from api.openapi import examples
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookStatus
 from shared.deletions import looks, progress
 from shared.webhooks import outbox

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from api import examples
-from api.schemas import Error
+from api.openapi import examples
+from api.openapi.schemas import Error
 
 DESCRIPTION = """
 Lethe erases one WhatsApp instance from an Evolution API v2 deployment: completely, exactly once, and provably.

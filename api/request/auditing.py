@@ -6,8 +6,8 @@ from uuid import UUID
 import structlog
 from flask import Flask, Response, g, request
 
-from api import auth, current
-from api.errors import ApiError, in_words
+from api.request import auth, current
+from api.request.errors import ApiError, in_words
 from shared import logs
 from shared.audit import chain, refusals
 from shared.audit.entries import Action, Actor, Decision, Entry

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.console import words
+from api.console import wording
 
 
 def step(
@@ -33,7 +33,7 @@ def step(
 )
 def test_what_a_step_did_is_said_in_its_words(name: str, removed: dict[str, int], said: str) -> None:
     """A delivered webhook was not removed, and a gateway neither."""
-    assert words.did(step(name, removed)) == said
+    assert wording.did(step(name, removed)) == said
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_a_step_could_not_do_is_not_called_nothing(
     name: str, removed: dict[str, int], notes: dict[str, object], said: str
 ) -> None:
     """A session on a dead socket was there, and a gateway that needs a restart holds the name."""
-    assert words.did(step(name, removed, notes=notes)) == said
+    assert wording.did(step(name, removed, notes=notes)) == said
 
 
 @pytest.mark.parametrize(
@@ -72,26 +72,26 @@ def test_what_a_step_could_not_do_is_not_called_nothing(
 )
 def test_what_became_of_a_webhook_is_said(status: str, tries: int, error: str | None, said: str) -> None:
     """Also when that was long after its step."""
-    assert words.outcome({"status": status, "tries": tries, "error": error}) == said
+    assert wording.outcome({"status": status, "tries": tries, "error": error}) == said
 
 
 def test_webhooks_are_counted_by_what_became_of_them() -> None:
     """By now, and not when the step was done."""
-    assert words.told([{"status": "delivered"}, {"status": "expired"}]) == "1 delivered, 1 given up"
-    assert words.told([{"status": "delivered"}, {"status": "delivered"}]) == "2 delivered"
+    assert wording.told([{"status": "delivered"}, {"status": "expired"}]) == "1 delivered, 1 given up"
+    assert wording.told([{"status": "delivered"}, {"status": "delivered"}]) == "2 delivered"
 
 
 def test_a_lower_bound_is_called_one() -> None:
     """A run died between removing and counting; of nothing there is no less."""
-    assert words.did(step("purge_cache", {"keys": 2}, at_least=True)) == "at least 2 keys removed"
-    assert words.did(step("purge_cache", {}, at_least=True)) == "nothing was there"
+    assert wording.did(step("purge_cache", {"keys": 2}, at_least=True)) == "at least 2 keys removed"
+    assert wording.did(step("purge_cache", {}, at_least=True)) == "nothing was there"
 
 
 def test_what_is_planned_names_its_units() -> None:
     """Rows are added up over their tables."""
-    assert words.planned(step("delete_records", {"Message": 2, "Chat": 3})) == "5 rows"
-    assert words.planned(step("send_webhook", {"webhooks": 1})) == "1 webhook"
-    assert words.planned(step("confirm", {})) == "nothing"
+    assert wording.planned(step("delete_records", {"Message": 2, "Chat": 3})) == "5 rows"
+    assert wording.planned(step("send_webhook", {"webhooks": 1})) == "1 webhook"
+    assert wording.planned(step("confirm", {})) == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_what_is_planned_names_its_units() -> None:
 )
 def test_what_came_back_is_said_with_its_units(found: dict[str, int], said: str) -> None:
     """As what a step removed."""
-    assert words.found({"found": found}) == said
+    assert wording.found({"found": found}) == said

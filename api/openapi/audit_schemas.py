@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from api.schemas import Moment, Schema, Storable
+from api.openapi.schemas import Moment, Schema, Storable
 from shared.audit.entries import Action, Decision
 
 

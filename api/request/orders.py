@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from api import auditing, auth, confirmation, current, rate_limit
-from api.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownInstance
+from api.request import auditing, auth, confirmation, current, rate_limit
+from api.request.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownInstance
 from shared import logs
 from shared.access.confirmation import Confirmation
 from shared.audit.entries import Action

@@ -5,7 +5,7 @@ import json
 import pytest
 from gunicorn.http import errors
 
-from api.gunicorn_worker import refusal, status_of
+from api.server.gunicorn_worker import refusal, status_of
 
 
 @pytest.mark.parametrize(
