@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from cli import operator, words
-from cli.common import stop
+from cli import account, wording
+from cli.runtime import stop
 from shared.access.confirmation import WARNING, Confirmation, word_to_type
 from shared.errors import LetheError
 from shared.evolution.rows.tenant import Instance
@@ -38,7 +38,7 @@ def to_one(made: Services) -> Confirm:
         _ask(f"Type {word} to delete it", word)
         if made.tenant.find(instance_id=instance.id) is None:  # a person takes minutes: somebody else has erased it
             raise UnknownInstance(instance.name)
-        return operator.confirmation()
+        return account.confirmation()
 
     return confirm
 
@@ -54,7 +54,7 @@ def to_many(made: Services, names: Sequence[str]) -> Confirm:
     def confirm(instance: Instance) -> Confirmation:
         if instance.id not in ids:  # created since: nobody has counted it
             raise NotAsked
-        return operator.confirmation()
+        return account.confirmation()
 
     return confirm
 
@@ -62,8 +62,8 @@ def to_many(made: Services, names: Sequence[str]) -> Confirm:
 def _told(found: dict[str, Instance | None]) -> str:
     there = sum(instance is not None for instance in found.values())
     missing = [name for name, instance in found.items() if instance is None]
-    unknown = f"; unknown: {words.listed(missing)}" if missing else ""
-    return f"{words.counted(len(found), 'name')}; instances that exist now: {there}{unknown}"
+    unknown = f"; unknown: {wording.listed(missing)}" if missing else ""
+    return f"{wording.counted(len(found), 'name')}; instances that exist now: {there}{unknown}"
 
 
 def _ask(question: str, word: str) -> None:

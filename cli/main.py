@@ -3,7 +3,7 @@
 import click
 
 from cli.commands import audit, deletions, instances, keys, receipt, setup, upkeep
-from cli.common import Commands
+from cli.runtime import Commands
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,1 +1,2 @@
-"""What can be typed: names, options, help. What a command does is imported when it is called: it takes a second."""
+"""What can be typed: commands, their options and their help. Only cli.main imports it; it imports nothing heavy, so
+that help and completion answer at once."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from cli.common import json_option
+from cli.runtime import json_option
 from shared.audit.actions import Action, Decision
 
 _WHEN = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
@@ -31,7 +31,7 @@ def list_lines(**given: Any) -> None:
 
     Example: lethe audit list --decision refused --since 2026-01-31
     """
-    from cli import audit
+    from cli.actions import audit
 
     audit.list_lines(**given)
 
@@ -46,6 +46,6 @@ def verify(**given: Any) -> None:
 
     Example: lethe audit verify --anchor 1042:5f1c...
     """
-    from cli import audit
+    from cli.actions import audit
 
     audit.verify(**given)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from cli.common import json_option, without_gateway_option
+from cli.runtime import json_option, without_gateway_option
 from shared.database.enums import DeletionStatus
 
 
@@ -19,7 +19,7 @@ def list_deletions(**given: Any) -> None:
 
     Example: lethe list --status failed
     """
-    from cli import deletion_list
+    from cli.actions import deletion_list
 
     deletion_list.show(**given)
 
@@ -37,7 +37,7 @@ def show(**given: Any) -> None:
 
     Example: lethe show 3f0c... --watch
     """
-    from cli import deletions
+    from cli.actions import deletions
 
     deletions.show(**given)
 
@@ -51,7 +51,7 @@ def retry(**given: Any) -> None:
 
     Example: lethe retry 3f0c... --without-gateway http://evolution-2:8080
     """
-    from cli import deletions
+    from cli.actions import deletions
 
     deletions.retry(**given)
 
@@ -64,6 +64,6 @@ def cancel(**given: Any) -> None:
 
     Example: lethe cancel 3f0c...
     """
-    from cli import deletions
+    from cli.actions import deletions
 
     deletions.cancel(**given)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cli.common import json_option, without_gateway_option
+from cli.runtime import json_option, without_gateway_option
 
 
 @click.command()
@@ -29,7 +29,7 @@ def delete(**given: Any) -> None:
 
     Example: lethe delete my-instance --wait
     """
-    from cli import instances
+    from cli.actions import instances
 
     instances.delete(**given)
 
@@ -42,7 +42,7 @@ def logout(**given: Any) -> None:
 
     Example: lethe logout my-instance
     """
-    from cli import instances
+    from cli.actions import instances
 
     instances.logout(**given)
 
@@ -57,6 +57,6 @@ def preview(**given: Any) -> None:
 
     Example: lethe preview my-instance
     """
-    from cli import instances
+    from cli.actions import instances
 
     instances.preview(**given)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.common import json_option
+from cli.runtime import json_option
 from shared.access.permissions import KEY_ROLES
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -43,7 +43,7 @@ def create(**given: Any) -> None:
 
     Example: lethe keys create --role viewer --name support --expires 90d
     """
-    from cli import keys
+    from cli.actions import keys
 
     keys.create(**given)
 
@@ -55,7 +55,7 @@ def list_keys(**given: Any) -> None:
 
     Example: lethe keys list
     """
-    from cli import keys
+    from cli.actions import keys
 
     keys.show_all(**given)
 
@@ -68,7 +68,7 @@ def rotate(**given: Any) -> None:
 
     Example: lethe keys rotate 1f0c5e2a9b7d
     """
-    from cli import keys
+    from cli.actions import keys
 
     keys.rotate(**given)
 
@@ -81,7 +81,7 @@ def revoke(**given: Any) -> None:
 
     Example: lethe keys revoke 1f0c5e2a9b7d
     """
-    from cli import keys
+    from cli.actions import keys
 
     keys.revoke(**given)
 
@@ -94,7 +94,7 @@ def enroll(**given: Any) -> None:
 
     Example: lethe keys enroll-totp 1f0c5e2a9b7d
     """
-    from cli import keys
+    from cli.actions import keys
 
     keys.enroll(**given)
 
@@ -106,6 +106,6 @@ def show_webhook_key(**given: Any) -> None:
 
     Example: lethe webhook-key
     """
-    from cli import secrets
+    from cli.actions import secrets
 
     secrets.show_webhook_key(**given)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from cli.common import json_option
+from cli.runtime import json_option
 
 
 @click.group("receipt")
@@ -20,7 +20,7 @@ def show(**given: Any) -> None:
 
     Example: lethe receipt show 3f0c... > receipt.json
     """
-    from cli import receipt
+    from cli.actions import receipt
 
     receipt.show(**given)
 
@@ -34,6 +34,6 @@ def verify(**given: Any) -> None:
 
     Example: lethe receipt verify receipt.json --keys https://lethe.example/.well-known/lethe-keys.json
     """
-    from cli import receipt
+    from cli.actions import receipt
 
     receipt.verify(**given)

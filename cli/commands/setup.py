@@ -5,7 +5,7 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from cli.common import json_option
+from cli.runtime import json_option
 
 
 @click.command("config")
@@ -15,7 +15,7 @@ def show_config(**given: Any) -> None:
 
     Example: lethe config --json
     """
-    from cli import setup
+    from cli.actions import setup
 
     setup.show_config(**given)
 
@@ -35,7 +35,7 @@ def upgrade(**given: Any) -> None:
 
     Example: lethe db upgrade
     """
-    from cli import schema
+    from cli.actions import schema
 
     schema.upgrade(**given)
 
@@ -47,7 +47,7 @@ def status(**given: Any) -> None:
 
     Example: lethe db status
     """
-    from cli import schema
+    from cli.actions import schema
 
     schema.show(**given)
 
@@ -59,7 +59,7 @@ def demo(**given: Any) -> None:
 
     Example: lethe demo --keep
     """
-    from cli import setup
+    from cli.actions import setup
 
     setup.demo(**given)
 

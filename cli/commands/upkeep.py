@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from cli.common import json_option, yes_option
+from cli.runtime import json_option, yes_option
 
 
 @click.command("doctor")
@@ -18,7 +18,7 @@ def examine(**given: Any) -> None:
 
     Example: lethe doctor --fix
     """
-    from cli import doctor
+    from cli.doctor import command as doctor
 
     doctor.examine(**given)
 
@@ -44,7 +44,7 @@ def sweep(**given: Any) -> None:
 
     Example: lethe sweep --remove
     """
-    from cli import sweep
+    from cli.actions import sweep
 
     sweep.sweep(**given)
 
@@ -60,7 +60,7 @@ def throttle(**given: Any) -> None:
 
     Example: lethe throttle --connections 1 --pause-seconds 0.2
     """
-    from cli import throttle
+    from cli.actions import throttle
 
     throttle.change(**given)
 
@@ -78,6 +78,6 @@ def replay(**given: Any) -> None:
 
     Example: lethe tombstones replay --yes
     """
-    from cli import tombstones
+    from cli.actions import tombstones
 
     tombstones.replay(**given)

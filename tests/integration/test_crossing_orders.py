@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from cli import consent, operator
+from cli import account, consent
 from demo.evolution.seed import seed_instance
 from shared.database.models import Deletion
 from shared.evolution.rows.tenant import Instance
@@ -47,7 +47,7 @@ def test_a_deletion_that_ends_while_the_instance_is_looked_up_is_not_ordered_aga
     order, called = (delete.by_name, instance.name) if by == "name" else (delete.by_id, instance.id)
 
     with pytest.raises(delete.UnderWay):
-        order(services, operator.caller(), called)
+        order(services, account.caller(), called)
 
     assert deletions_of(services, instance.id) == [first]
 
@@ -66,6 +66,6 @@ def test_what_is_erased_while_somebody_types_its_name_is_not_deleted_again(
     monkeypatch.setattr("click.prompt", type_slowly)
 
     with pytest.raises(delete.UnknownInstance):
-        delete.by_name(services, operator.caller(consent.to_one(services)), instance.name)
+        delete.by_name(services, account.caller(consent.to_one(services)), instance.name)
 
     assert deletions_of(services, instance.id) == others

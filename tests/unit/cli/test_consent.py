@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cli import consent, orders
+from cli import batch, consent
 from shared.access.confirmation import word_to_type
 from shared.database.enums import Means
 from shared.evolution.rows.tenant import Instance
@@ -117,16 +117,16 @@ def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
     """A name may begin with # or a space; each counts once, an empty line for nothing."""
     (tmp_path / "names").write_text("\ufeff# one\n two \r\n\n# one\ntwo\n", encoding="utf-8")
 
-    assert [order.name for order in orders.read(tmp_path / "names")] == ["# one", " two ", "two"]
+    assert [order.name for order in batch.read(tmp_path / "names")] == ["# one", " two ", "two"]
 
 
 def test_what_was_not_done_is_counted_and_what_does_not_exist_named() -> None:
     """At the end, with an exit code; when all was done, there is nothing to say."""
-    good = orders.Result("a", "an id", "queued")
-    unknown = [orders.Result(name, None, "refused", "why", exists=False) for name in ("b", "c")]
+    good = batch.Result("a", "an id", "queued")
+    unknown = [batch.Result(name, None, "refused", "why", exists=False) for name in ("b", "c")]
 
-    some = run(lambda: orders.end([unknown[0], good, unknown[1]]))
-    every, one = run(lambda: orders.end([good, good])), run(lambda: orders.end([unknown[0]]))
+    some = run(lambda: batch.end([unknown[0], good, unknown[1]]))
+    every, one = run(lambda: batch.end([good, good])), run(lambda: batch.end([unknown[0]]))
 
     assert some.exit_code == 1
     assert some.stderr == "No instance has these names: 'b', 'c'\n2 of 3 deletions not done\n"

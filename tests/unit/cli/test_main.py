@@ -9,8 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.common import INTERRUPTED, NOT_POSSIBLE, NOT_REACHABLE, NOT_SET, Commands
 from cli.main import main
+from cli.runtime import INTERRUPTED, NOT_POSSIBLE, NOT_REACHABLE, NOT_SET, Commands
 from tests.unit.conftest import REQUIRED
 
 COMMAND_LINE = Path(__file__).parents[3] / "docs/command-line.md"
@@ -96,7 +96,7 @@ def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cli.setup.read_settings", interrupt)
+    monkeypatch.setattr("cli.actions.setup.read_settings", interrupt)
     answer = CliRunner().invoke(main, ["config"], prog_name="lethe")
 
     assert answer.exit_code == 130

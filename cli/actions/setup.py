@@ -10,7 +10,7 @@ import click
 from pydantic import SecretStr
 
 import shared
-from cli.common import print_json, read_settings, stop
+from cli.runtime import print_json, read_settings, stop
 from shared import settings
 
 _MASK = "***"

@@ -9,13 +9,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from shared import doctor_evolution
+from cli.doctor import evolution
+from cli.doctor.findings import Finding, Look, Verdict, explain
 from shared.access import one_time_codes
 from shared.access.permissions import Permission
 from shared.database import migrate
 from shared.database.models import Clock
 from shared.errors import LetheError
-from shared.findings import Finding, Look, Verdict, explain
 from shared.services import Services
 from shared.settings import PREFIX, Demand
 
@@ -115,17 +115,17 @@ def _reconciler(services: Services) -> Iterator[Finding]:
 
 _PARTS: dict[str, Look] = {
     "own database": _own_database,
-    "tenant database": doctor_evolution.look_at_tenant_database,
-    "schema": doctor_evolution.look_at_schema,
+    "tenant database": evolution.look_at_tenant_database,
+    "schema": evolution.look_at_schema,
     "confirmation": _confirmation,
     "redis": _redis,
     "broker": _broker,
     "reconciler": _reconciler,
-    "gateways": doctor_evolution.look_at_gateways,
-    "servers": doctor_evolution.look_at_servers,
-    "cache": doctor_evolution.look_at_cache,
-    "storages": doctor_evolution.look_at_storages,
-    "index": doctor_evolution.look_at_indexes,
+    "gateways": evolution.look_at_gateways,
+    "servers": evolution.look_at_servers,
+    "cache": evolution.look_at_cache,
+    "storages": evolution.look_at_storages,
+    "index": evolution.look_at_indexes,
 }
 _ADVICE = {
     "own database": f"start it, or mend {PREFIX}DATABASE_URL",

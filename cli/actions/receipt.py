@@ -8,8 +8,8 @@ from uuid import UUID
 import click
 import requests
 
-from cli import operator
-from cli.common import NOT_REACHABLE, reached, stop
+from cli import account
+from cli.runtime import NOT_REACHABLE, reached, stop
 from shared import signing
 from shared.audit import reads as audit_reads
 from shared.receipts import page as receipt_page
@@ -25,7 +25,7 @@ def show(deletion_id: UUID, as_page: bool) -> None:
         if document is None:
             stop("There is no receipt: the deletion is unknown, or has not succeeded")
         instance_id = receipt.proved(json.loads(document))["instanceId"]
-        audit_reads.of_receipt(made.own, operator.actor(), instance_id, deletion_id)
+        audit_reads.of_receipt(made.own, account.actor(), instance_id, deletion_id)
     click.echo(receipt_page.render(document) if as_page else document)
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import click
 
-from cli import operator, watch
-from cli import show as showing
-from cli.common import NOT_POSSIBLE, check_given_up, print_json, reached, stop
-from cli.show import Known
+from cli import account, watch
+from cli import deletion_view as showing
+from cli.deletion_view import Known
+from cli.runtime import NOT_POSSIBLE, check_given_up, print_json, reached, stop
 from shared.services import Services
 from tasks.orders import resume
 
@@ -18,7 +18,7 @@ def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
     """Resume it, and say so."""
     with reached() as made:
         check_given_up(made, given_up)
-        if not resume.resume(made, deletion_id, operator.caller(), given_up):
+        if not resume.resume(made, deletion_id, account.caller(), given_up):
             stop(f"There is nothing to resume: {_state(made, deletion_id)}")
     if as_json:
         print_json({"id": deletion_id, "resumed": True})
@@ -29,7 +29,7 @@ def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
 def cancel(deletion_id: UUID, as_json: bool) -> None:
     """Cancel it, and say so."""
     with reached() as made:
-        if not resume.cancel(made, deletion_id, operator.actor()):
+        if not resume.cancel(made, deletion_id, account.actor()):
             stop(f"Too late to cancel: {_state(made, deletion_id)}")
     if as_json:
         print_json({"id": deletion_id, "cancelled": True})

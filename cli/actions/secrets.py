@@ -2,7 +2,7 @@
 
 import click
 
-from cli.common import print_json, reached
+from cli.runtime import print_json, reached
 from shared.webhooks import delivery
 
 

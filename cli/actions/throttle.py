@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from cli import operator
-from cli.common import print_json, reached
+from cli import account
+from cli.runtime import print_json, reached
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
@@ -43,4 +43,4 @@ def _shown(value: float | None) -> str:
 
 def _tell(made: Services, what: str) -> None:
     with own_transaction(made.own) as connection:
-        chain.append(connection, Entry(Action.THROTTLE, Decision.ACCEPTED, operator.actor(), reason=what))
+        chain.append(connection, Entry(Action.THROTTLE, Decision.ACCEPTED, account.actor(), reason=what))

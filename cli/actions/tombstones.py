@@ -4,8 +4,8 @@ import json
 
 import click
 
-from cli import operator, words
-from cli.common import reached
+from cli import account, wording
+from cli.runtime import reached
 from tasks.orders import replay as replay_orders
 
 
@@ -18,12 +18,12 @@ def replay(yes: bool, as_json: bool) -> None:
         if not as_json:
             click.echo("".join(f"{each.id}  {each.name!r}\n" for each in found) or "Nothing that was erased is there.")
         if found and not yes:
-            click.confirm(f"Erase {words.counted(len(found), 'instance')} again, for good?", abort=True, err=True)
+            click.confirm(f"Erase {wording.counted(len(found), 'instance')} again, for good?", abort=True, err=True)
         ordered = [
-            {"instanceId": each.id, "deletionId": str(replay_orders.replay(made, each, operator.actor()))}
+            {"instanceId": each.id, "deletionId": str(replay_orders.replay(made, each, account.actor()))}
             for each in found
         ]
     if as_json:
         click.echo(json.dumps(ordered))
     elif ordered:
-        click.echo(f"{words.counted(len(ordered), 'deletion')} ordered; `lethe list` shows how far they are")
+        click.echo(f"{wording.counted(len(ordered), 'deletion')} ordered; `lethe list` shows how far they are")

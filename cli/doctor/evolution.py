@@ -6,13 +6,13 @@ from itertools import islice
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
+from cli.doctor.findings import Finding, Verdict, explain
 from shared.errors import LetheError, Refused, TransientError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.cache.keys import escape
 from shared.evolution.gateway import LeadsBack, can_be_addressed
 from shared.evolution.media.storage import Storage
 from shared.evolution.rows import counting, missing_indexes, servers
-from shared.findings import Finding, Verdict, explain
 from shared.services import Services
 from shared.settings import PREFIX
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from cli import consent, operator, orders, words
-from cli.common import check_given_up, reached, stop
+from cli import account, batch, consent, wording
+from cli.batch import Order, Result
 from cli.consent import Confirm
-from cli.orders import Order, Result
+from cli.runtime import check_given_up, reached, stop
 from shared.access.confirmation import WARNING
 from shared.audit.entries import Action
 from shared.errors import Refused
@@ -25,16 +25,16 @@ def delete(name: str | None, instance_id: str | None, file: Path | None, wait: b
     """Give the orders, after they were confirmed, and report them."""
     if sum(given is not None for given in (name, instance_id, file)) != 1:
         raise click.UsageError("Give one of NAME, --id and --from-file")
-    wanted = orders.read(file) if file else [Order(name, instance_id)]
+    wanted = batch.read(file) if file else [Order(name, instance_id)]
     with reached() as made:
         consent.check(made, yes=yes)
         confirm = _asking(made, wanted, many=file is not None, yes=yes)
         results: list[Result] = []
         try:
-            orders.carry_out(made, operator.caller(confirm), wanted, results, wait=wait)
+            batch.carry_out(made, account.caller(confirm), wanted, results, wait=wait)
         finally:  # what was accepted is said, whatever came after it
-            orders.show(results, as_json=as_json)
-    orders.end(results)
+            batch.show(results, as_json=as_json)
+    batch.end(results)
 
 
 def _asking(made: Services, wanted: list[Order], *, many: bool, yes: bool) -> Confirm:
@@ -49,7 +49,7 @@ def logout(name: str, as_json: bool) -> None:
     with reached() as made:
         instance = _find(made, Action.LOGOUT, name, None)
         try:
-            delete_orders.log_out(made, operator.actor(), instance)
+            delete_orders.log_out(made, account.actor(), instance)
         except (delete_orders.UnknownInstance, Refused, Stuck) as error:
             stop(error.title)
     done = {"instanceId": instance.id, "status": "logged out"}
@@ -81,13 +81,13 @@ def preview(name: str | None, instance_id: str | None, given_up: tuple[str, ...]
 
 def _find(made: Services, action: Action, name: str | None, instance_id: str | None) -> Instance:
     try:
-        return delete_orders.find(made, operator.caller(), action, name=name, instance_id=instance_id)
+        return delete_orders.find(made, account.caller(), action, name=name, instance_id=instance_id)
     except delete_orders.UnknownInstance as error:
-        operator.tell_refusal(made, action, "unknown instance")
+        account.tell_refusal(made, action, "unknown instance")
         stop(error.title)
 
 
 def _show_step(step: str, counts: Counts) -> None:
-    for what, number in words.ranked(counts):
+    for what, number in wording.ranked(counts):
         if number:
             click.echo(f"  {step:<15} {number:>10,}  {what}")

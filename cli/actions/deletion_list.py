@@ -7,8 +7,8 @@ import click
 from sqlalchemy import Engine, and_, select
 from sqlalchemy.orm import Session
 
-from cli import words
-from cli.common import own_reached, print_json
+from cli import wording
+from cli.runtime import own_reached, print_json
 from shared.database.connections import reaching
 from shared.database.enums import Role
 from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
@@ -61,6 +61,6 @@ def _row(row: dict[str, Any], now: datetime) -> str:
     who = row["requestedBy"]
     name = repr(who["keyName"]) if who["keyName"] else who["keyId"] or ""
     by = who["role"] if who["role"] == Role.INSTANCE else f"{who['role']} {name}"
-    age = words.span(now - datetime.fromisoformat(row["acceptedAt"]))
+    age = wording.span(now - datetime.fromisoformat(row["acceptedAt"]))
     line = f"{row['id']}  {row['status']:<9}  {age:>7}  {row['step'] or '':<14}  {by:<20}  {row['name']!r}"
     return f"{line}  {row['reason'] or ''}".rstrip()

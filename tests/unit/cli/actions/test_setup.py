@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli import setup
+from cli.actions import setup
 
 
 @pytest.mark.parametrize(

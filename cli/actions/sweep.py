@@ -7,8 +7,8 @@ from uuid import UUID
 
 import click
 
-from cli import operator, words
-from cli.common import print_json, reached, stop
+from cli import account, wording
+from cli.runtime import print_json, reached, stop
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
@@ -47,7 +47,7 @@ def _remove(made: Services, leftover: Leftover) -> int:
 
 
 def _tell(made: Services, leftover: Leftover, decision: Decision, number: int) -> None:
-    entry = Entry(Action.SWEEP, decision, operator.actor(), reason=_counted(leftover, number))
+    entry = Entry(Action.SWEEP, decision, account.actor(), reason=_counted(leftover, number))
     if leftover.by is By.NAME:
         entry = replace(entry, reason=f"{entry.reason} by a name")  # which one, no audit says
     if leftover.by is By.DELETION:
@@ -77,7 +77,7 @@ def _show(found: Found, removable: list[Leftover]) -> None:
         size = f"{each.held.size_bytes / 1024:,.0f} KB"
         click.echo(f"{_counted(each, each.held.number):>16} {size:>12}  {_age(each):>10}  {_place(each)}{stays}")
     total = sum(each.held.number for each in removable)
-    can_go = f"{words.counted(total, 'thing')} in {words.counted(len(removable), 'place')} can go"
+    can_go = f"{wording.counted(total, 'thing')} in {wording.counted(len(removable), 'place')} can go"
     click.echo(can_go if found.leftovers else "Nothing is left over")
 
 
@@ -92,7 +92,7 @@ def _unit(leftover: Leftover) -> str:
 
 
 def _counted(leftover: Leftover, number: int) -> str:
-    return words.counted(number, _unit(leftover).removesuffix("s"))
+    return wording.counted(number, _unit(leftover).removesuffix("s"))
 
 
 def _age(leftover: Leftover) -> str:

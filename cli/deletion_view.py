@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import words
+from cli import wording
 from shared.access.api_keys import BOOTSTRAP
 from shared.access.permissions import SERVER
 from shared.database.connections import reaching
@@ -68,15 +68,15 @@ def lines(known: Known, now: datetime, *, width: int, deadline_seconds: float, m
 def _about(known: Known, now: datetime, deadline: timedelta, max_failures: int) -> Iterator[tuple[str, str]]:
     deletion = known.deletion
     yield "instance", deletion.instance_id
-    yield "accepted", words.ago(deletion.accepted_at, now)
+    yield "accepted", wording.ago(deletion.accepted_at, now)
     if deletion.started_at:
-        yield "started", words.ago(deletion.started_at, now)
+        yield "started", wording.ago(deletion.started_at, now)
     if deletion.irrevocable_at:
-        yield "irrevocable", f"since {words.moment(deletion.irrevocable_at)}"
+        yield "irrevocable", f"since {wording.moment(deletion.irrevocable_at)}"
     if deletion.failed_at:
-        yield "failed", words.ago(deletion.failed_at, now)
+        yield "failed", wording.ago(deletion.failed_at, now)
     if deletion.finished_at:
-        yield "finished", f"{words.moment(deletion.finished_at)}{_after(deletion)}"
+        yield "finished", f"{wording.moment(deletion.finished_at)}{_after(deletion)}"
     yield "requested by", requester(deletion.requester, deletion.requester_key_id, known.key_name)
     if deletion.confirmed_with:
         yield "confirmed", _confirmed(deletion, deletion.confirmed_with)
@@ -86,19 +86,19 @@ def _about(known: Known, now: datetime, deadline: timedelta, max_failures: int) 
     for event in deletion.webhooks:
         yield "webhook", _delivery(event, now)
     if found := looks.came_back(deletion):
-        yield "came back", f"{words.counts(found.found)}, {words.ago(found.at, now)}. {found.why}"
+        yield "came back", f"{wording.counts(found.found)}, {wording.ago(found.at, now)}. {found.why}"
     if deletion.next_look_at:
-        yield "looks again", words.ahead(deletion.next_look_at, now)
+        yield "looks again", wording.ahead(deletion.next_look_at, now)
 
 
 def _after(deletion: Deletion) -> str:
     begun, ended = deletion.started_at, deletion.finished_at
-    return f", after {words.span(ended - begun)}" if begun and ended else ""
+    return f", after {wording.span(ended - begun)}" if begun and ended else ""
 
 
 def _confirmed(deletion: Deletion, means: Means) -> str:
     by = "" if deletion.confirmed_by == deletion.requester_key_id else f", by {deletion.confirmed_by}"
-    at = f", {words.moment(deletion.confirmed_at)}" if deletion.confirmed_at else ""
+    at = f", {wording.moment(deletion.confirmed_at)}" if deletion.confirmed_at else ""
     return f"{means.words}{by}{at}"
 
 
@@ -109,16 +109,16 @@ def _stands(deletion: Deletion, now: datetime, deadline: timedelta, max_failures
     if deletion.status is DeletionStatus.FAILED:
         yield "next", f"mend that, then `lethe retry {deletion.id}`; what is done is not done again"
     if deletion.status is DeletionStatus.WAITING and deletion.next_attempt_at:
-        yield "next try", words.ahead(deletion.next_attempt_at, now)
+        yield "next try", wording.ahead(deletion.next_attempt_at, now)
     if deletion.status is DeletionStatus.WAITING and deletion.failures:
         yield "failures", f"{deletion.failures} in a row by the step itself; with {max_failures} the deletion fails"
     if deletion.status is DeletionStatus.QUEUED and deletion.next_attempt_at:
-        yield "next try", f"no worker has taken it yet; offered again {words.ahead(deletion.next_attempt_at, now)}"
+        yield "next try", f"no worker has taken it yet; offered again {wording.ahead(deletion.next_attempt_at, now)}"
     if deletion.status in (DeletionStatus.WAITING, DeletionStatus.QUEUED) and deletion.waiting_since:
-        over = words.ahead(deletion.waiting_since + deadline, now)
-        yield "waits since", f"{words.moment(deletion.waiting_since)}; without progress it fails {over}"
+        over = wording.ahead(deletion.waiting_since + deadline, now)
+        yield "waits since", f"{wording.moment(deletion.waiting_since)}; without progress it fails {over}"
     if deletion.status is DeletionStatus.RUNNING and deletion.heartbeat_at:
-        yield "heartbeat", f"{words.span(now - deletion.heartbeat_at)} ago"
+        yield "heartbeat", f"{wording.span(now - deletion.heartbeat_at)} ago"
 
 
 def _delivery(event: WebhookEvent, now: datetime) -> str:
@@ -127,7 +127,7 @@ def _delivery(event: WebhookEvent, now: datetime) -> str:
         why = event.error or NOT_ALLOWED
         opens = " (LETHE_WEBHOOK_ALLOW opens hosts and networks inside)" if why == NOT_ALLOWED else ""
         return f"{event.target}: refused, {why}{opens}"
-    tries = f" after {words.counted(event.tries, 'try', 'tries')}" if event.tries else ""
+    tries = f" after {wording.counted(event.tries, 'try', 'tries')}" if event.tries else ""
     why = f", {event.error}" if event.error else ""
     outcome = "given up" if event.status is WebhookStatus.EXPIRED else event.status.value
     return f"{event.target}: {outcome}{tries}{why}{_when(event, now)}"
@@ -135,20 +135,20 @@ def _delivery(event: WebhookEvent, now: datetime) -> str:
 
 def _when(event: WebhookEvent, now: datetime) -> str:
     if event.status is WebhookStatus.PENDING:
-        return f", next {words.ahead(event.next_try_at, now)}" if event.next_try_at else ""
-    return f", {words.ago(event.ended_at, now)}" if event.ended_at else ""
+        return f", next {wording.ahead(event.next_try_at, now)}" if event.next_try_at else ""
+    return f", {wording.ago(event.ended_at, now)}" if event.ended_at else ""
 
 
 def _took(step: Step, now: datetime) -> str:
     if step.started_at is None:
         return ""
-    return words.span((step.finished_at or now) - step.started_at)
+    return wording.span((step.finished_at or now) - step.started_at)
 
 
 def _removed(step: Step) -> str:
     done, planned = sum(step.removed.values()), sum((step.planned or {}).values())
     of_all = f"{done:,} of {planned:,}" if step.status is not StepStatus.DONE and planned else ""
-    amount = "; ".join(filter(None, (of_all, words.counts(step.removed))))
+    amount = "; ".join(filter(None, (of_all, wording.counts(step.removed))))
     at_least = "at least " if step.at_least and amount else ""
     return " ".join(filter(None, (f"{at_least}{amount}", step.error)))
 

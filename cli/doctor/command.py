@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 import click
 
-from cli import words
-from cli.common import NOT_POSSIBLE, make_services, print_json, reached, stop
-from shared import doctor
+from cli import wording
+from cli.doctor import checks
+from cli.doctor.findings import Finding, Verdict, explain
+from cli.runtime import NOT_POSSIBLE, make_services, print_json, reached, stop
 from shared.errors import LetheError
 from shared.evolution.rows import missing_indexes
 from shared.evolution.rows.missing_indexes import MissingIndex
-from shared.findings import Finding, Verdict, explain
 from shared.services import Services
 
 _MARKS = {
@@ -30,7 +30,7 @@ def examine(fix: bool, yes: bool, as_json: bool) -> None:
         return
     made = make_services()
     try:
-        findings = [_shown(finding, as_json=as_json) for finding in doctor.examine(made)]
+        findings = [_shown(finding, as_json=as_json) for finding in checks.examine(made)]
     finally:
         made.close()
     if as_json:
@@ -57,7 +57,7 @@ def mend(*, yes: bool, as_json: bool) -> None:
         if not as_json:
             _announce(made, ours, theirs)
         if ours and not yes:
-            click.confirm(f"Create {words.counted(len(ours), 'index', 'indexes')} now?", abort=True)
+            click.confirm(f"Create {wording.counted(len(ours), 'index', 'indexes')} now?", abort=True)
         outcomes = [_create(made, each, as_json=as_json) for each in ours]
         outcomes += [_outcome(made, each, "not the owner") for each in theirs]
     if as_json:

@@ -2,7 +2,7 @@
 
 import click
 
-from cli.common import NOT_POSSIBLE, print_json, reached
+from cli.runtime import NOT_POSSIBLE, print_json, reached
 from shared.database import connections, migrate
 from shared.database.connections import reaching
 

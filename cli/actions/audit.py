@@ -8,8 +8,8 @@ from uuid import UUID
 
 import click
 
-from cli import operator, words
-from cli.common import reached, stop
+from cli import account, wording
+from cli.runtime import reached, stop
 from shared.audit import chain
 from shared.audit import reads as audit_reads
 from shared.audit import search as audit_search
@@ -48,7 +48,7 @@ def list_lines(
     )
     with reached() as made:
         page = audit_search.search(made.own, wanted)
-        audit_reads.of_audit(made.own, operator.actor())
+        audit_reads.of_audit(made.own, account.actor())
     if as_json:
         click.echo(json.dumps({"lines": [_whole(line) for line in page.lines], "next": page.next}))
         return
@@ -74,7 +74,7 @@ def verify(anchors: tuple[str, ...], as_json: bool) -> None:
     if verdict.broken:
         stop(f"The audit is broken: {verdict.broken}")
     if not as_json:
-        click.echo(f"The audit is whole: {words.counted(verdict.lines, 'line')}, the last one is {head}")
+        click.echo(f"The audit is whole: {wording.counted(verdict.lines, 'line')}, the last one is {head}")
 
 
 def _place(anchor: str) -> Place:
@@ -93,4 +93,4 @@ def _shown(line: AuditLine) -> str:
     who = " ".join(filter(None, (line.role, line.key_id, line.address)))
     what = f"{line.action} {line.decision}" + (f" x{line.times}" if line.times > 1 else "")
     about = " ".join(filter(None, (line.instance_id, str(line.deletion_id or ""), line.reason)))
-    return f"{line.seq:>8}  {words.moment(line.at)}  {what:<18}  {who}  {about}".rstrip()
+    return f"{line.seq:>8}  {wording.moment(line.at)}  {what:<18}  {who}  {about}".rstrip()

@@ -4,22 +4,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli import words
+from cli import wording
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_one_is_not_many() -> None:
     """Nor is none; a plural that is no -s is given."""
-    assert [words.counted(number, "place") for number in (0, 1, 2, 1_200)] == [
+    assert [wording.counted(number, "place") for number in (0, 1, 2, 1_200)] == [
         "0 places", "1 place", "2 places", "1,200 places",
     ]  # fmt: skip
-    assert (words.counted(1, "try", "tries"), words.counted(3, "try", "tries")) == ("1 try", "3 tries")
+    assert (wording.counted(1, "try", "tries"), wording.counted(3, "try", "tries")) == ("1 try", "3 tries")
 
 
 def test_the_most_comes_first() -> None:
     """What is equal goes by name, so that two looks read the same."""
-    assert words.counts({"Chat": 2, "B": 40_000, "A": 2, "Message": 60_000}) == "Message 60,000, B 40,000, A 2, Chat 2"
+    assert (
+        wording.counts({"Chat": 2, "B": 40_000, "A": 2, "Message": 60_000}) == "Message 60,000, B 40,000, A 2, Chat 2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,16 +33,16 @@ def test_the_most_comes_first() -> None:
 )  # fmt: skip
 def test_a_span_has_one_unit(seconds: float, said: str) -> None:
     """The one that tells most."""
-    assert words.span(timedelta(seconds=seconds)) == said
+    assert wording.span(timedelta(seconds=seconds)) == said
 
 
 def test_a_moment_is_said_with_its_distance() -> None:
     """In the past, ahead, and when it is due."""
-    assert words.ago(NOW - timedelta(minutes=5), NOW).endswith(" (5 min ago)")
-    assert words.ahead(NOW + timedelta(seconds=42), NOW).endswith(" (in 42 s)")
-    assert words.ahead(NOW - timedelta(seconds=1), NOW).endswith(" (due)")
+    assert wording.ago(NOW - timedelta(minutes=5), NOW).endswith(" (5 min ago)")
+    assert wording.ahead(NOW + timedelta(seconds=42), NOW).endswith(" (in 42 s)")
+    assert wording.ahead(NOW - timedelta(seconds=1), NOW).endswith(" (due)")
 
 
 def test_names_cannot_steer_a_terminal() -> None:
     """They are told apart by quotes."""
-    assert words.listed(["a, b", "\x1b[2J"]) == r"'a, b', '\x1b[2J'"
+    assert wording.listed(["a, b", "\x1b[2J"]) == r"'a, b', '\x1b[2J'"

@@ -9,8 +9,8 @@ import click
 import segno
 from sqlalchemy import Connection, select
 
-from cli import operator, words
-from cli.common import print_json, reached, stop
+from cli import account, wording
+from cli.runtime import print_json, reached, stop
 from shared.access import api_keys, one_time_codes
 from shared.access.api_keys import NewKey
 from shared.audit import chain
@@ -66,8 +66,8 @@ def show_all(as_json: bool) -> None:
 
 
 def _row(key: dict[str, Any], width: int) -> str:
-    limited = words.listed(key["instances"]) if key["instances"] is not None else "all instances"
-    until = f"until {words.moment(key['expires_at'])}" if key["expires_at"] else ""
+    limited = wording.listed(key["instances"]) if key["instances"] is not None else "all instances"
+    until = f"until {wording.moment(key['expires_at'])}" if key["expires_at"] else ""
     state = f"{key['id']:<12}  {key['state']:<7}  {key['role']:<8}  {_codes(key):<8}"
     return f"{state}  {key['name']!r:<{width}}  {limited}  {until}".rstrip()
 
@@ -118,7 +118,7 @@ def enroll(key_id: str, as_json: bool) -> None:
 
 def _tell(connection: Connection, what: str) -> None:
     """A line of the audit: the key's id, never its name, for that is free text."""
-    chain.append(connection, Entry(Action.KEYS, Decision.SUCCEEDED, operator.actor(), reason=what))
+    chain.append(connection, Entry(Action.KEYS, Decision.SUCCEEDED, account.actor(), reason=what))
 
 
 def _show_once(new: NewKey, *, as_json: bool) -> None:

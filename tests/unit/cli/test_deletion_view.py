@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from cli import show, words
-from cli.show import Known
+from cli import deletion_view, wording
+from cli.deletion_view import Known
 from shared.database.enums import Means
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
 
@@ -51,7 +51,7 @@ def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **cha
 
 def shown(of: Known, width: int = 200) -> str:
     """All lines."""
-    return "\n".join(show.lines(of, NOW, width=width, deadline_seconds=86_400, max_failures=5))
+    return "\n".join(deletion_view.lines(of, NOW, width=width, deadline_seconds=86_400, max_failures=5))
 
 
 def event(status: WebhookStatus, **changes: Any) -> WebhookEvent:
@@ -110,13 +110,13 @@ def test_it_says_how_it_was_confirmed(changes: dict[str, Any], says: str) -> Non
 def test_it_says_what_came_back(found: dict[str, int], says: str) -> None:
     """With the likely cause, and that it is looked again."""
     of = known(came_back=found, came_back_at=before(60), next_look_at=NOW + timedelta(seconds=30))
-    text, facts = shown(of, width=1000), show.facts(of)
+    text, facts = shown(of, width=1000), deletion_view.facts(of)
 
-    assert re.search(rf"came back +{words.counts(found)}, 20.* \(60 s ago\)\. .*{says}", text)
+    assert re.search(rf"came back +{wording.counts(found)}, 20.* \(60 s ago\)\. .*{says}", text)
     assert "(in 30 s)" in text
     assert (facts["cameBack"]["found"], facts["nextLookAt"][:4]) == (found, "2026")
     assert "came back" not in shown(known())
-    assert show.facts(known())["cameBack"] is None
+    assert deletion_view.facts(known())["cameBack"] is None
 
 
 def test_a_waiting_one_says_why_and_until_when() -> None:
@@ -154,7 +154,7 @@ def test_a_failed_one_says_how_it_goes_on() -> None:
     text = shown(failed)
 
     assert "(2 min ago)\n" in text
-    assert show.facts(failed)["failedAt"] == before(120).isoformat()
+    assert deletion_view.facts(failed)["failedAt"] == before(120).isoformat()
     assert f"reason        a right is missing\n  next          mend that, then `lethe retry {ID}`" in text
 
 
@@ -181,7 +181,7 @@ def test_a_refused_webhook_says_why_and_what_opens_it() -> None:
     refused = known(webhooks=[event(WebhookStatus.REFUSED)])
 
     assert "instance: refused, its address is not allowed (LETHE_WEBHOOK_ALLOW opens" in shown(refused)
-    assert show.facts(refused)["webhooks"][0]["error"] == "its address is not allowed"
+    assert deletion_view.facts(refused)["webhooks"][0]["error"] == "its address is not allowed"
 
 
 def test_a_webhook_whose_url_is_none_says_so() -> None:
@@ -214,7 +214,7 @@ def test_a_webhook_that_was_kept_says_how_and_when_it_ended(status: WebhookStatu
 
     assert says in shown(ended)
     assert "(60 s ago)" in shown(ended)
-    assert show.facts(ended)["webhooks"][0]["endedAt"] == before(60).isoformat()
+    assert deletion_view.facts(ended)["webhooks"][0]["endedAt"] == before(60).isoformat()
 
 
 def of_webhooks(text: str) -> list[str]:
@@ -239,7 +239,7 @@ def test_a_script_reads_the_same() -> None:
     """What it read before is where it was; times are ISO 8601."""
     of = known(DeletionStatus.SUCCEEDED, step(), finished_at=before(58), confirmed_with=Means.CODE, confirmed_by="k")
 
-    facts = json.loads(json.dumps(show.facts(of), default=str))
+    facts = json.loads(json.dumps(deletion_view.facts(of), default=str))
 
     assert (facts["id"], facts["status"], facts["reason"]) == (str(ID), "succeeded", None)
     assert facts["steps"]["delete_records"]["removed"] == {"Chat": 5, "Message": 20_000}

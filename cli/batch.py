@@ -9,9 +9,9 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import operator, words
-from cli.common import stop
+from cli import account, wording
 from cli.consent import NotAsked
+from cli.runtime import stop
 from shared.audit.entries import Action
 from shared.database.connections import reaching
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
@@ -78,13 +78,13 @@ def _give(made: Services, caller: Caller, order: Order) -> Result:
         else:
             deletion_id = delete.by_id(made, caller, order.called)
     except delete.UnknownInstance as error:
-        operator.tell_refusal(made, Action.DELETE, "unknown instance")
+        account.tell_refusal(made, Action.DELETE, "unknown instance")
         return Result(order.called, None, "refused", error.title, exists=False)
     except NotAsked as error:
-        operator.tell_refusal(made, Action.DELETE, "confirmation needed")
+        account.tell_refusal(made, Action.DELETE, "confirmation needed")
         return Result(order.called, None, "refused", error.title)
     except delete.UnderWay as error:
-        operator.tell_refusal(made, Action.DELETE, "already being deleted", error.deletion_id)
+        account.tell_refusal(made, Action.DELETE, "already being deleted", error.deletion_id)
         return Result(order.called, str(error.deletion_id) if error.deletion_id else None, "refused", error.title)
     return Result(order.called, str(deletion_id), DeletionStatus.QUEUED.value)
 
@@ -124,12 +124,13 @@ def end(results: list[Result]) -> None:
     """Name what does not exist, and end the command when not everything was done."""
     if len(results) > 1 and (missing := [result.called for result in results if not result.exists]):
         click.echo(
-            f"No instance has {'this name' if len(missing) == 1 else 'these names'}: {words.listed(missing)}", err=True
+            f"No instance has {'this name' if len(missing) == 1 else 'these names'}: {wording.listed(missing)}",
+            err=True,
         )
     undone = sum(not result.good for result in results)
     if undone:
         stop(
-            f"{undone:,} of {words.counted(len(results), 'deletion')} not done"
+            f"{undone:,} of {wording.counted(len(results), 'deletion')} not done"
             if len(results) > 1
             else "It was not done"
         )

@@ -1,0 +1,2 @@
+"""`lethe doctor`: looks at everything that a deletion needs. Only the command line imports it; it changes nothing
+unless --fix is given."""
