@@ -37,10 +37,11 @@ bench: $(READY) ## Measure against the plain way (SCALE=small, medium or large; 
 fuzz: $(READY) ## Send REQUESTS made-up requests from SEED, and print what came of them
 	$(BIN)/python -m pytest tests/fuzz --requests $(or $(REQUESTS),20000) --seed $(or $(SEED),1) --timeout 900 -s
 
-sure: $(READY) ## Everything CI does: format, lint, types, tests
+sure: $(READY) ## Everything CI does: format, lint, types, layers, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(MAKE) test
 
 settings: $(READY) ## Write the tables of docs/settings.md from shared/settings.py

@@ -1,1 +1,2 @@
-"""HTTP in: authenticates, validates, submits, reports. Never runs a step."""
+"""HTTP in: authenticates, validates, takes orders, reports. Only gunicorn imports it; it imports neither worker nor
+cli, and runs no step."""

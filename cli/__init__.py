@@ -1,1 +1,2 @@
-"""The command line, for whoever stands on the server."""
+"""The command line, for an operator on the server. Nothing imports it; it gives orders through tasks as the API
+does, and imports neither api nor worker."""

@@ -34,7 +34,7 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 class Commands(click.Group):
     """Commands of which none ends with a traceback because of a Ctrl-C."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: D102
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -40,11 +40,11 @@ _SHORTEST_KEY = 24  # bytes, as Standard Webhooks recommends
 class FileSource(PydanticBaseSettingsSource):
     """Reads LETHE_X from the file that LETHE_X_FILE names, as container secrets are handed over."""
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: D102
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
         return (Path(path).read_text().rstrip("\n") if path else None), field_name, False
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> dict[str, Any]:  # noqa: D102
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}
 

@@ -18,7 +18,7 @@ class Lifetime(click.ParamType[timedelta]):
 
     name = "lifetime"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:  # noqa: D102
         match = _LIFETIME.fullmatch(value)
         if match is None:
             self.fail(f"{value!r} is no lifetime: give days, hours or minutes, as 90d, 12h or 30m", param, ctx)
