@@ -324,3 +324,75 @@ def test_a_name_that_an_earlier_version_left_reserved_is_given_back(stopped: tup
     assert released == 1
     assert Reservation(services.tenant, "left behind", ended).put() is Found.PUT
     assert Reservation(services.tenant, "going on", going_on).put() is Found.PUT_BACK
+
+
+@pytest.fixture
+def two_gateways(make_system: Callable[..., System]) -> Iterator[tuple[System, Services]]:
+    """An API, no worker, and a second gateway whose session cache is on."""
+    system = make_system(gateways=2, gateway_late_seconds=60)
+    system.start("web")
+    system.gateways[1].session_cache = True
+    services = system.make_services()
+    yield system, services
+    services.close()
+    system.stop()
+
+
+def create_at_the_second(system: System, name: str) -> int:
+    """The second gateway swallows the error of its INSERT, and cleans up by the name; the status."""
+    answer = requests.post(
+        f"{system.gateways[1].url}/instance/create",
+        json={"instanceName": name},
+        headers={"apikey": GATEWAY_KEY},
+        timeout=30,
+    )
+    return answer.status_code
+
+
+def test_the_clean_up_of_another_server_is_no_acknowledgement(two_gateways: tuple[System, Services]) -> None:
+    """The first gateway did not answer the drop and still holds the name: that the row is gone says nothing of it."""
+    system, services = two_gateways
+    first, second = system.gateways
+    seeded = seed_instance(system.deployment, "unanswered")
+    first.connect("unanswered", seeded.id)
+    deletion_id = accept(system, "unanswered")
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook")
+    first.delays["delete"] = 10  # longer than gateway_timeout_seconds, and than all that is done until then
+    run_steps(services, deletion_id, "deregister")
+    refused = create_at_the_second(system, "unanswered")
+    second.settle()
+
+    run_steps(services, deletion_id, "deregister")
+    notes = {step["name"]: step["notes"] for step in system.show(str(deletion_id))["steps"]}["deregister"]
+    first.clean_up.statement_seconds = 0.02
+    run_to_end(services, deletion_id)
+    created = create(system, "unanswered")
+    instance_id = fill(system, "unanswered")
+    first.settle()
+
+    assert refused == 400
+    assert notes[acknowledgement.ENDED] == {}
+    assert created == 201
+    assert is_whole(system, "unanswered", instance_id)
+
+
+def test_a_name_that_waited_for_an_absent_gateway_has_its_quiet_time(two_gateways: tuple[System, Services]) -> None:
+    """No gateway was asked anything: a create that was refused meanwhile is still being cleaned up."""
+    system, services = two_gateways
+    first, second = system.gateways
+    seed_instance(system.deployment, "absent")
+    deletion_id = accept(system, "absent")
+    run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook")
+    first.fail_next["connectionState"] = [503] * 100
+    run_steps(services, deletion_id, "deregister")
+    second.clean_up.statement_seconds = 0.02
+    refused = create_at_the_second(system, "absent")
+    first.fail_next.clear()
+
+    run_to_end(services, deletion_id)
+    created = create(system, "absent")
+    instance_id = fill(system, "absent")
+    second.settle()
+
+    assert (refused, created) == (400, 201)
+    assert is_whole(system, "absent", instance_id)
