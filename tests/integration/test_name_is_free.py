@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-import requests
 
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
@@ -14,8 +13,8 @@ from shared.evolution.rows.reservation import Found, Reservation, release_ended
 from shared.services import Services
 from tasks.gateways import acknowledgement
 from tests.integration.inline import run_all, run_steps, run_to_end
-from tests.integration.test_reservation import accept
-from tests.system import GATEWAY_KEY, System
+from tests.integration.test_reservation import accept, create
+from tests.system import System
 
 DISTANCES = (0, 0.001, 0.03, 0.1)  # seconds between a server and its database
 
@@ -46,17 +45,6 @@ def put_there(system: System, name: str, **options: object) -> SeededInstance:
     for gateway in system.gateways:
         gateway.connect(name, seeded.id)
     return seeded
-
-
-def create(system: System, name: str) -> int:
-    """Create the name at the first gateway, as a customer does; the status."""
-    answer = requests.post(
-        f"{system.gateways[0].url}/instance/create",
-        json={"instanceName": name},
-        headers={"apikey": GATEWAY_KEY},
-        timeout=30,
-    )
-    return answer.status_code
 
 
 def fill(system: System, name: str) -> str:
@@ -338,17 +326,6 @@ def two_gateways(make_system: Callable[..., System]) -> Iterator[tuple[System, S
     system.stop()
 
 
-def create_at_the_second(system: System, name: str) -> int:
-    """The second gateway swallows the error of its INSERT, and cleans up by the name; the status."""
-    answer = requests.post(
-        f"{system.gateways[1].url}/instance/create",
-        json={"instanceName": name},
-        headers={"apikey": GATEWAY_KEY},
-        timeout=30,
-    )
-    return answer.status_code
-
-
 def test_the_clean_up_of_another_server_is_no_acknowledgement(two_gateways: tuple[System, Services]) -> None:
     """The first gateway did not answer the drop and still holds the name: that the row is gone says nothing of it."""
     system, services = two_gateways
@@ -359,7 +336,7 @@ def test_the_clean_up_of_another_server_is_no_acknowledgement(two_gateways: tupl
     run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook")
     first.delays["delete"] = 10  # longer than gateway_timeout_seconds, and than all that is done until then
     run_steps(services, deletion_id, "deregister")
-    refused = create_at_the_second(system, "unanswered")
+    refused = create(system, "unanswered", gateway=1)
     second.settle()
 
     run_steps(services, deletion_id, "deregister")
@@ -386,7 +363,7 @@ def test_a_name_that_waited_for_an_absent_gateway_has_its_quiet_time(two_gateway
     first.fail_next["connectionState"] = [503] * 100
     run_steps(services, deletion_id, "deregister")
     second.clean_up.statement_seconds = 0.02
-    refused = create_at_the_second(system, "absent")
+    refused = create(system, "absent", gateway=1)
     first.fail_next.clear()
 
     run_to_end(services, deletion_id)

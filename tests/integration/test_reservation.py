@@ -37,10 +37,10 @@ def accept(system: System, name: str) -> UUID:
     return UUID(system.delete(name, Prefer="respond-async").body["response"]["deletionId"])
 
 
-def create(system: System, name: str) -> int:
-    """Create the name at the first gateway; the status."""
+def create(system: System, name: str, *, gateway: int = 0) -> int:
+    """Create the name at a gateway, as a customer does; the status."""
     answer = requests.post(
-        f"{system.gateways[0].url}/instance/create",
+        f"{system.gateways[gateway].url}/instance/create",
         json={"instanceName": name},
         headers={"apikey": GATEWAY_KEY},
         timeout=30,
