@@ -158,7 +158,7 @@ def test_a_duplicate_is_not_done_twice(system: System) -> None:
 
     assert second.returncode == 1
     assert json.loads(second.stdout)[0]["deletion_id"] == first["deletion_id"]
-    system.wait_for(first["deletion_id"])  # the next test looks at all that there is
+    lethe(system, "show", first["deletion_id"], "--watch")  # until it ends: the next test looks at all that there is
 
 
 def test_logout_ends_the_session_and_nothing_else(system: System) -> None:
