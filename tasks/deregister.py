@@ -20,6 +20,7 @@ DROPPED, NOT_HELD = "dropped", "not held"
 RESTART = "not_dropped: restart needed"
 _DROPPED, _PASSED = "dropped_at", "passed_at"  # the notes that all gateways dropped it, and that its keys went
 _RESERVED = "reserved_at"  # the note: when the name was first reserved
+_BRIEF_SECONDS = 1  # a name that was reserved for less has hardly been tried to be created
 _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
 _SOON_SECONDS = 2
 
@@ -97,7 +98,7 @@ def _give_the_name_back(ctx: Context, reservation: Reservation) -> None:
             acknowledgement.soon(lambda: acknowledgement.wait(ctx, ctx.notes, reservation))
         return
     age = acknowledgement.age_seconds(ctx, ctx.notes[_RESERVED])
-    if age < acknowledgement.SHORTEST_QUIET:
+    if age < _BRIEF_SECONDS:
         reservation.release()
     else:  # a create that was refused meanwhile may still be cleaned up by the name
         acknowledgement.begin_quiet(ctx, 2 * age)

@@ -20,7 +20,7 @@ NOT_FINISHED = "a gateway has not finished its clean-up by the name yet"
 NOT_QUIET = "the name stays reserved until no server acts by it any more"
 _UNFINISHED_FOR = "unfinished_for"  # the note: how old the drop was when it was last seen to be under way
 QUIET_SINCE, _QUIET_SECONDS = "quiet_since", "quiet_seconds"
-SHORTEST_QUIET, _LONGEST_QUIET = 0.1, 10.0
+_SHORTEST_QUIET, _LONGEST_QUIET = 0.1, 10.0
 _LIKELY_SECONDS = 1.0  # a server that is alive has mostly finished by then
 
 
@@ -105,7 +105,7 @@ def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservat
 
 def begin_quiet(ctx: Context, seconds: float) -> None:
     """From now on, nobody may touch the reservation for so long."""
-    bounded = min(max(SHORTEST_QUIET, seconds), _LONGEST_QUIET)
+    bounded = min(max(_SHORTEST_QUIET, seconds), _LONGEST_QUIET)
     ctx.note(**{QUIET_SINCE: step_counts.now(ctx.services.own).isoformat(), _QUIET_SECONDS: bounded})
 
 

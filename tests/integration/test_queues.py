@@ -22,7 +22,7 @@ from shared.evolution.queues.rabbitmq import RabbitMQ
 from shared.evolution.queues.sqs import Sqs
 from shared.services import Services
 from shared.settings import Settings
-from tests.integration.inline import accept, run_all, run_steps
+from tests.integration.inline import accept, run_all, run_steps, run_to_end
 from tests.rabbitmq import RabbitMQPart
 from tests.system import System
 
@@ -230,7 +230,7 @@ def test_a_deletion_waits_for_a_rabbitmq_that_is_away(make_system: Callable[...,
     run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook")
     run_steps(away, deletion_id, "deregister")
     half_way = read(services, deletion_id)
-    run_steps(services, deletion_id, "deregister", "delete_records", "delete_files", "confirm")
+    run_to_end(services, deletion_id)
     ended = read(services, deletion_id)
     services.close()
     away.close()

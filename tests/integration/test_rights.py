@@ -16,7 +16,7 @@ from shared.database.enums import Role
 from shared.deletions.lifecycle import Requester
 from shared.services import Services, create
 from shared.webhooks import outbox
-from tests.integration.inline import accept, run_all, run_steps
+from tests.integration.inline import accept, run_all, run_steps, run_to_end
 from tests.integration.keyring import change, make_key, revoke, rotate
 from tests.system import System
 from worker.runner import Outcome
@@ -120,7 +120,7 @@ def test_after_the_point_of_no_return_nobody_asks_again(system: System, services
     with services.own.begin() as connection:  # as if the worker had died after the fence
         connection.exec_driver_sql("UPDATE deletions SET position = 3 WHERE id = %s", (deletion_id,))
 
-    run_steps(services, deletion_id, "deregister", "delete_records", "delete_files", "confirm")
+    run_to_end(services, deletion_id)
 
     assert system.show(str(deletion_id))["status"] == "succeeded"
     assert not exists(system, "past")

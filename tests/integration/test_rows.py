@@ -53,5 +53,7 @@ def test_all_rows_go_and_none_beside_them(system: System, services: Services) ->
     assert slices[0] is Outcome.AGAIN
     assert (removed, at_least) == ({table: number for table, number in rows.items() if number}, False)
     gone = {entry for entry in own if entry.startswith("row:")}
-    left = {entry: value for entry, value in fingerprint(system.deployment).items() if entry.startswith("row:")}
+    after = fingerprint(system.deployment).items()
+    reserved = f"row:Instance:lethe:{deletion_id}"  # its name, for as long as a server may act by it
+    left = {entry: value for entry, value in after if entry.startswith("row:") and entry != reserved}
     assert left == {entry: value for entry, value in before.items() if entry.startswith("row:") and entry not in gone}
