@@ -198,7 +198,7 @@ class Postgres:
             sockets = ""
         options = ["listen_addresses=127.0.0.1", f"port={self.port}", f"unix_socket_directories={sockets}"]
         options += [
-            "max_connections=200",
+            "max_connections=800",
             "shared_buffers=128MB",
             "logging_collector=off",
             *(FAST if self._fast else ()),
