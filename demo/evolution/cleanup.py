@@ -79,7 +79,7 @@ class CleanUp:
 
     def _run(self, statement: Callable[..., Any], *values: Any) -> Any:
         """One statement, which reaches the database after a while."""
-        time.sleep(self.statement_seconds)
+        time.sleep(self.statement_seconds)  # the way to its database: the fault itself
         with self._connect() as connection:
             return statement(connection, *values)
 
