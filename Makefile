@@ -26,7 +26,7 @@ test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
 
 test-rabbitmq: $(READY) ## The tests that run deletions, with RabbitMQ as the broker
-	CI=1 $(BIN)/python -m pytest --broker rabbitmq $(addprefix tests/integration/test_,deletion.py due.py operations.py traces.py flower.py)
+	CI=1 $(BIN)/python -m pytest --broker rabbitmq $(addprefix tests/integration/,deletion/test_deletion.py deletion/test_operations.py worker/test_due.py worker/test_traces.py worker/test_flower.py)
 
 faults: $(READY) ## Kill everything in turn, ROUNDS times, and print the figures
 	$(BIN)/python -m pytest tests/faults --rounds $(or $(ROUNDS),3) -s

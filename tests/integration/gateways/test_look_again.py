@@ -18,9 +18,9 @@ from shared.errors import TransientError
 from shared.receipts import receipt
 from shared.services import Services
 from tasks.leftovers.look_again import look_again
+from tests.integration.console.visitor import signed_in
 from tests.integration.inline import accept, run_all
 from tests.integration.shell import lethe
-from tests.integration.visitor import signed_in
 from tests.system import System
 
 NOTES = (

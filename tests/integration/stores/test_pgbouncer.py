@@ -23,7 +23,7 @@ from shared.evolution.rows import missing_indexes
 from tests.integration.shell import lethe
 from tests.system import System, running
 
-PAGE = (Path(__file__).parents[2] / "docs/operations/pgbouncer.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/operations/pgbouncer.md").read_text()
 CONNECTIONS = 6
 SETTINGS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
 

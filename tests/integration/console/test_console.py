@@ -11,9 +11,9 @@ from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
 from shared.access import one_time_codes
 from shared.database.enums import Role
+from tests.integration.console.visitor import sign_in_with
 from tests.integration.inline import accept
 from tests.integration.keyring import make_key, revoke
-from tests.integration.visitor import sign_in_with
 from tests.system import ADMIN_KEY, System
 
 SECONDS = 1000

@@ -10,7 +10,7 @@ from demo.evolution.seed import seed_instance
 from shared.services import Services
 from tasks.orders import replay
 from tests.integration.inline import accept, run_all
-from tests.integration.test_cli import lethe
+from tests.integration.shell import lethe
 from tests.system import System
 
 

@@ -27,7 +27,7 @@ from tasks import pipeline
 from tests.integration.inline import accept, run_all, run_steps
 from tests.system import System
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEYS = "/.well-known/lethe-keys.json"
 
 

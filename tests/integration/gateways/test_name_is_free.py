@@ -12,8 +12,8 @@ from demo.processes import wait_until
 from shared.evolution.rows.reservation import Found, Reservation, release_ended
 from shared.services import Services
 from tasks.gateways import acknowledgement
+from tests.integration.gateways.test_reservation import accept, create
 from tests.integration.inline import run_all, run_steps, run_to_end
-from tests.integration.test_reservation import accept, create
 from tests.system import System
 
 DISTANCES = (0, 0.001, 0.03, 0.1)  # seconds between a server and its database

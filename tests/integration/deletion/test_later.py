@@ -16,9 +16,9 @@ from shared.database.connections import own_transaction
 from shared.deletions import claims
 from shared.services import Services
 from shared.webhooks import outbox
+from tests.integration.console.visitor import signed_in
 from tests.integration.inline import accept, run_all
 from tests.integration.shell import lethe
-from tests.integration.visitor import signed_in
 from tests.system import System
 
 

@@ -13,7 +13,7 @@ from shared.database import connections
 from shared.evolution.rows import replicas, throttle
 from shared.services import Services
 from tests.integration.inline import accept, run_steps
-from tests.integration.test_cli import lethe
+from tests.integration.shell import lethe
 from tests.system import System
 
 

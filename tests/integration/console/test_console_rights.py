@@ -18,9 +18,9 @@ from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.deletions.lifecycle import Requester
 from shared.services import Services
+from tests.integration.console.visitor import Visitor, signed_in
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import enroll, make_key, rotate, wrong_for
-from tests.integration.visitor import Visitor, signed_in
 from tests.system import ADMIN_KEY, System
 
 

@@ -13,10 +13,10 @@ from shared.audit.entries import Action, Actor
 from shared.audit.search import Wanted
 from shared.database.enums import Role
 from shared.services import Services
+from tests.integration.console.visitor import signed_in
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import make_key
 from tests.integration.shell import lethe
-from tests.integration.visitor import signed_in
 from tests.system import System
 
 

@@ -13,7 +13,7 @@ from demo.parts import Postgres
 from shared.database import connections
 from tests.conftest import copy_database
 
-OPERATIONS = Path(__file__).parents[2] / "docs/operations"
+OPERATIONS = Path(__file__).parents[3] / "docs/operations"
 ALERTS = [
     rule for group in yaml.safe_load((OPERATIONS / "alerts.yml").read_text())["groups"] for rule in group["rules"]
 ]
