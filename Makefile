@@ -6,6 +6,15 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-rabbitmq bench faults fuzz sure settings format lock
 
+# One line of progress from what pip prints, and pip's exit code.
+define SHOW_PIP
+/^Collecting/ { printf "\r  %3d of %d packages: %-40.40s", ++n, all, $$2; fflush() }
+/^Installing collected/ { printf "\r  %3d packages are here; pip unpacks them %-30s\n", n, ""; fflush() }
+/^exit/ { code = $$2 }
+END { if (code) print ""; exit code }
+endef
+export SHOW_PIP
+
 help: ## Show what can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -13,9 +22,10 @@ install: $(READY) ## Make the virtual environment
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	@echo 'Installing what requirements.lock names into $(VENV): about a minute, without a word'
+	@echo 'Installing what requirements.lock names into $(VENV): about a minute'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock; echo "exit $$?"; } \
+		| awk -v all="$$(grep -c '==' requirements.lock)" "$$SHOW_PIP"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

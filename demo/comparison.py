@@ -44,13 +44,13 @@ def changed(before: Digests, after: Picture) -> list[str]:
 
 
 def find_faults(deleted: Digests, before: Picture, after: Picture) -> list[str]:
-    """What contradicts "this instance is gone, and nothing else was touched", in words."""
+    """What contradicts "what was deleted is gone, and nothing else was touched", in words."""
     kept = {entry: digest for entry, digest in before.everything.items() if entry not in deleted}
     return [
         *_named("left over", [entry for entry in deleted if entry in after.everything]),
-        *_named("changed or gone, but not the deleted instance's", changed(kept, after)),
+        *_named("changed or gone, but not of a deleted instance", changed(kept, after)),
         *_named(
-            "new, and nobody's",
+            "new, and of no instance",
             [entry for entry in after.everything if entry not in before.everything and entry != EMPTY_TRASH],
         ),
     ]

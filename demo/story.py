@@ -16,8 +16,9 @@ from demo.evolution.seed import seed_global, seed_instance
 from demo.lethe import Lethe
 from demo.stage import Outside
 
-DELETED = "acme"
-PATH = f"/instance/delete/{DELETED}"
+SMALL, BIG = "shop", "acme"
+DELETED = (SMALL, BIG)
+DOCUMENTED = {"status": "SUCCESS", "error": False, "response": {"message": "Instance deleted"}}
 # Chosen to collide: a suffix, a pattern, and the name in the middle of a key.
 NEIGHBOURS = ("acme_2", "acme*", "ac:acme")
 
@@ -55,8 +56,8 @@ class Story:
     def _seed(self, deployment: Deployment, outside: Outside) -> list[SeededInstance]:
         seed_global(deployment)
         instances = []
-        for name in (DELETED, *NEIGHBOURS):
-            messages, media, few = (20_000, 200, 200) if name == DELETED else (300, 10, 20)
+        for name in (*DELETED, *NEIGHBOURS):
+            messages, media, few = (20_000, 200, 200) if name == BIG else (300, 10, 20)
             seeded = seed_instance(
                 deployment,
                 name,
@@ -76,24 +77,35 @@ class Story:
     def _delete(self, lethe: Lethe, outside: Outside, deployment: Deployment, instances: list[SeededInstance]) -> None:
         before = comparison.take(deployment, instances)
         owned = {it.name: comparison.owned_by(deployment, it) for it in instances}
+        self._order_and_wait(lethe)
         deletion_seconds = self._follow(lethe, self._order(lethe))
         self._compare(owned, before, comparison.take(deployment, instances))
         self._show_outside(outside)
         self._order_again(lethe)
         all_seconds = time.monotonic() - self._began
         self._console.print(
-            f"\nThe deletion took {deletion_seconds:.1f} s, all of it {all_seconds:.1f} s.", style="bold"
+            f"\nThe deletion of {BIG} took {deletion_seconds:.1f} s, all of it {all_seconds:.1f} s.", style="bold"
         )
         for fault in self._faults:
             self._console.print(f"  ✗ {fault}", style="red", markup=False, soft_wrap=True)
 
-    def _order(self, lethe: Lethe) -> str:
-        """Send the call; the deletion's id."""
+    def _order_and_wait(self, lethe: Lethe) -> None:
+        """Send the call for the small instance, which answers when the instance is gone."""
         lethe.check()
-        self._head(f"The call: delete {DELETED}")
-        self._say("It waits for the end by itself; respond-async answers at once, so that there is something to watch.")
-        self._paste(_curl(lethe, "DELETE", PATH, "Prefer: respond-async"))
-        answer = lethe.call("DELETE", PATH, Prefer="respond-async")
+        self._head(f"The call for a small instance: delete {SMALL}")
+        self._paste(_curl(lethe, "DELETE", _path(SMALL)))
+        began = time.monotonic()
+        answer = lethe.call("DELETE", _path(SMALL))
+        self._say(str(answer.status_code), answer.text.strip(), f"(after {time.monotonic() - began:.2f} s)")
+        if answer.status_code != 200 or answer.json() != DOCUMENTED:
+            raise Failed(f"200 and {json.dumps(DOCUMENTED)} were to be expected\n{lethe.processes['worker'].tail()}")
+
+    def _order(self, lethe: Lethe) -> str:
+        """Send the call for the big instance, which answers at once; the deletion's id."""
+        self._head(f"The call for a big one: delete {BIG}")
+        self._say("With respond-async the API answers at once, so that there is something to watch.")
+        self._paste(_curl(lethe, "DELETE", _path(BIG), "Prefer: respond-async"))
+        answer = lethe.call("DELETE", _path(BIG), Prefer="respond-async")
         self._say(str(answer.status_code), answer.text.strip())
         if answer.status_code != 202:
             raise Failed(f"202 was to be expected, not {answer.status_code}\n{lethe.processes['web'].tail()}")
@@ -102,7 +114,7 @@ class Story:
 
     def _order_again(self, lethe: Lethe) -> None:
         self._head("The same call once more")
-        answer = lethe.call("DELETE", PATH)
+        answer = lethe.call("DELETE", _path(BIG))
         self._say(str(answer.status_code), answer.text.strip())
         if answer.status_code != 400:
             self._faults.append(f"the second call was answered {answer.status_code}, not 400")
@@ -125,40 +137,39 @@ class Story:
     def _compare(self, owned: dict[str, comparison.Digests], before: Picture, after: Picture) -> None:
         self._head("Before and after")
         table = Table("", box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for store in before.totals[DELETED]:
+        for store in before.totals[BIG]:
             table.add_column(store, justify="right")
         table.add_column("")
         for name, totals in before.totals.items():
             changed = comparison.changed(owned[name], after)
             same = f"[red]{len(changed):,} changed[/]" if changed else "[green]unchanged[/]"
             left = any(after.totals[name].values())
-            verdict = same if name != DELETED else "[red]left over[/]" if left else "[green]gone[/]"
+            verdict = same if name not in DELETED else "[red]left over[/]" if left else "[green]gone[/]"
             cells = [f"{number:,} → {after.totals[name][store]:,}" for store, number in totals.items()]
             table.add_row(name, *cells, verdict)
         self._console.print(table)
-        self._faults += comparison.find_faults(owned[DELETED], before, after)
-        if any(after.totals[DELETED].values()):
-            self._faults.append(f"left over, by count: {after.totals[DELETED]}")
+        deleted = owned[SMALL] | owned[BIG]
+        self._faults += comparison.find_faults(deleted, before, after)
+        for name in DELETED:
+            if any(after.totals[name].values()):
+                self._faults.append(f"left over of {name}, by count: {after.totals[name]}")
         if not self._faults:
-            kept = len(before.everything) - len(owned[DELETED])
+            kept = len(before.everything) - len(deleted)
             self._say(
                 f"Neighbours unchanged: each of the other {kept:,} rows, keys, files and objects was compared, "
                 "and is what it was. Nothing was added."
             )
 
     def _show_outside(self, outside: Outside) -> None:
-        self._head("The webhook that arrived")
+        self._head("The webhooks that arrived")
         received = outside.receiver.received
         for webhook in received:
             self._paste(f"POST {webhook.path}", json.dumps(webhook.body))
         told = [it.body.get("instance") for it in received if it.body.get("event") == "INSTANCE_DELETE"]
-        if told != [DELETED]:
-            self._faults.append(
-                f"one INSTANCE_DELETE webhook for {DELETED} was to arrive; there were: {told or 'none'}"
-            )
-
-        if DELETED in outside.gateway.sessions:
-            self._faults.append(f"the gateway still holds {DELETED}")
+        if told != list(DELETED):
+            wanted = " and ".join(DELETED)
+            self._faults.append(f"one INSTANCE_DELETE webhook each for {wanted} was to arrive, not: {told or 'none'}")
+        self._faults += [f"the gateway still holds {it}" for it in DELETED if it in outside.gateway.sessions]
 
     def _keep(self, lethe: Lethe, outside: Outside) -> None:
         self._head("Everything keeps running; Ctrl-C stops it")
@@ -173,7 +184,7 @@ class Story:
         ):
             self._say(f"{what:14}", where)
         self._say("Delete a neighbour:")
-        self._paste(_curl(lethe, "DELETE", f"/instance/delete/{quote(NEIGHBOURS[0], safe='')}"))
+        self._paste(_curl(lethe, "DELETE", _path(NEIGHBOURS[0])))
         try:
             while True:
                 interrupts.sleep(1)
@@ -190,6 +201,10 @@ class Story:
     def _paste(self, *lines: str) -> None:
         for line in lines:
             self._console.print(f"  {line}", style="bold", markup=False, soft_wrap=True)
+
+
+def _path(name: str) -> str:
+    return f"/instance/delete/{quote(name, safe='')}"
 
 
 def _curl(lethe: Lethe, method: str, path: str, *headers: str) -> str:

@@ -51,12 +51,13 @@ def test_what_is_made_can_be_made(command: str) -> None:
 
 
 def test_the_demo_runs() -> None:
-    """To its end, and says that the neighbours are unchanged."""
+    """To its end, with the documented answer, and says that the neighbours are unchanged."""
     ran = subprocess.run(
         [sys.executable, "-m", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
     )
 
     assert ran.returncode == 0, ran.stderr
+    assert '200 {"status":"SUCCESS","error":false,"response":{"message":"Instance deleted"}}' in ran.stdout
     assert "Neighbours unchanged" in ran.stdout
 
 
