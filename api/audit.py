@@ -9,7 +9,7 @@ from api.request import auditing, auth, current
 from api.request.errors import Unauthorized, answer
 from shared.audit import reads as audit_reads
 from shared.audit import search as audit_search
-from shared.audit.search import Wanted
+from shared.audit.search import Filters
 
 blueprint = APIBlueprint(
     "audit",
@@ -36,6 +36,6 @@ def find_page(query: AuditFilter) -> AuditPage:
     """Some lines, for a caller to whom every instance may be shown."""
     if not auth.principal().sees_all:
         raise Unauthorized
-    page = audit_search.search(current.services().own, Wanted(**query.model_dump()))
-    audit_reads.of_audit(current.services().own, auditing.actor())
+    page = audit_search.search(current.services().own, Filters(**query.model_dump()))
+    audit_reads.record_audit_read(current.services().own, auditing.actor())
     return AuditPage(lines=[AuditLineView.model_validate(line) for line in page.lines], next=page.next)

@@ -15,10 +15,10 @@ from api.request import auditing, auth, confirmation, current, orders
 from api.request.errors import BadRequest, Conflict, NotFound, Unauthorized, answer
 from shared.access.confirmation import WARNING
 from shared.audit.entries import Action
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.enums import Role
 from shared.database.models import Deletion, StepStatus
-from shared.deletions import queries
+from shared.deletions import loading
 from shared.errors import LetheError
 from shared.evolution.rows import servers
 from tasks import pipeline
@@ -80,14 +80,14 @@ def list_deletions(query: Filter) -> Response:
 def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
     """Some deletions that the caller may see, newest first, and the cursor for those that follow."""
     visible = auth.visible()
-    wanted = select(Deletion).where(visible).options(*queries.OPTIONS)
+    wanted = select(Deletion).where(visible).options(*loading.FOR_DISPLAY)
     if query.status:
         wanted = wanted.where(Deletion.status == query.status)
     if query.cursor:
         behind = select(Deletion.accepted_at, Deletion.id).where(Deletion.id == query.cursor, visible)
         wanted = wanted.where(tuple_(Deletion.accepted_at, Deletion.id) < behind.scalar_subquery())
     wanted = wanted.order_by(Deletion.accepted_at.desc(), Deletion.id.desc()).limit(query.limit + 1)
-    with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
+    with translate_errors("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         found = list(session.scalars(wanted))
     page = found[: query.limit]
     return page, str(page[-1].id) if len(found) > query.limit else None
@@ -178,8 +178,8 @@ def permitted(deletion_id: UUID) -> Deletion:
 
 
 def _load(deletion_id: UUID) -> Deletion:
-    query = select(Deletion).where(Deletion.id == deletion_id).options(*queries.OPTIONS)
-    with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
+    query = select(Deletion).where(Deletion.id == deletion_id).options(*loading.FOR_DISPLAY)
+    with translate_errors("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         found = session.scalar(query)
     if found is None:
         raise NotFound("There is no such deletion")

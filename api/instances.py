@@ -14,7 +14,7 @@ from api.request import auth, current, orders, prefer, raw_target
 from api.request.errors import BadRequest, DeletionFailed, answer
 from api.request.prefer import Wish
 from shared.audit.entries import Action
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.deletions import waiting
 from shared.errors import LetheError
@@ -124,7 +124,7 @@ def _wait(deletion_id: UUID, seconds: float) -> bool:
 
 def _status(deletion_id: UUID) -> tuple[DeletionStatus, str | None]:
     query = select(Deletion.status, Deletion.reason).where(Deletion.id == deletion_id)
-    with reaching("the own database"), Session(current.services().own) as session:
+    with translate_errors("the own database"), Session(current.services().own) as session:
         status, reason = session.execute(query).one()
     return DeletionStatus(status), reason
 

@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import Connection, Engine, text
 
-from shared.database.connections import reaching
-from shared.deletions import looks
+from shared.database.connections import translate_errors
+from shared.deletions import rechecks
 from tasks import pipeline
 
 _UNFINISHED = """
@@ -34,7 +34,7 @@ class Deletions:
 
     def collect(self) -> Iterator[Metric]:
         """All families, with every step named even where it counts nothing."""
-        with reaching("the own database"), self._engine.connect() as connection:
+        with translate_errors("the own database"), self._engine.connect() as connection:
             yield from _collect(connection)
 
 
@@ -71,7 +71,7 @@ def _collect(connection: Connection) -> Iterable[Metric]:
 def _came_back(connection: Connection) -> Metric:
     family = CounterMetricFamily("lethe_came_back", "What was found after a success, by kind", labels=["kind"])
     found = {kind: float(number) for kind, number in connection.execute(text(_CAME_BACK))}
-    for kind in looks.KINDS:  # from 0 on, else Prometheus would not see the first one
+    for kind in rechecks.KINDS:  # from 0 on, else Prometheus would not see the first one
         family.add_metric([kind], found.get(kind, 0.0))
     return family
 

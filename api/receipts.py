@@ -60,7 +60,7 @@ def show(deletion_id: UUID, form: Literal["json", "html"]) -> Response:
     """The receipt of a deletion that the caller may see."""
     deletion = deletions.permitted(deletion_id)
     document = _document(deletion)
-    audit_reads.of_receipt(current.services().own, auditing.actor(), deletion.instance_id, deletion_id)
+    audit_reads.record_receipt_read(current.services().own, auditing.actor(), deletion.instance_id, deletion_id)
     if form == "html":
         html = receipt_page.render(document)
         return page(html, f"style-src '{receipt_page.style_hash(html)}'")

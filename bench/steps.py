@@ -33,7 +33,7 @@ def _accept(made: Services, instance: SeededInstance) -> UUID:
     with own_transaction(made.own) as connection:
         lifecycle.accept(
             connection, deletion_id=deletion_id, instance_id=instance.id, instance_name=instance.name,
-            requester=Requester("admin", BOOTSTRAP), steps=pipeline.NAMES, nudge_seconds=60,
+            requester=Requester("admin", BOOTSTRAP), steps=pipeline.NAMES, republish_seconds=60,
         )  # fmt: skip
     return deletion_id
 

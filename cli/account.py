@@ -10,7 +10,7 @@ from shared.access.permissions import SERVER
 from shared.audit import chain
 from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
-from shared.database.enums import Means
+from shared.database.enums import ConfirmationMethod
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks.orders.caller import Caller, unasked
@@ -37,7 +37,7 @@ def caller(confirm: Callable[[Instance], Confirmation | None] = unasked) -> Call
 
 def confirmation() -> Confirmation:
     """Somebody has typed what was asked for."""
-    return Confirmation(actor().key_id, Means.TERMINAL)
+    return Confirmation(actor().key_id, ConfirmationMethod.TERMINAL)
 
 
 def tell_refusal(made: Services, action: Action, reason: str, deletion_id: UUID | None = None) -> None:

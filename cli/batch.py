@@ -13,7 +13,7 @@ from cli import account, wording
 from cli.consent import NotAsked
 from cli.runtime import stop
 from shared.audit.entries import Action
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.deletions import waiting
 from shared.services import Services
@@ -105,7 +105,7 @@ def _ended(made: Services, deletion_id: UUID) -> bool:
 
 def _look(made: Services, deletion_id: UUID) -> tuple[DeletionStatus, str | None]:
     query = select(Deletion.status, Deletion.reason).where(Deletion.id == deletion_id)
-    with reaching("the own database"), Session(made.own) as session:
+    with translate_errors("the own database"), Session(made.own) as session:
         status, reason = session.execute(query).one()
     return DeletionStatus(status), reason
 

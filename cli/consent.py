@@ -7,11 +7,11 @@ import click
 
 from cli import account, wording
 from cli.runtime import stop
-from shared.access.confirmation import WARNING, Confirmation, word_to_type
+from shared.access.confirmation import WARNING, Confirmation, text_to_type
 from shared.errors import LetheError
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from shared.settings import PREFIX, Demand
+from shared.settings import PREFIX, ConfirmationMode
 from tasks.orders.delete import UnknownInstance
 
 Confirm = Callable[[Instance], Confirmation | None]
@@ -23,7 +23,7 @@ class NotAsked(LetheError):
 
 def check(made: Services, *, yes: bool) -> None:
     """End the command when nobody can be asked and nothing else will do."""
-    if yes and made.settings.confirmation is not Demand.OFF:
+    if yes and made.settings.confirmation is not ConfirmationMode.OFF:
         stop(f"--yes is not enough: {PREFIX}CONFIRMATION is {made.settings.confirmation.value}, so it has to be typed")
     if not yes and not (sys.stdin and sys.stdin.isatty()):
         raise click.UsageError("A deletion is confirmed by typing, and this is no terminal: a script has to say --yes")
@@ -33,7 +33,7 @@ def to_one(made: Services) -> Confirm:
     """Let the operator type its name, or its id where nobody could type the name; ends the command otherwise."""
 
     def confirm(instance: Instance) -> Confirmation:
-        word = word_to_type(instance.id, instance.name)
+        word = text_to_type(instance.id, instance.name)
         click.echo(f"{instance.name!r} (id {instance.id}) will be erased everywhere. {WARNING}", err=True)
         _ask(f"Type {word} to delete it", word)
         if made.tenant.find(instance_id=instance.id) is None:  # a person takes minutes: somebody else has erased it

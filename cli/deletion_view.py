@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from cli import wording
 from shared.access.api_keys import BOOTSTRAP
 from shared.access.permissions import SERVER
-from shared.database.connections import reaching
-from shared.database.enums import Means, Role
+from shared.database.connections import translate_errors
+from shared.database.enums import ConfirmationMethod, Role
 from shared.database.models import ApiKey, Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
-from shared.deletions import looks, queries
-from shared.deletions.looks import CameBack
+from shared.deletions import loading, rechecks
+from shared.deletions.rechecks import CameBack
 from shared.services import Services
 from shared.webhooks import outbox
 from shared.webhooks.delivery import NOT_ALLOWED
@@ -35,8 +35,8 @@ def load(made: Services, deletion_id: UUID) -> Known | None:
     """The deletion from the own database; None when there is none of this id."""
     whose = ApiKey.id == Deletion.requester_key_id
     query = select(Deletion, ApiKey.name).outerjoin(ApiKey, whose).where(Deletion.id == deletion_id)
-    with reaching("the own database"), Session(made.own, expire_on_commit=False) as session:
-        row = session.execute(query.options(*queries.OPTIONS)).one_or_none()
+    with translate_errors("the own database"), Session(made.own, expire_on_commit=False) as session:
+        row = session.execute(query.options(*loading.FOR_DISPLAY)).one_or_none()
         return Known(*row) if row else None
 
 
@@ -85,7 +85,7 @@ def _about(known: Known, now: datetime, deadline: timedelta, max_failures: int) 
     yield from _stands(deletion, now, deadline, max_failures)
     for event in deletion.webhooks:
         yield "webhook", _delivery(event, now)
-    if found := looks.came_back(deletion):
+    if found := rechecks.came_back(deletion):
         yield "came back", f"{wording.counts(found.found)}, {wording.ago(found.at, now)}. {found.why}"
     if deletion.next_look_at:
         yield "looks again", wording.ahead(deletion.next_look_at, now)
@@ -96,7 +96,7 @@ def _after(deletion: Deletion) -> str:
     return f", after {wording.span(ended - begun)}" if begun and ended else ""
 
 
-def _confirmed(deletion: Deletion, means: Means) -> str:
+def _confirmed(deletion: Deletion, means: ConfirmationMethod) -> str:
     by = "" if deletion.confirmed_by == deletion.requester_key_id else f", by {deletion.confirmed_by}"
     at = f", {wording.moment(deletion.confirmed_at)}" if deletion.confirmed_at else ""
     return f"{means.words}{by}{at}"
@@ -171,7 +171,7 @@ def facts(known: Known) -> dict[str, Any]:
         "failedAt": _iso(deletion.failed_at),
         "nextAttemptAt": _iso(deletion.next_attempt_at),
         "nextLookAt": _iso(deletion.next_look_at),
-        "cameBack": _found_facts(looks.came_back(deletion)),
+        "cameBack": _found_facts(rechecks.came_back(deletion)),
         "waitingSince": _iso(deletion.waiting_since),
         "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id, "keyName": known.key_name},
         "confirmedBy": _confirmation_facts(deletion),

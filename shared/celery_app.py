@@ -7,7 +7,7 @@ from celery import Celery
 from shared.settings import Settings
 
 QUEUE = "lethe"
-NORMAL, BEHIND = 0, 9  # priorities as Redis has them: a giant's next slice lets everything else pass
+NORMAL_PRIORITY, LOW_PRIORITY = 0, 9  # priorities as Redis has them: a giant's next slice lets everything else pass
 
 
 # RabbitMQ hands a message out again when its worker's connection ends: it needs no visibility timeout.
@@ -26,7 +26,7 @@ def task_name(step: str) -> str:
 
 def priority_on(broker: str, priority: int) -> int:
     """The priority as the broker counts: RabbitMQ's greater number comes first."""
-    return BEHIND - priority if _is_rabbitmq(broker) else priority
+    return LOW_PRIORITY - priority if _is_rabbitmq(broker) else priority
 
 
 def create(settings: Settings) -> Celery:
@@ -43,7 +43,7 @@ def create(settings: Settings) -> Celery:
         # Messages of a killed worker come back within seconds of their time, not after 10 x 10 rounds.
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
-        "priority_steps": [NORMAL, BEHIND],
+        "priority_steps": [NORMAL_PRIORITY, LOW_PRIORITY],
     }
     if _is_rabbitmq(settings.broker):
         transport = _RABBITMQ

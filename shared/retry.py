@@ -10,7 +10,7 @@ from shared.errors import TransientError
 T = TypeVar("T")
 
 
-def on_the_spot(
+def call(
     act: Callable[[], T],
     *,
     seconds: float,

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from shared.settings_errors import or_nearest, sentence
 
 
-class Demand(StrEnum):
+class ConfirmationMode(StrEnum):
     """What a deletion over HTTP has to be confirmed with."""
 
     OFF = "off"
@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     instance_tokens_may_delete: bool = Field(True, description="Whether an instance's own token may delete it")
     limit_per_minute: int = Field(10, ge=1, description="Deletions that one key may order in a minute")
     limit_per_hour: int = Field(100, ge=1, description="Deletions that one key may order in an hour")
-    confirmation: Demand = Field(Demand.OFF, description="What a deletion is confirmed with: off, token or totp")
+    confirmation: ConfirmationMode = Field(
+        ConfirmationMode.OFF, description="How deletions are confirmed: off, token or totp"
+    )
     code_lock_seconds: float = Field(900, gt=0, description="How long a key confirms nothing after five wrong codes")
     console_idle_seconds: int = Field(1800, ge=60, description="How long the console stays signed in without a click")
     secret_key: SecretStr = Field(

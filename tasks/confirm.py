@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from shared.deletions import companions, step_counts
 from shared.errors import TransientError
-from shared.evolution.cache.cache import Cache, Proposals
+from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.rows import counting
 from shared.evolution.rows.reservation import Reservation
 from tasks.context import Context, Counts, Progress, Target
@@ -64,18 +64,20 @@ def _sweep_keys(ctx: Context) -> bool:
     if cache is None:
         return True
     if _was_served(ctx):  # a moment ago; the one key whose name is known is looked at all the same
-        return _sweep_own(ctx, cache, Proposals({ctx.instance_id}, set()))
+        return _sweep_own(ctx, cache, Candidates({ctx.instance_id}, set()))
     passed_at = datetime.now(UTC).isoformat()
-    others = companions.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
-    proposals = cache.propose([ctx.instance_id, *(each.instance_id for each in others)])
+    others = companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_PASSED)
+    proposals = cache.find_candidates([ctx.instance_id, *(each.instance_id for each in others)])
     is_empty = _sweep_own(ctx, cache, proposals)
     for each in others:
         found = _unlink(ctx, Target(ctx.services, each.instance_id, each.instance_name), cache, proposals)
-        companions.credit(ctx.services.own, each, ctx.claim, {"keys": found}, {} if found else {_PASSED: passed_at})
+        companions.share_result(
+            ctx.services.own, each, ctx.claim, {"keys": found}, {} if found else {_PASSED: passed_at}
+        )
     return is_empty
 
 
-def _sweep_own(ctx: Context, cache: Cache, proposals: Proposals) -> bool:
+def _sweep_own(ctx: Context, cache: Cache, proposals: Candidates) -> bool:
     removed = _unlink(ctx, ctx, cache, proposals)
     ctx.removed({"keys": removed})
     return removed == 0
@@ -88,7 +90,7 @@ def _was_served(ctx: Context) -> bool:
     return age is not None and age.total_seconds() < _FRESH_SECONDS
 
 
-def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Proposals) -> int:
+def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Candidates) -> int:
     ctx.still_ours()
     return sum(cache.unlink(cache.by_id(target.instance_id, target.living, proposals)[0]))
 

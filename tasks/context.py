@@ -169,7 +169,7 @@ class Context(Target):
         """Raise LostClaim when another worker has taken over; before anything that can't be undone."""
         # Nobody takes over from an owner that was heard of so shortly before.
         if time.monotonic() - self._unwritten.shown_at > self.services.settings.stale_seconds / 30:
-            claims.beat(self.services.own, self.claim)
+            claims.send_heartbeat(self.services.own, self.claim)
             self._unwritten.shown_at = time.monotonic()
 
     def slice_is_over(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from shared import retry
 from shared.deletions import claims, companions, step_counts
 from shared.errors import LetheError, NotYet, Unreachable
-from shared.evolution.cache.cache import Cache, Proposals
+from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from shared.evolution.rows.reservation import Found, Reservation
 from tasks import rights
@@ -127,7 +127,7 @@ def _remove_named_media(ctx: Context) -> None:
     kept: list[str] = []
     for storage in ctx.storages():
         ctx.still_ours()
-        removed, shared = storage.take_named(ctx.instance_name, ctx.deletion_id, ctx.neighbours)
+        removed, shared = storage.remove_named(ctx.instance_name, ctx.deletion_id, ctx.neighbours)
         kept += shared
         ctx.removed({storage.unit: removed})
     if kept:
@@ -139,7 +139,7 @@ def _remove_named_queues(ctx: Context) -> None:
     kept = 0
     for queues in ctx.queues():
         ctx.still_ours()
-        taken = queues.take_named(ctx.instance_name, ctx.neighbours)
+        taken = queues.remove_named(ctx.instance_name, ctx.neighbours)
         kept += taken.kept
         ctx.removed(taken.counts)
     if kept:
@@ -170,7 +170,7 @@ def _ask_to_drop(ctx: Context, gateway: Gateway) -> None:
     ctx.still_ours()
     acknowledgement.begin(ctx, gateway.url)
     try:
-        is_known = retry.on_the_spot(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
+        is_known = retry.call(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
     except Stuck:  # it refused, so nothing of it is under way
         acknowledgement.forget(ctx, gateway.url)
         return _note_gateway(ctx, gateway, RESTART)
@@ -201,15 +201,15 @@ def _others_are_about_to_drop(ctx: Context) -> bool:
     if _DROPPED in ctx.notes:
         return False
     ctx.note(**{_DROPPED: datetime.now(UTC).isoformat()})
-    return bool(companions.beside(ctx.services.own, ctx.claim, without_note=_DROPPED))
+    return bool(companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_DROPPED))
 
 
 def _purge_named_keys(ctx: Context, cache: Cache) -> None:
     """After the drop: a connected server may have written some since they were purged."""
     passed_at = datetime.now(UTC).isoformat()
     # Of who waits here after its drop: a name that is not reserved is not ours to act on.
-    others = companions.beside(ctx.services.own, ctx.claim, without_note=_PASSED, with_note=_DROPPED)
-    proposals = cache.propose([], [ctx.instance_name, *(each.instance_name for each in others)])
+    others = companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_PASSED, with_note=_DROPPED)
+    proposals = cache.find_candidates([], [ctx.instance_name, *(each.instance_name for each in others)])
     ctx.removed({"keys": _unlink_named(ctx, cache, proposals)})
     ctx.note(**{_PASSED: passed_at})
     for each in others:
@@ -217,9 +217,9 @@ def _purge_named_keys(ctx: Context, cache: Cache) -> None:
             if is_reserved:
                 target = Target(ctx.services, each.instance_id, each.instance_name)
                 counts = {"keys": _unlink_named(target, cache, proposals)}
-                companions.credit(ctx.services.own, each, ctx.claim, counts, {_PASSED: passed_at})
+                companions.share_result(ctx.services.own, each, ctx.claim, counts, {_PASSED: passed_at})
 
 
-def _unlink_named(target: Target, cache: Cache, proposals: Proposals) -> int:
+def _unlink_named(target: Target, cache: Cache, proposals: Candidates) -> int:
     mine, _ = cache.by_name(target.instance_name, target.living, proposals)
     return sum(cache.unlink(mine)) + cache.remove_field(target.instance_name)

@@ -42,7 +42,7 @@ def run(ctx: Context) -> Progress:
 def _log_out(ctx: Context, gateway: Gateway) -> None:
     ctx.still_ours()
     try:
-        retry.on_the_spot(lambda: gateway.log_out(ctx.instance_name), seconds=_STUCK_SECONDS)
+        retry.call(lambda: gateway.log_out(ctx.instance_name), seconds=_STUCK_SECONDS)
     except Stuck:
         ctx.note(unlinked=False, stuck_gateways=sorted({*ctx.notes.get("stuck_gateways", []), gateway.url}))
         return

@@ -48,7 +48,9 @@ def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
 
     def forget_and_write(connection: Connection) -> None:
         scrubbing.scrub(connection, claim.deletion_id)
-        line = chain.append(connection, entries.ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id))
+        line = chain.append(
+            connection, entries.deletion_ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id)
+        )
         receipt.write(connection, claim.deletion_id, services.settings, line)
 
     return forget_and_write

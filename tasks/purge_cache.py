@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from shared.deletions import companions
-from shared.evolution.cache.cache import Cache, Proposals
+from shared.evolution.cache.cache import Cache, Candidates
 from tasks.context import Context, Counts, Progress, Target
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
@@ -17,7 +17,7 @@ def preview(target: Target) -> Counts:
     cache.probe()
     if not target.thorough:
         return {}
-    proposals = cache.propose([target.instance_id], [target.instance_name])
+    proposals = cache.find_candidates([target.instance_id], [target.instance_name])
     by_id, _ = cache.by_id(target.instance_id, target.living, proposals)
     by_name, _ = cache.by_name(target.instance_name, target.living, proposals)
     return {"keys": len({*by_id, *by_name}) + cache.count_fields(target.instance_name)}
@@ -29,10 +29,10 @@ def run(ctx: Context) -> Progress:
     if cache is None or _PASSED in ctx.notes:
         return Progress.DONE
     passed_at = datetime.now(UTC).isoformat()
-    others = companions.beside(ctx.services.own, ctx.claim, without_note=_PASSED)
+    others = companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_PASSED)
     ids = [ctx.instance_id, *(each.instance_id for each in others)]
     names = [ctx.instance_name, *(each.instance_name for each in others)]
-    proposals = cache.propose(ids, names)
+    proposals = cache.find_candidates(ids, names)
     removed, kept = _unlink(ctx, ctx, cache, proposals)
     ctx.plan({"keys": removed})
     ctx.removed({"keys": removed})
@@ -42,11 +42,11 @@ def run(ctx: Context) -> Progress:
         target = Target(ctx.services, each.instance_id, each.instance_name)
         removed, kept = _unlink(ctx, target, cache, proposals)
         notes = {_PASSED: passed_at, **({"kept_keys": kept} if kept else {})}
-        companions.credit(ctx.services.own, each, ctx.claim, {"keys": removed}, notes)
+        companions.share_result(ctx.services.own, each, ctx.claim, {"keys": removed}, notes)
     return Progress.DONE
 
 
-def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Proposals) -> tuple[int, int]:
+def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Candidates) -> tuple[int, int]:
     """Unlink what is one instance's; how many keys went, and how many stayed that another one explains as well."""
     ctx.still_ours()
     mine, shared = cache.by_id(target.instance_id, target.living, proposals)

@@ -23,7 +23,7 @@ _REQUESTER = (
         ApiKey.role,
         ApiKey.instances,
     )
-    .outerjoin(ApiKey, and_(ApiKey.id == Deletion.requester_key_id, api_keys.is_alive()))
+    .outerjoin(ApiKey, and_(ApiKey.id == Deletion.requester_key_id, api_keys.is_active()))
     .where(Deletion.id == bindparam("of_deletion"))
 )
 

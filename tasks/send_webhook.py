@@ -19,8 +19,8 @@ def run(ctx: Context) -> Progress:
     """Keep the events, so that none is lost, then try each one now."""
     own, settings = ctx.services.own, ctx.services.settings
     was_switched_off = "Webhook" in channels.were_switched_off(own, ctx.deletion_id)
-    outbox.keep(own, settings, ctx.deletion_id, _events(ctx, ctx.deletion_id, was_switched_off=was_switched_off))
-    for event_id in outbox.pending_of(own, ctx.deletion_id):
+    outbox.store(own, settings, ctx.deletion_id, _events(ctx, ctx.deletion_id, was_switched_off=was_switched_off))
+    for event_id in outbox.pending_ids(own, ctx.deletion_id):
         _send(ctx, event_id)
     return Progress.DONE
 
@@ -40,7 +40,7 @@ def _send(ctx: Context, event_id: str) -> None:
             ctx.note(**{kind: "delivered"})
             ctx.removed({"delivered": 1})
             return
-        if failure in delivery.FOR_GOOD:
+        if failure in delivery.PERMANENT_FAILURES:
             ctx.note(**{kind: f"refused: {failure}"})
             ctx.removed({"refused": 1})
             return

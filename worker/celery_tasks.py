@@ -21,7 +21,7 @@ from celery.signals import (
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from shared import celery_app, logs, settings, tracing, trail
+from shared import celery_app, logs, message_headers, settings, tracing
 from shared.errors import TransientError
 from tasks import names
 from worker import redis_loss
@@ -122,19 +122,19 @@ def _queue_look() -> Callable[[], bool]:
 
 
 def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
-    from shared.deletions.overdue import Nudge
+    from shared.deletions.republishing import StepMessage
     from tasks import pipeline, publishing
     from worker.runner import Outcome
 
-    runner, carried = _runner(), trail.carried(task.request.headers)
+    runner, carried = _runner(), message_headers.received(task.request.headers)
     facts = {**carried, "deletion_id": deletion_id, "attempt": attempt, "step": step}
     with structlog.contextvars.bound_contextvars(**facts), tracing.span(step, carried, deletion_id=deletion_id):
         outcome = runner.run(step, UUID(deletion_id), attempt)
         if outcome is not Outcome.GO_ON:
             task.request.chain = None  # the rest of this chain is not to be run
         if outcome is Outcome.AGAIN:
-            rest = Nudge(UUID(deletion_id), attempt, pipeline.NAMES.index(step))
-            publishing.submit(_services(), rest, priority=celery_app.BEHIND)
+            rest = StepMessage(UUID(deletion_id), attempt, pipeline.NAMES.index(step))
+            publishing.submit(_services(), rest, priority=celery_app.LOW_PRIORITY)
     return outcome.value
 
 

@@ -5,7 +5,7 @@ import time
 from multiprocessing.sharedctypes import RawValue
 
 from shared import logs
-from shared.deletions import overdue
+from shared.deletions import republishing
 from shared.services import Services
 from tasks import publishing
 
@@ -63,7 +63,7 @@ class DueClock:
         """Publish what is due; in how many seconds something else is, if it is before the next look."""
         _next_look.value = time.monotonic() + LOOK_SECONDS
         try:
-            due_in = overdue.next_put_off(self._services.own, within_seconds=LOOK_SECONDS)
+            due_in = republishing.next_postponed_in_seconds(self._services.own, within_seconds=LOOK_SECONDS)
             if due_in is None or due_in > 0:
                 return due_in
             return 0 if self._publish() else _LOCKED_SECONDS
@@ -74,10 +74,12 @@ class DueClock:
 
     def _publish(self) -> int:
         settings = self._services.settings
-        due = overdue.take_put_off(
-            self._services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
+        due = republishing.take_postponed(
+            self._services.own,
+            republish_seconds=settings.nudge_seconds,
+            max_pause_seconds=settings.max_pause_seconds,
         )
-        unpublished = sum(not publishing.submit(self._services, nudge) for nudge in due)
+        unpublished = sum(not publishing.submit(self._services, message) for message in due)
         if due:
             log.info("pauses over", due=len(due), unpublished=unpublished)
         return len(due)

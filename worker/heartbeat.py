@@ -39,7 +39,7 @@ def hold_lock(services: Services, claim: Claim) -> None:
 def _beat(services: Services, claim: Claim, done: threading.Event, lost: threading.Event) -> None:
     while not done.wait(services.settings.heartbeat_seconds):
         try:
-            claims.beat(services.own, claim)
+            claims.send_heartbeat(services.own, claim)
         except LostClaim:
             if not done.is_set():  # after the end of the step the claim is rightly gone
                 lost.set()

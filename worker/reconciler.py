@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 
 from shared import logs
 from shared.audit import refusals
-from shared.deletions import lifecycle, overdue
+from shared.deletions import lifecycle, republishing
 from shared.errors import TransientError
 from shared.evolution.rows import reservation
 from shared.services import Services
@@ -33,18 +33,18 @@ class Round:
 def reconcile(services: Services) -> Round:
     """Find and publish; any number of these may run at once, each deletion is taken by one of them."""
     settings = services.settings
-    dead = overdue.take_over_dead(
-        services.own, stale_seconds=settings.stale_seconds, nudge_seconds=settings.nudge_seconds
+    dead = republishing.take_over_stale(
+        services.own, stale_seconds=settings.stale_seconds, republish_seconds=settings.nudge_seconds
     )
     failed = lifecycle.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
     if failed:
         log.error("deletions failed at the deadline", deletions=failed)
-    due = overdue.take_due(
-        services.own, nudge_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
+    due = republishing.take_due(
+        services.own, republish_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
     )
-    unpublished = sum(not publishing.submit(services, nudge) for nudge in (*dead, *due))
+    unpublished = sum(not publishing.submit(services, message) for message in (*dead, *due))
     _write_refusals_down(services)
-    overdue.tick(services.own, "reconciler")
+    republishing.tick(services.own, "reconciler")
     found = Round(len(dead), len(due), unpublished)
     if dead or due:
         log.info("reconciled", taken_over=found.taken_over, due=found.due, unpublished=found.unpublished)
@@ -56,7 +56,7 @@ def reconcile(services: Services) -> Round:
 
 def _write_refusals_down(services: Services) -> None:
     try:
-        refusals.write_down(services.own, services.redis)
+        refusals.write_lines(services.own, services.redis)
     except RedisError as error:  # they stay counted
         log.warning("refusals not written down", error=type(error).__name__)
 

@@ -112,7 +112,7 @@ class Runner:
     def _run_with_retries(self, step: PipelineStep, ctx: Context) -> Outcome:
         seconds = self.services.settings.retry_seconds
         try:
-            progress = retry.on_the_spot(
+            progress = retry.call(
                 lambda: step.run(ctx),
                 seconds=seconds,
                 give_up=lambda error: ctx.slice_is_over() or error.first_pause_seconds is not None,
@@ -123,14 +123,19 @@ class Runner:
         return self._end(step, ctx, progress)
 
     def _end(self, step: PipelineStep, ctx: Context, progress: Progress) -> Outcome:
-        own, claim, nudge_seconds = self.services.own, ctx.claim, self.services.settings.nudge_seconds
+        own, claim, republish_seconds = self.services.own, ctx.claim, self.services.settings.nudge_seconds
         if progress is Progress.MORE:
             ctx.write_down()
-            claims.end_slice(own, claim, nudge_seconds=nudge_seconds)
+            claims.end_slice(own, claim, republish_seconds=republish_seconds)
             return Outcome.AGAIN
         entry = ctx.entry()
         finish = partial(
-            claims.finish_step, own, claim, removed=entry.removed, notes=entry.notes, nudge_seconds=nudge_seconds
+            claims.finish_step,
+            own,
+            claim,
+            removed=entry.removed,
+            notes=entry.notes,
+            republish_seconds=republish_seconds,
         )
         if step is not pipeline.PIPELINE[-1]:
             finish()
@@ -143,7 +148,7 @@ class Runner:
 
     def _put_off(self, claim: Claim, reason: str, *, counts: bool, first_pause_seconds: float | None = None) -> Outcome:
         settings, most = self.services.settings, self.services.settings.max_pause_seconds
-        status = claims.wait(
+        status = claims.postpone(
             self.services.own,
             claim,
             reason,

@@ -16,7 +16,7 @@ from shared import logs
 from shared.access.permissions import Permission
 from shared.errors import Refused
 from shared.evolution.rows import listing
-from shared.settings import Demand
+from shared.settings import ConfirmationMode
 
 log = logs.get(__name__)
 blueprint = Blueprint(
@@ -115,7 +115,7 @@ def on_api_error(error: ApiError) -> Response:
 @blueprint.errorhandler(Unconfirmed)
 def on_unconfirmed(error: ApiError) -> Response:
     """What the API says of tokens is for programs: here the preview has one."""
-    if current.services().settings.confirmation is not Demand.TOKEN:
+    if current.services().settings.confirmation is not ConfirmationMode.TOKEN:
         return on_api_error(error)
     return _page(error, f"{error.message.partition(':')[0]}. Load the preview again, and confirm that.", error.status)
 

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from api.request import auth, current
 from shared.access.api_keys import BOOTSTRAP
 from shared.access.permissions import SERVER, Permission
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.enums import Role
 from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus
-from shared.settings import Demand
+from shared.settings import ConfirmationMode
 
 STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)
 
@@ -54,7 +54,7 @@ def is_whole(deletion: Deletion) -> bool:
 def must_be_confirmed(deletion: Deletion) -> bool:
     """Whether going on with it has to be confirmed."""
     services = current.services()
-    if services.settings.confirmation is Demand.OFF or not is_whole(deletion):
+    if services.settings.confirmation is ConfirmationMode.OFF or not is_whole(deletion):
         return False
     return services.tenant.find(instance_id=deletion.instance_id) is not None
 
@@ -97,5 +97,5 @@ def _names(deletion: Deletion) -> dict[str, str]:
     """The API keys that had to do with it, by id, with the names that people gave them."""
     wanted = {deletion.requester_key_id, deletion.confirmed_by} - {None}
     query = select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(wanted))
-    with reaching("the own database"), Session(current.services().own) as session:
+    with translate_errors("the own database"), Session(current.services().own) as session:
         return {key_id: f"“{name}” ({key_id})" for key_id, name in session.execute(query)}

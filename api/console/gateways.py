@@ -12,7 +12,7 @@ from api.request import confirmation, current, orders
 from api.request.errors import BadRequest, Conflict, NotFound, Unauthorized
 from shared.audit.entries import Action
 from shared.database.models import Deletion
-from shared.settings import Demand
+from shared.settings import ConfirmationMode
 from tasks import pipeline
 from tasks.context import Target
 
@@ -23,8 +23,10 @@ blueprint = Blueprint("giving_up", __name__, url_prefix="/deletions/<uuid:deleti
 def ask(deletion_id: UUID, number: int) -> str:
     """What follows from it, and the form that does it."""
     deletion, url = _stopped(deletion_id, number)
-    demanded = current.services().settings.confirmation if deletion_view.must_be_confirmed(deletion) else Demand.OFF
-    shown = _preview(deletion) if demanded is Demand.TOKEN else {}
+    demanded = (
+        current.services().settings.confirmation if deletion_view.must_be_confirmed(deletion) else ConfirmationMode.OFF
+    )
+    shown = _preview(deletion) if demanded is ConfirmationMode.TOKEN else {}
     return render_template("give_up.html", deletion=deletion, url=url, number=number, demanded=demanded, **shown)
 
 

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.console import deletion_view
 from api.request import auditing, auth, confirmation, current, orders
 from api.request.errors import BadRequest, NotFound, Unauthorized
-from shared.access.confirmation import word_to_type
+from shared.access.confirmation import text_to_type
 from shared.audit.entries import Action
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.models import ENDED, Deletion
 from shared.evolution.rows import listing
 from shared.evolution.rows.listing import Listed
@@ -89,7 +89,7 @@ def log_out(instance_id: str) -> AnyResponse:
 
 def to_type(instance: Instance) -> str:
     """What has to be typed: the name, or the id where nobody could type the name."""
-    return word_to_type(instance.id, instance.name)
+    return text_to_type(instance.id, instance.name)
 
 
 def _ask_again(instance: Instance) -> AnyResponse:
@@ -131,5 +131,5 @@ def _unknown() -> NotFound:
 def _unfinished(instance_ids: Collection[str]) -> dict[str, Deletion]:
     """The deletions of these instances that have not ended, by instance."""
     query = select(Deletion).where(Deletion.instance_id.in_(instance_ids), Deletion.status.not_in(ENDED))
-    with reaching("the own database"), Session(current.services().own, expire_on_commit=False) as session:
+    with translate_errors("the own database"), Session(current.services().own, expire_on_commit=False) as session:
         return {deletion.instance_id: deletion for deletion in session.scalars(query)}

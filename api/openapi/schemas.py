@@ -22,7 +22,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from api.openapi import examples
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookStatus
-from shared.deletions import looks, progress
+from shared.deletions import progress, rechecks
 from shared.webhooks import outbox
 
 
@@ -200,7 +200,7 @@ class DeletionView(Schema):
     failed_at: datetime | None = Field(description="While it is failed: when it stopped")
     next_attempt_at: datetime | None = Field(description="When a waiting deletion is tried again")
     next_look_at: datetime | None = Field(description="After success: when its id is looked for again, within an hour")
-    came_back: looks.CameBack | None = Field(description="What such a look has found; the receipt stays as it was")
+    came_back: rechecks.CameBack | None = Field(description="What such a look has found; the receipt stays as it was")
     failed_step: str | None
     reason: str | None = Field(description="Why it waits or has stopped")
     without_gateways: list[str] = Field(description="Gateways that were given up")
@@ -211,7 +211,7 @@ class DeletionView(Schema):
     def of(cls, deletion: Deletion) -> "DeletionView":
         """From the own database's rows."""
         made = {
-            "came_back": looks.came_back(deletion),
+            "came_back": rechecks.came_back(deletion),
             "webhooks": [WebhookView.model_validate(outbox.delivery_of(event)) for event in deletion.webhooks],
             "steps": [StepView.of(step) for step in deletion.steps],
         }

@@ -56,7 +56,7 @@ def actor() -> Actor:
 def actor_of(caller: auth.Principal | None) -> Actor:
     """Somebody, as this request's caller."""
     return Actor(
-        role=caller.role if caller else refusals.NOBODY,
+        role=caller.role if caller else refusals.UNKNOWN_CALLER,
         key_id=caller.key_id if caller else None,
         address=request.remote_addr,
         user_agent=request.headers.get("User-Agent"),
@@ -102,7 +102,7 @@ def _write_refusal(response: Response) -> Response:
 
 def _write(attempt: _Attempt, action: Action, status: int) -> None:
     caller = actor()
-    if not refusals.gets_line(current.services().redis, action, caller):
+    if not refusals.count(current.services().redis, action, caller):
         return
     decision = Decision.REFUSED if status < 500 else Decision.FAILED
     with own_transaction(current.services().own) as connection:

@@ -12,7 +12,7 @@ from api.request.errors import Unauthorized
 from shared.access import api_keys
 from shared.access.api_keys import hash_key
 from shared.access.permissions import Permission, permissions_of
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.enums import Role
 from shared.database.models import ApiKey, Deletion
 from shared.evolution.rows.tenant import Instance
@@ -94,7 +94,7 @@ def _look_up(key: str) -> Principal | None:
         return holder
     # A token outlives its row here: it may follow the deletion it asked for.
     has_ordered = exists().where(Deletion.requester_key_hash == key_hash)
-    with reaching("the own database"), Session(services.own) as session:
+    with translate_errors("the own database"), Session(services.own) as session:
         is_token = bool(session.scalar(select(has_ordered)))
     if services.tenant.knows_token(key) or is_token:
         return Principal(Role.INSTANCE, key_hash, key_hash[:12])
@@ -107,9 +107,9 @@ def holder_of(key_hash: str) -> Principal | None:
     admin_hash = hash_key(services.settings, services.settings.admin_key.get_secret_value())
     if compare_digest(key_hash, admin_hash):
         return Principal(Role.ADMIN, key_hash, api_keys.BOOTSTRAP)
-    with reaching("the own database"), Session(services.own) as session:
+    with translate_errors("the own database"), Session(services.own) as session:
         # Looked up by its HMAC: how long that takes tells nothing about any key.
-        row = session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash, api_keys.is_alive()))
+        row = session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash, api_keys.is_active()))
     if row is None:
         return None
     return Principal(row.role, key_hash, row.id, None if row.instances is None else frozenset(row.instances))

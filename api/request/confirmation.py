@@ -12,10 +12,10 @@ from api.request.errors import Unconfirmed
 from shared.access import one_time_codes
 from shared.access.api_keys import BOOTSTRAP
 from shared.access.confirmation import Confirmation
-from shared.access.one_time_codes import Verdict
-from shared.database.enums import Means, Role
+from shared.access.one_time_codes import CodeResult
+from shared.database.enums import ConfirmationMethod, Role
 from shared.evolution.rows.tenant import Instance
-from shared.settings import Demand, Settings
+from shared.settings import ConfirmationMode, Settings
 
 TOKEN_SECONDS = 300
 _WRONG, _LOCKED = "wrong confirmation", "confirmation locked"  # as the audit has it
@@ -43,9 +43,9 @@ def came_with(token: str | None, code: str | None) -> None:
 def demand(instance: Instance, token: str | None, code: str | None) -> Confirmation | None:
     """What the settings ask for, of the two; None when they ask for nothing. A code that is good is used up."""
     demanded = current.services().settings.confirmation
-    if demanded is Demand.TOKEN:
+    if demanded is ConfirmationMode.TOKEN:
         return _by_token(instance, token)
-    return _by_code(code) if demanded is Demand.TOTP else None
+    return _by_code(code) if demanded is ConfirmationMode.TOTP else None
 
 
 def token_for(instance: Instance, planned: Mapping[str, Mapping[str, int]]) -> str:
@@ -91,7 +91,7 @@ def _by_token(instance: Instance, token: str | None) -> Confirmation:
     caller = auth.principal()
     # What is there now is not compared with what was shown: of a living instance it changes by the minute.
     digest = read(current.services().settings, caller.key_hash, instance.id, token)
-    return Confirmation(caller.key_id, Means.TOKEN, digest)
+    return Confirmation(caller.key_id, ConfirmationMethod.TOKEN, digest)
 
 
 def _by_code(code: str | None) -> Confirmation:
@@ -105,13 +105,13 @@ def _by_code(code: str | None) -> Confirmation:
             " gets them on the server, with `lethe keys enroll-totp ID`"
         )
     verdict = one_time_codes.use(services.own, services.settings, key_id, code)
-    if verdict is Verdict.NOT_ENROLLED:
+    if verdict is CodeResult.NOT_ENROLLED:
         raise Unconfirmed(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
-    if verdict is Verdict.LOCKED:
+    if verdict is CodeResult.LOCKED:
         seconds = services.settings.code_lock_seconds
         raise Unconfirmed(f"Too many wrong codes: this key confirms nothing for up to {seconds:g} s", _LOCKED)
-    if verdict is Verdict.USED:
+    if verdict is CodeResult.USED:
         raise Unconfirmed("The one-time code was used already: wait for the next one", _WRONG)
-    if verdict is Verdict.WRONG:
+    if verdict is CodeResult.WRONG:
         raise Unconfirmed("The one-time code is wrong", _WRONG)
-    return Confirmation(key_id, Means.CODE)
+    return Confirmation(key_id, ConfirmationMethod.CODE)

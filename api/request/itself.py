@@ -4,10 +4,10 @@ from flask import Flask, request
 
 from api.request import auditing
 from api.request.errors import BadRequest
-from shared.evolution.gateway import MARK
+from shared.evolution.gateway import LETHE_HEADER
 
 # Of every answer, also of those that no request could be read for.
-HEADERS = {"X-Content-Type-Options": "nosniff", MARK: "1"}
+HEADERS = {"X-Content-Type-Options": "nosniff", LETHE_HEADER: "1"}
 
 
 def register(app: Flask) -> None:
@@ -16,6 +16,6 @@ def register(app: Flask) -> None:
 
 
 def _refuse_own_calls() -> None:
-    if MARK in request.headers:
+    if LETHE_HEADER in request.headers:
         auditing.no_order()
         raise BadRequest("This address leads back to Lethe, and a gateway was to be called")

@@ -12,7 +12,7 @@ from shared.audit.entries import Action
 from shared.database.models import Deletion
 from shared.evolution.gateway import Stuck
 from shared.evolution.rows.tenant import Instance
-from shared.settings import Demand
+from shared.settings import ConfirmationMode
 from tasks.orders import delete, resume
 from tasks.orders.caller import Caller
 
@@ -39,7 +39,7 @@ def find(action: Action, *, name: str | None = None, instance_id: str | None = N
 
 def confirm_again(deletion: Deletion) -> Confirmation | None:
     """What confirms that a failed deletion is resumed, while its instance is whole and this is demanded."""
-    if current.services().settings.confirmation is Demand.OFF:
+    if current.services().settings.confirmation is ConfirmationMode.OFF:
         return None
     instance = current.services().tenant.find(instance_id=deletion.instance_id)
     return resume.confirm_again(caller(), deletion, instance)

@@ -15,7 +15,7 @@ from shared.audit import reads as audit_reads
 from shared.audit import search as audit_search
 from shared.audit.chain import Place
 from shared.audit.entries import Action, Decision
-from shared.audit.search import Wanted
+from shared.audit.search import Filters
 from shared.database.models import AuditLine
 
 _PLACE = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
@@ -35,7 +35,7 @@ def list_lines(
     as_json: bool,
 ) -> None:
     """Show the newest lines, and have it in the audit that they were read."""
-    wanted = Wanted(
+    wanted = Filters(
         since=since and since.astimezone(),
         until=until and until.astimezone(),
         action=Action(action) if action else None,
@@ -48,7 +48,7 @@ def list_lines(
     )
     with reached() as made:
         page = audit_search.search(made.own, wanted)
-        audit_reads.of_audit(made.own, account.actor())
+        audit_reads.record_audit_read(made.own, account.actor())
     if as_json:
         click.echo(json.dumps({"lines": [_whole(line) for line in page.lines], "next": page.next}))
         return

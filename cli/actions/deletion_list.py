@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from cli import wording
 from cli.runtime import own_reached, print_json
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.enums import Role
 from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
 
@@ -38,7 +38,7 @@ def _newest(own: Engine, status: DeletionStatus | None, limit: int) -> list[dict
     query = query.outerjoin(Step, and_(Step.deletion_id == Deletion.id, at)).outerjoin(ApiKey, whose)
     if status:
         query = query.where(Deletion.status == status)
-    with reaching("the own database"), Session(own) as session:
+    with translate_errors("the own database"), Session(own) as session:
         return [_facts(*row) for row in session.execute(query)]
 
 

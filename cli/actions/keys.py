@@ -38,7 +38,7 @@ class Lifetime(click.ParamType[timedelta]):
 def create(role: str, name: str, instances: tuple[str, ...], lifetime: timedelta | None, as_json: bool) -> None:
     """Make it, and show it once."""
     with reached() as made, own_transaction(made.own) as connection:
-        if bearer := api_keys.find_living(connection, name):  # nobody could tell whose of the two did something
+        if bearer := api_keys.find_active(connection, name):  # nobody could tell whose of the two did something
             stop(f"The key {bearer} is called {name!r} already: give another name, or rotate or revoke that one")
         new = api_keys.create(
             connection, made.settings, name=name, role=Role(role), instances=instances or None, lifetime=lifetime

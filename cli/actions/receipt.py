@@ -25,7 +25,7 @@ def show(deletion_id: UUID, as_page: bool) -> None:
         if document is None:
             stop("There is no receipt: the deletion is unknown, or has not succeeded")
         instance_id = receipt.proved(json.loads(document))["instanceId"]
-        audit_reads.of_receipt(made.own, account.actor(), instance_id, deletion_id)
+        audit_reads.record_receipt_read(made.own, account.actor(), instance_id, deletion_id)
     click.echo(receipt_page.render(document) if as_page else document)
 
 

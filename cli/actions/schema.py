@@ -4,12 +4,12 @@ import click
 
 from cli.runtime import NOT_POSSIBLE, print_json, reached
 from shared.database import connections, migrate
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 
 
 def upgrade(as_json: bool) -> None:
     """Run what is missing, and say from where to where."""
-    with reached() as made, reaching("the own database"):
+    with reached() as made, translate_errors("the own database"):
         # Not the services' engine: its statements are bounded, a migration takes as long as it takes.
         engine = connections.connect(made.settings.database_url.get_secret_value(), name="migrate")
         before, _ = migrate.revisions(engine)
@@ -25,7 +25,7 @@ def upgrade(as_json: bool) -> None:
 
 def show(as_json: bool) -> None:
     """The schema that it has, and the newest one."""
-    with reached() as made, reaching("the own database"):
+    with reached() as made, translate_errors("the own database"):
         current, newest = migrate.revisions(made.own)
     if as_json:
         print_json({"current": current, "newest": newest})

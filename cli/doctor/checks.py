@@ -17,7 +17,7 @@ from shared.database import migrate
 from shared.database.models import Clock
 from shared.errors import LetheError
 from shared.services import Services
-from shared.settings import PREFIX, Demand
+from shared.settings import PREFIX, ConfirmationMode
 
 _PING_SECONDS = 1.5
 _MISSED_ROUNDS = 4  # of the reconciler, after which it counts as dead
@@ -52,8 +52,10 @@ def _own_database(services: Services) -> Iterator[Finding]:
 
 def _confirmation(services: Services) -> Iterator[Finding]:
     part, demand = "confirmation", services.settings.confirmation
-    if demand is not Demand.TOTP:
-        yield Finding(part, Verdict.UNUSED if demand is Demand.OFF else Verdict.OK, f"{PREFIX}CONFIRMATION is {demand}")
+    if demand is not ConfirmationMode.TOTP:
+        yield Finding(
+            part, Verdict.UNUSED if demand is ConfirmationMode.OFF else Verdict.OK, f"{PREFIX}CONFIRMATION is {demand}"
+        )
         return
     with services.own.connect() as connection:
         enrolled = one_time_codes.count_enrolled(connection, Permission.DELETE)

@@ -10,7 +10,7 @@ from cli.doctor.findings import Finding, Verdict, explain
 from shared.errors import LetheError, Refused, TransientError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.cache.keys import escape
-from shared.evolution.gateway import LeadsBack, can_be_addressed
+from shared.evolution.gateway import PointsToLethe, can_be_addressed
 from shared.evolution.media.storage import Storage
 from shared.evolution.rows import counting, missing_indexes, servers
 from shared.services import Services
@@ -111,7 +111,7 @@ def _strangers(part: str, strangers: dict[str, int], silent: list[str]) -> Findi
 
 
 def _gateway_advice(error: LetheError) -> str:
-    if isinstance(error, LeadsBack):
+    if isinstance(error, PointsToLethe):
         return "name Evolution's own address in LETHE_GATEWAYS, not that of a proxy which sends DELETE to Lethe"
     if isinstance(error, Refused):
         return "set LETHE_GATEWAY_KEY to its AUTHENTICATION_API_KEY"

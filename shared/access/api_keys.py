@@ -31,7 +31,7 @@ def hash_key(settings: Settings, key: str) -> str:
     return digest(settings.secret_key.get_secret_value().encode(), key.encode(), "sha256").hex()
 
 
-def is_alive() -> ColumnElement[bool]:
+def is_active() -> ColumnElement[bool]:
     """Neither revoked nor expired, by the database's clock."""
     not_expired = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
     return and_(ApiKey.revoked_at.is_(None), not_expired)
@@ -61,10 +61,10 @@ def create(
     return made
 
 
-def find_living(connection: Connection, name: str) -> str | None:
+def find_active(connection: Connection, name: str) -> str | None:
     """The id of a key of this name that is alive; until the transaction ends, nobody else makes one."""
     connection.execute(text("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE"))  # it stops no reader
-    return connection.scalar(select(ApiKey.id).where(ApiKey.name == name, is_alive()).limit(1))
+    return connection.scalar(select(ApiKey.id).where(ApiKey.name == name, is_active()).limit(1))
 
 
 def rotate(connection: Connection, settings: Settings, key_id: str) -> NewKey | None:
@@ -73,7 +73,7 @@ def rotate(connection: Connection, settings: Settings, key_id: str) -> NewKey | 
     It stays the same key: with its rights, its limits, its lines in the audit and the deletions that it has ordered.
     """
     made = _make(key_id)
-    row = update(ApiKey).where(ApiKey.id == key_id, is_alive())
+    row = update(ApiKey).where(ApiKey.id == key_id, is_active())
     changed = connection.execute(row.values(key_hash=hash_key(settings, made.key), rotated_at=func.now()))
     return made if changed.rowcount else None
 

@@ -8,7 +8,7 @@ import pyotp
 from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import logs, sealing
+from shared import encryption, logs
 from shared.access import api_keys
 from shared.access.permissions import KEY_ROLES, PERMISSIONS, Permission
 from shared.database.connections import from_now, own_transaction
@@ -21,7 +21,7 @@ _STEP_SECONDS = 30
 _DRIFT_STEPS = 1  # how far the holder's clock may be off, either way
 
 
-class Verdict(StrEnum):
+class CodeResult(StrEnum):
     """What a code is."""
 
     GOOD = "good"
@@ -33,11 +33,11 @@ class Verdict(StrEnum):
 
 def enroll(connection: Connection, settings: Settings, key_id: str) -> str | None:
     """Give the key a new secret in place of any other; its otpauth URI, or None when the key is not alive."""
-    if connection.scalar(select(ApiKey.id).where(ApiKey.id == key_id, api_keys.is_alive())) is None:
+    if connection.scalar(select(ApiKey.id).where(ApiKey.id == key_id, api_keys.is_active())) is None:
         return None
     secret = pyotp.random_base32()
     fresh = {
-        "sealed": sealing.of(settings).encrypt(secret.encode()),
+        "sealed": encryption.cipher(settings).encrypt(secret.encode()),
         "last_step": 0,
         "wrong": 0,
         "locked_until": None,
@@ -52,26 +52,26 @@ def count_enrolled(connection: Connection, permission: Permission) -> int:
     """How many living keys that may do this have codes."""
     roles = [role for role in KEY_ROLES if permission in PERMISSIONS[role]]
     query = select(func.count()).select_from(OneTimeCodes).join(ApiKey, ApiKey.id == OneTimeCodes.key_id)
-    return connection.scalar(query.where(ApiKey.role.in_(roles), api_keys.is_alive())) or 0
+    return connection.scalar(query.where(ApiKey.role.in_(roles), api_keys.is_active())) or 0
 
 
-def use(engine: Engine, settings: Settings, key_id: str, code: str) -> Verdict:
+def use(engine: Engine, settings: Settings, key_id: str, code: str) -> CodeResult:
     """Use the code up; when this returns, it is written down that it was used, or that it was wrong."""
     found = select(OneTimeCodes.__table__, (OneTimeCodes.locked_until > func.now()).label("locked"))
     with own_transaction(engine) as connection:
         # Taken in turns: of many guesses at once, no more than five come before the lock.
         row = connection.execute(found.where(OneTimeCodes.key_id == key_id).with_for_update()).one_or_none()
         if row is None:
-            return Verdict.NOT_ENROLLED
+            return CodeResult.NOT_ENROLLED
         if row.locked:
-            return Verdict.LOCKED
-        step = step_of(sealing.of(settings).decrypt(row.sealed).decode(), code, time.time())
+            return CodeResult.LOCKED
+        step = step_of(encryption.cipher(settings).decrypt(row.sealed).decode(), code, time.time())
         if step is None:
             return _count_wrong(connection, row, settings.code_lock_seconds)
         if step <= row.last_step:
-            return Verdict.USED
+            return CodeResult.USED
         _write(connection, key_id, last_step=step, wrong=0)
-    return Verdict.GOOD
+    return CodeResult.GOOD
 
 
 def step_of(secret: str, code: str, now: float) -> int | None:
@@ -83,13 +83,13 @@ def step_of(secret: str, code: str, now: float) -> int | None:
     return max(good, default=None)
 
 
-def _count_wrong(connection: Connection, row: Row[tuple[object, ...]], lock_seconds: float) -> Verdict:
+def _count_wrong(connection: Connection, row: Row[tuple[object, ...]], lock_seconds: float) -> CodeResult:
     if row.wrong + 1 < WRONG_ONES:
         _write(connection, row.key_id, wrong=row.wrong + 1)
-        return Verdict.WRONG
+        return CodeResult.WRONG
     _write(connection, row.key_id, wrong=0, locked_until=from_now(lock_seconds))
     log.warning("confirmations locked", key_id=row.key_id)
-    return Verdict.LOCKED
+    return CodeResult.LOCKED
 
 
 def _write(connection: Connection, key_id: str, **values: object) -> None:

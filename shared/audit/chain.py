@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select, text
 from shared.audit.actions import Action as Action
 from shared.audit.actions import Decision as Decision
 from shared.audit.entries import Entry, products
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.models import AuditHead, AuditLine
 
 START = "0" * 64  # what the first line has for the hash of the one before
@@ -49,7 +49,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChainCheck:
     """How many lines hold, where the chain ends, and the first place where it does not hold."""
 
     lines: int
@@ -96,7 +96,7 @@ def _plain(value: Any) -> str | int | None:
     return value if value is None or isinstance(value, int) else str(value)
 
 
-def verify(engine: Engine, anchors: tuple[Place, ...] = ()) -> Verdict:
+def verify(engine: Engine, anchors: tuple[Place, ...] = ()) -> ChainCheck:
     """Walk the chain from its start; finds the first line that was changed, removed or moved.
 
     Who may write everything can compute all hashes anew, the head's too. Only a place that was kept elsewhere (an
@@ -104,18 +104,18 @@ def verify(engine: Engine, anchors: tuple[Place, ...] = ()) -> Verdict:
     """
     seen, broken = Place(0, START), None
     kept = {anchor.seq: anchor.hash for anchor in anchors}
-    with reaching("the own database"), engine.connect() as connection:
+    with translate_errors("the own database"), engine.connect() as connection:
         snapshot = connection.execution_options(isolation_level="REPEATABLE READ", yield_per=_AT_ONCE)
         head = Place(*snapshot.execute(select(AuditHead.seq, AuditHead.hash)).one())
         for row in snapshot.execute(select(AuditLine.__table__).order_by(AuditLine.seq)).mappings():
             broken = _fault(dict(row), seen) or _against(kept, Place(row["seq"], row["hash"]))
             if broken:
-                return Verdict(seen.seq, head, broken)
+                return ChainCheck(seen.seq, head, broken)
             seen = Place(row["seq"], row["hash"])
     if seen != head:
         broken = f"the chain ends at line {seen.seq}, but its head is line {head.seq}: lines after it were removed"
     missing = next((seq for seq in sorted(kept) if seq > seen.seq), None)
-    return Verdict(seen.seq, head, broken or (f"line {missing}, which was kept, is not there" if missing else None))
+    return ChainCheck(seen.seq, head, broken or (f"line {missing}, which was kept, is not there" if missing else None))
 
 
 def _fault(row: dict[str, Any], before: Place) -> str | None:

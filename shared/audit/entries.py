@@ -39,7 +39,7 @@ class Entry:
     times: int = 1  # more than one: attempts that were only counted
 
 
-def ended(decision: Decision, deletion_id: UUID, instance_id: str, step: str | None = None) -> Entry:
+def deletion_ended(decision: Decision, deletion_id: UUID, instance_id: str, step: str | None = None) -> Entry:
     """How a deletion ended. Why it failed stands on the deletion alone: errors may name what no audit should."""
     reason = f"at {step}" if step else None
     return Entry(Action.DELETE, decision, instance_id=instance_id, deletion_id=deletion_id, reason=reason)

@@ -13,12 +13,12 @@ from shared.database.models import AuditLine
 _A_WHILE = timedelta(minutes=10)
 
 
-def of_audit(engine: Engine, reader: Actor) -> None:
+def record_audit_read(engine: Engine, reader: Actor) -> None:
     """Tell that somebody is reading the audit; to be called before it is shown."""
     _tell(engine, Entry(Action.READ, Decision.ACCEPTED, reader, reason="audit"))
 
 
-def of_receipt(engine: Engine, reader: Actor, instance_id: str, deletion_id: UUID) -> None:
+def record_receipt_read(engine: Engine, reader: Actor, instance_id: str, deletion_id: UUID) -> None:
     """Tell that somebody is reading a receipt; to be called before it is shown."""
     _tell(engine, Entry(Action.RECEIPT, Decision.ACCEPTED, reader, instance_id, deletion_id))
 

@@ -12,14 +12,14 @@ from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 
 log = logs.get(__name__)
-NOBODY = "nobody"  # the role of who has no known key
+UNKNOWN_CALLER = "nobody"  # the role of who has no known key
 _COUNTS = "lethe:refused"
 _LINES = 100  # for one key and action in each round of the reconciler; further ones are counted
 _ADDRESSES = 50  # told apart in each round; a botnet's others are counted as one
 _OTHERS = "others"
 
 
-def gets_line(redis: Redis, action: Action, actor: Actor) -> bool:
+def count(redis: Redis, action: Action, actor: Actor) -> bool:
     """Count a refusal; whether it is to have a line of its own: a known key's first ones are, nobody's never.
 
     Without Redis a known key's have all their lines, and nobody's are in the log alone.
@@ -43,7 +43,7 @@ def _field(action: Action, actor: Actor, address: str | None) -> str:
     return json.dumps([action.value, actor.role, actor.key_id, address])
 
 
-def write_down(engine: Engine, redis: Redis) -> int:
+def write_lines(engine: Engine, redis: Redis) -> int:
     """One line for each caller whose refusals were only counted; returns how many lines.
 
     At most once: a process that is killed between taking the counts and its commit loses them.

@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Engine, select
 from sqlalchemy.orm import Session
 
 from shared.audit.entries import Action, Decision
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.models import AuditLine
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Filters:
     """Which lines; what is None does not matter."""
 
     since: datetime | None = None
@@ -36,16 +36,16 @@ class Page:
     next: int | None
 
 
-def search(engine: Engine, wanted: Wanted) -> Page:
+def search(engine: Engine, wanted: Filters) -> Page:
     """The newest lines that are wanted."""
     query = select(AuditLine).where(*_conditions(wanted)).order_by(AuditLine.seq.desc()).limit(wanted.limit + 1)
-    with reaching("the own database"), Session(engine, expire_on_commit=False) as session:
+    with translate_errors("the own database"), Session(engine, expire_on_commit=False) as session:
         found = list(session.scalars(query))
     lines = found[: wanted.limit]
     return Page(lines, lines[-1].seq if len(found) > wanted.limit else None)
 
 
-def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+def _conditions(wanted: Filters) -> Iterator[ColumnElement[bool]]:
     for name in ("action", "decision", "key_id", "deletion_id", "instance_id"):
         if (value := getattr(wanted, name)) is not None:
             yield getattr(AuditLine, name) == value

@@ -81,7 +81,7 @@ def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> No
 
 
 @contextmanager
-def reaching(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Translate the driver's errors: a lost server to Unreachable, a lost race to TransientError."""
     try:
         yield
@@ -121,14 +121,17 @@ def own_transaction(engine: Engine, *, durable: bool = True) -> Iterator[Connect
     One that is not durable may be forgotten when PostgreSQL crashes within the next second: for what a step that is
     run again writes down again.
     """
-    with reaching("the own database"), engine.begin() if durable else begin_with(engine, _LAZILY) as connection:
+    with translate_errors("the own database"), engine.begin() if durable else begin_with(engine, _LAZILY) as connection:
         yield connection
 
 
 @contextmanager
 def own_statement(engine: Engine) -> Iterator[Connection]:
     """For one statement on the own database that is a transaction by itself: a round trip instead of three."""
-    with reaching("the own database"), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with (
+        translate_errors("the own database"),
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
         yield connection
 
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Means(StrEnum):
+class ConfirmationMethod(StrEnum):
     """How it was confirmed."""
 
     TOKEN = "token"  # noqa: S105 - of a preview
@@ -17,9 +17,9 @@ class Means(StrEnum):
 
 
 _WORDS = {
-    Means.TOKEN: "with the token of a preview",
-    Means.CODE: "with a one-time code",
-    Means.TERMINAL: "typed on the server",
+    ConfirmationMethod.TOKEN: "with the token of a preview",
+    ConfirmationMethod.CODE: "with a one-time code",
+    ConfirmationMethod.TERMINAL: "typed on the server",
 }
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_express
 
 from shared.database.enums import ENDED as ENDED
 from shared.database.enums import UNDER_WAY as UNDER_WAY
+from shared.database.enums import ConfirmationMethod, Role
 from shared.database.enums import DeletionStatus as DeletionStatus
-from shared.database.enums import Means, Role
 from shared.database.enums import StepStatus as StepStatus
 from shared.database.enums import WebhookStatus as WebhookStatus
 
@@ -53,7 +53,7 @@ class Deletion(Base):
     position: Mapped[int] = mapped_column(default=0)  # steps done
     attempt: Mapped[int] = mapped_column(default=1)  # the fence: messages of an older attempt change nothing
     failures: Mapped[int] = mapped_column(default=0)  # of this step, in a row
-    nudges: Mapped[int] = mapped_column(default=0)  # times it was published again without being claimed
+    times_republished: Mapped[int] = mapped_column("nudges", default=0)  # since it was last claimed
     owner: Mapped[UUID | None]  # the run that works on it now
     heartbeat_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]  # when it is published again, if nobody owns it
@@ -65,7 +65,7 @@ class Deletion(Base):
     requester_key_hash: Mapped[str]  # of an instance's token, so that it can follow its deletion; else empty
     without_gateways: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))  # gone for good, given up
     confirmed_by: Mapped[str | None]  # the key's id; of who confirmed it last
-    confirmed_with: Mapped[Means | None] = mapped_column(_text(Means))
+    confirmed_with: Mapped[ConfirmationMethod | None] = mapped_column(_text(ConfirmationMethod))
     confirmed_at: Mapped[datetime | None]
     confirmed_preview: Mapped[str | None]  # the digest of what was shown
     accepted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
@@ -75,7 +75,7 @@ class Deletion(Base):
     next_look_at: Mapped[datetime | None]  # after success: when its id is looked for again
     came_back: Mapped[dict[str, int] | None]  # what the looks have found, by kind
     came_back_at: Mapped[datetime | None]  # when they found something last
-    failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.deletions.queries
+    failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.deletions.loading
 
     steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
     webhooks: Mapped[list["WebhookEvent"]] = relationship(order_by="WebhookEvent.target", lazy="raise")

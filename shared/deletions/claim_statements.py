@@ -7,7 +7,7 @@ from sqlalchemy import Interval, Update, bindparam, func, or_, select, update
 
 from shared.database.connections import LAZILY
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus, Step, StepStatus
-from shared.deletions import looks
+from shared.deletions import rechecks
 
 
 def _claim_statement() -> Update:
@@ -27,7 +27,7 @@ def _claim_statement() -> Update:
             heartbeat_at=func.now(),
             started_at=func.coalesce(Deletion.started_at, func.now()),
             next_attempt_at=None,
-            nudges=0,
+            times_republished=0,
         )
         .returning(
             Deletion.position,
@@ -98,5 +98,5 @@ CONCLUDE = _finish_statement(
     next_attempt_at=None,
     status=DeletionStatus.SUCCEEDED,
     finished_at=func.now(),
-    next_look_at=func.now() + timedelta(seconds=looks.AFTER_SECONDS[0]),
+    next_look_at=func.now() + timedelta(seconds=rechecks.AFTER_SECONDS[0]),
 ).returning(Step.position)

@@ -13,7 +13,7 @@ from shared.audit.entries import Decision
 from shared.database.connections import from_now, own_statement, own_transaction
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.deletions import claim_statements
-from shared.deletions.overdue import Nudge
+from shared.deletions.republishing import StepMessage
 from shared.errors import LostClaim
 from shared.webhooks import outbox
 
@@ -89,7 +89,7 @@ def _see(written: Result[Any]) -> None:
         raise LostClaim
 
 
-def beat(engine: Engine, claim: Claim) -> None:
+def send_heartbeat(engine: Engine, claim: Claim) -> None:
     """Show that the owner lives; raises LostClaim."""
     with own_transaction(engine, durable=False) as connection:
         write(connection, claim, heartbeat_at=func.now())
@@ -101,11 +101,11 @@ def make_irrevocable(engine: Engine, claim: Claim) -> None:
         write(connection, claim, irrevocable_at=func.coalesce(Deletion.irrevocable_at, func.now()))
 
 
-def end_slice(engine: Engine, claim: Claim, *, nudge_seconds: float) -> Nudge:
+def end_slice(engine: Engine, claim: Claim, *, republish_seconds: float) -> StepMessage:
     """The step has more to do: let others in first."""
     with own_transaction(engine, durable=False) as connection:
-        write(connection, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(nudge_seconds))
-    return Nudge(claim.deletion_id, claim.attempt, claim.position)
+        write(connection, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(republish_seconds))
+    return StepMessage(claim.deletion_id, claim.attempt, claim.position)
 
 
 def finish_step(
@@ -114,7 +114,7 @@ def finish_step(
     *,
     removed: Mapping[str, int],
     notes: Mapping[str, Any],
-    nudge_seconds: float,
+    republish_seconds: float,
     conclude: Callable[[Connection], None] | None = None,
 ) -> None:
     """The step is done, with these counts and notes: the next one may be claimed.
@@ -131,7 +131,9 @@ def finish_step(
     if conclude is None:
         with own_statement(engine) as connection:
             _see(
-                connection.execute(claim_statements.FINISH, values | {"nudge_after": timedelta(seconds=nudge_seconds)})
+                connection.execute(
+                    claim_statements.FINISH, values | {"nudge_after": timedelta(seconds=republish_seconds)}
+                )
             )
         return
     with own_transaction(engine) as connection:
@@ -139,7 +141,7 @@ def finish_step(
         conclude(connection)
 
 
-def wait(
+def postpone(
     engine: Engine,
     claim: Claim,
     reason: str,
@@ -184,7 +186,9 @@ def wait(
             step_of(claim).values(status=step, error=reason, failures=Step.failures + (1 if counts else 0))
         )
         if step is StepStatus.FAILED:
-            chain.append(connection, entries.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
+            chain.append(
+                connection, entries.deletion_ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step)
+            )
     return row
 
 
@@ -203,7 +207,9 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
             failed_step=claim.step,
         )
         connection.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
-        chain.append(connection, entries.ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step))
+        chain.append(
+            connection, entries.deletion_ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step)
+        )
 
 
 def cancel(engine: Engine, claim: Claim, reason: str) -> None:
@@ -222,5 +228,5 @@ def cancel(engine: Engine, claim: Claim, reason: str) -> None:
         )
         connection.execute(step_of(claim).values(status=StepStatus.PENDING, error=reason))
         withdrawn = outbox.withdraw(connection, claim.deletion_id)
-        end = entries.ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step)
+        end = entries.deletion_ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step)
         chain.append(connection, *withdrawn, end)

@@ -25,7 +25,9 @@ class Companion:
     instance_name: str
 
 
-def beside(engine: Engine, claim: Claim, *, without_note: str, with_note: str | None = None) -> list[Companion]:
+def waiting_for_same_step(
+    engine: Engine, claim: Claim, *, without_note: str, with_note: str | None = None
+) -> list[Companion]:
     """Who waits where we are and has not been served yet; the oldest first."""
     with own_statement(engine) as connection:
         rows = connection.execute(_waiting(claim.position, without_note, with_note)).all()
@@ -45,7 +47,7 @@ def _waiting(position: int, without_note: str, with_note: str | None) -> Select[
     )
 
 
-def credit(
+def share_result(
     engine: Engine, companion: Companion, claim: Claim, counts: Mapping[str, int], notes: Mapping[str, Any]
 ) -> None:
     """Write down what was done for another deletion; one that was claimed meanwhile counts "at least"."""

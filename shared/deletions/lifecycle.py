@@ -25,7 +25,7 @@ from shared.audit.entries import Decision
 from shared.database.connections import from_now, own_transaction
 from shared.database.enums import Role
 from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
-from shared.deletions.overdue import Nudge
+from shared.deletions.republishing import StepMessage
 from shared.errors import LetheError
 
 # One statement, and no more to build than its values: callers wait for it.
@@ -33,7 +33,7 @@ _ACCEPT = text("""
 WITH deletion AS (
     INSERT INTO deletions (id, instance_id, instance_name, status, position, attempt, failures, nudges, next_attempt_at,
         requester, requester_key_id, requester_key_hash, confirmed_by, confirmed_with, confirmed_at, confirmed_preview)
-    VALUES (:id, :instance_id, :instance_name, 'queued', 0, 1, 0, 0, now() + :nudge_seconds * interval '1 second',
+    VALUES (:id, :instance_id, :instance_name, 'queued', 0, 1, 0, 0, now() + :republish_seconds * interval '1 second',
         :role, :key_id, :token_hash, :confirmed_by, CAST(:means AS text),
         CASE WHEN CAST(:means AS text) IS NOT NULL THEN now() END, :preview)
     RETURNING id
@@ -64,9 +64,9 @@ def accept(
     instance_name: str,
     requester: Requester,
     steps: Sequence[str],
-    nudge_seconds: float,
+    republish_seconds: float,
     confirmation: Confirmation | None = None,
-) -> Nudge:
+) -> StepMessage:
     """Insert the promise; raises AlreadyRequested when the instance has an unfinished deletion."""
     values = {
         "id": deletion_id,
@@ -78,14 +78,14 @@ def accept(
         "confirmed_by": confirmation.key_id if confirmation else None,
         "means": confirmation.means.value if confirmation else None,
         "preview": confirmation.preview if confirmation else None,
-        "nudge_seconds": nudge_seconds,
+        "nudge_seconds": republish_seconds,
         "steps": list(steps),
     }
     try:
         connection.execute(_ACCEPT, values)
     except IntegrityError as error:
         raise AlreadyRequested from error
-    return Nudge(deletion_id, 1, 0)
+    return StepMessage(deletion_id, 1, 0)
 
 
 def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
@@ -107,7 +107,7 @@ def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
             .returning(Deletion.id, Deletion.instance_id, Deletion.failed_step)
         ).all()
         if rows:
-            ended = (entries.ended(Decision.FAILED, row.id, row.instance_id, row.failed_step) for row in rows)
+            ended = (entries.deletion_ended(Decision.FAILED, row.id, row.instance_id, row.failed_step) for row in rows)
             chain.append(connection, *ended)
     return len(rows)
 
@@ -117,10 +117,10 @@ def resume(
     deletion_id: UUID,
     requester: Requester,
     *,
-    nudge_seconds: float,
+    republish_seconds: float,
     without_gateways: Sequence[str] = (),
     confirmation: Confirmation | None = None,
-) -> Nudge | None:
+) -> StepMessage | None:
     """Let a failed (or waiting) deletion go on from where it stopped, under a new attempt; None if it is neither.
 
     Who resumes it answers for it from then on: whoever asked first may have lost the right, or the key. An instance
@@ -141,12 +141,12 @@ def resume(
             failed_step=None,
             **_answering(requester),
             **_confirmed(confirmation),
-            next_attempt_at=from_now(nudge_seconds),
+            next_attempt_at=from_now(republish_seconds),
             without_gateways=Deletion.without_gateways.op("||")(literal(list(without_gateways), JSONB)),
         )
         .returning(Deletion.id, Deletion.attempt, Deletion.position)
     ).one_or_none()
-    return Nudge(*row) if row else None
+    return StepMessage(*row) if row else None
 
 
 def _answering(requester: Requester) -> dict[str, Any]:

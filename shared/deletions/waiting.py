@@ -14,7 +14,7 @@ def _channel(deletion_id: UUID) -> str:
     return f"lethe:ended:{deletion_id}"
 
 
-def announce(redis: Redis, deletion_id: UUID) -> None:
+def notify(redis: Redis, deletion_id: UUID) -> None:
     """Tell whoever waits that the deletion has ended, for now or for good."""
     redis.publish(_channel(deletion_id), b"1")
 

@@ -11,11 +11,11 @@ from urllib3.exceptions import NewConnectionError
 from shared.errors import Refused, TransientError, Unreachable
 
 # A header of every call that Lethe makes of a gateway, and of every answer that Lethe gives: it knows itself by it.
-MARK = "X-Lethe"
+LETHE_HEADER = "X-Lethe"
 _NAME_SECONDS = 3  # the server may ask WhatsApp for its newest version before it tells its own name
 
 
-class LeadsBack(Refused):
+class PointsToLethe(Refused):
     """The address is Lethe's own."""
 
 
@@ -42,7 +42,7 @@ class Gateway:
         self.url = url
         self._timeout = (min(3.0, timeout_seconds), timeout_seconds)
         self._session = requests.Session()
-        self._session.headers.update({"apikey": key, MARK: "1"})
+        self._session.headers.update({"apikey": key, LETHE_HEADER: "1"})
         self._session.trust_env = False  # a proxy or .netrc of the host must not reroute or re-authenticate
         self._session.mount("http://", HTTPAdapter(pool_maxsize=32))
         self._session.mount("https://", HTTPAdapter(pool_maxsize=32))
@@ -50,8 +50,8 @@ class Gateway:
     def probe(self) -> None:
         """See that drops reach an Evolution server, by one of a name that nobody has.
 
-        Raises Unreachable when none answers, LeadsBack for Lethe, Refused for a key that is not accepted; but Evolution
-        looks at the key only when the instance exists.
+        Raises Unreachable when none answers, PointsToLethe when it is Lethe, Refused when the key is not accepted; but
+        Evolution checks the key only when the instance exists.
         """
         answer = self._call("DELETE", "instance/delete", f"lethe-probe-{uuid4()}")
         if answer.status_code >= 500:
@@ -117,8 +117,8 @@ class Gateway:
         except requests.RequestException as error:
             kind = Unreachable if _was_not_sent(error) else Unanswered
             raise kind(what, type(error).__name__) from error
-        if MARK in answer.headers:
-            raise LeadsBack(
+        if LETHE_HEADER in answer.headers:
+            raise PointsToLethe(
                 f"gateway {self.url}: this address leads back to Lethe, LETHE_GATEWAYS names Evolution's own"
             )
         if answer.status_code in (401, 403):

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import sealing, signing
+from shared import encryption, signing
 from shared.database.models import ReceiptKey
 from shared.settings import Settings
 
@@ -32,7 +32,7 @@ def _newest(connection: Connection, settings: Settings) -> Ed25519PrivateKey | N
     sealed = select(ReceiptKey.sealed).where(ReceiptKey.sealed.is_not(None)).order_by(ReceiptKey.created_at.desc())
     for row in connection.scalars(sealed):
         try:
-            return Ed25519PrivateKey.from_private_bytes(sealing.of(settings).decrypt(row or b""))
+            return Ed25519PrivateKey.from_private_bytes(encryption.cipher(settings).decrypt(row or b""))
         except InvalidToken:  # sealed with another secret_key: good for checking, not for signing
             continue
     return None
@@ -43,7 +43,7 @@ def _make(connection: Connection, settings: Settings) -> Ed25519PrivateKey:
     if made_meanwhile := _newest(connection, settings):
         return made_meanwhile
     key = Ed25519PrivateKey.generate()
-    _keep(connection, key, sealed=sealing.of(settings).encrypt(key.private_bytes_raw()))
+    _keep(connection, key, sealed=encryption.cipher(settings).encrypt(key.private_bytes_raw()))
     return key
 
 

@@ -19,7 +19,7 @@ from shared.webhooks.events import GLOBAL, Event
 
 NOT_ALLOWED = "its address is not allowed"  # and no word of where that leads
 NO_URL = "its URL is none that can be called"
-FOR_GOOD = (NOT_ALLOWED, NO_URL)  # another try would end alike
+PERMANENT_FAILURES = (NOT_ALLOWED, NO_URL)  # another try would end alike
 _NO_URLS = (
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
@@ -72,7 +72,7 @@ def _post(event: Event, settings: Settings) -> str | None:
 def _session(event: Event, settings: Settings) -> requests.Session:
     if event.target == GLOBAL:  # the operator's own URL may lead anywhere
         return requests.Session()
-    return webhook_session.guarded(event.url, settings.webhook_allow)
+    return webhook_session.restricted(event.url, settings.webhook_allow)
 
 
 def _signature(event_id: str, body: str, settings: Settings) -> dict[str, str]:

@@ -11,7 +11,7 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, Engine, Row, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import sealing
+from shared import encryption
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import from_now, own_statement, own_transaction
@@ -21,7 +21,7 @@ from shared.webhooks import delivery
 from shared.webhooks.events import Event
 
 WITHDRAWN = "withdrawn"  # the error of what is not sent any more, for its deletion was cancelled
-_ENDS = {None: Decision.DELIVERED} | dict.fromkeys(delivery.FOR_GOOD, Decision.REFUSED)
+_ENDS = {None: Decision.DELIVERED} | dict.fromkeys(delivery.PERMANENT_FAILURES, Decision.REFUSED)
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
 _OF_DELETION = (
@@ -57,9 +57,9 @@ def delivery_of(event: WebhookEvent) -> Delivery:
     return Delivery(event.target, event.status, event.tries, next_try_at, event.ended_at, event.error or refused)
 
 
-def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
+def store(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
     """Keep events before they are first tried; one that is kept already stays as it is."""
-    sealed_with = sealing.of(settings)  # URL, headers and secret of a customer's webhook are personal
+    sealed_with = encryption.cipher(settings)  # URL, headers and secret of a customer's webhook are personal
     with own_transaction(engine) as connection:
         for event in events:
             connection.execute(
@@ -76,7 +76,7 @@ def keep(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence
             )
 
 
-def pending_of(engine: Engine, deletion_id: UUID) -> list[str]:
+def pending_ids(engine: Engine, deletion_id: UUID) -> list[str]:
     """Ids of the deletion's events that nobody has taken yet."""
     with own_statement(engine) as connection:
         return list(connection.scalars(_PENDING, {"of_deletion": deletion_id}))
@@ -111,7 +111,7 @@ def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | N
     if sealed is None:
         return None
     try:
-        event = Event(**json.loads(sealing.of(settings).decrypt(sealed)))
+        event = Event(**json.loads(encryption.cipher(settings).decrypt(sealed)))
     except InvalidToken:
         failure: str | None = "sealed with another secret_key"
     else:
@@ -126,7 +126,7 @@ def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
         change = row.values(
             status=WebhookStatus.DELIVERED, tries=WebhookEvent.tries + 1, sealed=None, ended_at=func.now(), error=None
         )
-    elif failure in delivery.FOR_GOOD:  # nobody tries again what is not to be called, or cannot be
+    elif failure in delivery.PERMANENT_FAILURES:  # nobody tries again what is not to be called, or cannot be
         change = row.values(status=WebhookStatus.REFUSED, sealed=None, ended_at=func.now(), error=failure)
     else:
         pause = func.least(

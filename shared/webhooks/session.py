@@ -46,7 +46,7 @@ class _Guard(IPFilterAdapter):  # type: ignore[misc] # it has no type informatio
         return host, pool
 
 
-def guarded(url: str, allowed: Sequence[str]) -> requests.Session:
+def restricted(url: str, allowed: Sequence[str]) -> requests.Session:
     """A session for this URL alone: a customer typed it, and we stand within."""
     session = requests.Session()
     if not _is_named(url, allowed):

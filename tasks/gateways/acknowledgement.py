@@ -77,7 +77,7 @@ def look(ctx: Context, notes: Mapping[str, Any], reservation: Reservation, found
 
 def soon(wait: Callable[[], None], seconds: float = 0.3) -> None:
     """Look again after 5 ms, 10 ms, 20 ms and so on: it is a matter of milliseconds, unless it is one of minutes."""
-    retry.on_the_spot(wait, seconds=seconds, first_pause_seconds=0.005, only=NotYet)
+    retry.call(wait, seconds=seconds, first_pause_seconds=0.005, only=NotYet)
 
 
 def wait(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:

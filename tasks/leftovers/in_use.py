@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.models import ENDED, Deletion
 from shared.evolution.cache import keys as cache_keys
 from shared.evolution.rows.schema import ROOT
@@ -38,6 +38,6 @@ def look(services: Services) -> InUse:
     # All of its rows: one that reserves a name stands for an unfinished deletion as well.
     rows = services.tenant.ask(f"SELECT id, name FROM {services.tenant.table(ROOT)}", {})
     query = select(Deletion.instance_id, Deletion.instance_name).where(Deletion.status.not_in(ENDED))
-    with reaching("the own database"), Session(services.own) as session:
+    with translate_errors("the own database"), Session(services.own) as session:
         rows += [tuple(row) for row in session.execute(query)]
     return InUse(frozenset(each for each, _ in rows), frozenset(name for _, name in rows))

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.database.models import ENDED, Deletion
 from shared.evolution.cache.cache import Kept
-from shared.evolution.kept import Held
 from shared.evolution.media.local_folder import LocalFolder
+from shared.evolution.usage import Usage
 from shared.services import Services
 from tasks.leftovers import in_use, orphan_rows
 from tasks.leftovers.in_use import InUse
@@ -47,7 +47,7 @@ class Leftover:
     by: By
     owner: str
     place: str
-    held: Held
+    held: Usage
     keys: tuple[str, ...] = ()
 
     @property
@@ -81,7 +81,7 @@ class _Seen:
 
     media: dict[str, set[str]]
     kept: Kept
-    fields: list[tuple[str, str, Held]]
+    fields: list[tuple[str, str, Usage]]
     rows: dict[str, Orphans]
 
     @property
@@ -170,7 +170,7 @@ def _remove_named(services: Services, leftover: Leftover) -> Iterator[int]:
     trash = uuid4()  # of no deletion: should this be interrupted, it is found the next time
     for storage in services.storages:
         if storage.unit == leftover.kind:
-            yield storage.take_named(leftover.owner, trash, lambda: _names(services))[0]
+            yield storage.remove_named(leftover.owner, trash, lambda: _names(services))[0]
     for folder in _local_folders(services):
         yield from folder.empty_trash(trash)
 
@@ -212,7 +212,7 @@ def _trash(services: Services) -> Iterator[Leftover]:
 def _unfinished(services: Services, deletion_ids: Iterable[str]) -> set[str]:
     wanted = [UUID(each) for each in deletion_ids]
     query = select(Deletion.id).where(Deletion.id.in_(wanted), Deletion.status.not_in(ENDED))
-    with reaching("the own database"), Session(services.own) as session:
+    with translate_errors("the own database"), Session(services.own) as session:
         return {str(each) for each in session.scalars(query)}
 
 

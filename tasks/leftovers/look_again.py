@@ -7,8 +7,8 @@ from functools import partial
 from uuid import UUID
 
 from shared import logs
-from shared.deletions import looks
-from shared.deletions.looks import Due
+from shared.deletions import rechecks
+from shared.deletions.rechecks import Due
 from shared.errors import LetheError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.media.storage import Storage
@@ -32,18 +32,18 @@ def look_again(services: Services) -> int:
 
     What has its row again is reported and left alone. What could not be looked at is due again a little later.
     """
-    due = looks.take_due(services.own, lease_seconds=2 * services.settings.hard_limit_seconds)
+    due = rechecks.take_due(services.own, lease_seconds=2 * services.settings.hard_limit_seconds)
     if not due:
         return 0
     by_id = {each.instance_id: each for each in due}  # of an id that was erased twice the newest deletion
     living = services.tenant.living("id", by_id, besides="")
-    returned = [by_id[each] for each in sorted(living) if looks.INSTANCES not in by_id[each].came_back]
+    returned = [by_id[each] for each in sorted(living) if rechecks.INSTANCES not in by_id[each].came_back]
     for each in returned:
-        _report(services, each, {looks.INSTANCES: 1})
+        _report(services, each, {rechecks.INSTANCES: 1})
     found, all_seen = _look(services, by_id.keys() - living)
     undone = _erase(services, [(by_id[each], places) for each, places in found.items()])
     if all_seen:
-        looks.finish(services.own, [each.deletion_id for each in due if each.deletion_id not in undone])
+        rechecks.finish(services.own, [each.deletion_id for each in due if each.deletion_id not in undone])
     return len(returned) + len(found)
 
 
@@ -70,7 +70,7 @@ def _erase(services: Services, found: Iterable[tuple[Due, Mapping[_Place, int]]]
             continue
         _report(services, due, {place.unit: number for place, number in places.items()})
         try:
-            looks.tell_erased(services.own, due, {place.unit: sum(place.erase(due)) for place in places})
+            rechecks.report_erased(services.own, due, {place.unit: sum(place.erase(due)) for place in places})
         except (LetheError, OSError) as error:  # the others are erased all the same
             log.error("not erased again", deletion_id=str(due.deletion_id), reason=_why(error))
             undone.add(due.deletion_id)
@@ -82,7 +82,7 @@ def _why(error: Exception) -> str:
 
 
 def _report(services: Services, due: Due, found: Mapping[str, int]) -> None:
-    looks.report(services.own, due, found)
+    rechecks.report(services.own, due, found)
     log.error("came back", deletion_id=str(due.deletion_id), instance_id=due.instance_id, found=dict(found))
 
 
@@ -106,7 +106,7 @@ def _keys(services: Services, cache: Cache) -> _Place:
     keys: dict[str, list[str]] = {}
 
     def look(ids: set[str]) -> dict[str, int]:
-        proposals = cache.propose(ids)
+        proposals = cache.find_candidates(ids)
         keys.update((each, cache.by_id(each, living, proposals)[0]) for each in ids)
         return {each: len(mine) for each, mine in keys.items() if mine}
 

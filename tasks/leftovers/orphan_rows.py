@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, text
 
 from shared.evolution import instance_ids
-from shared.evolution.kept import Held
 from shared.evolution.rows import throttle
 from shared.evolution.rows.eraser import RowEraser
 from shared.evolution.rows.replicas import Brake
 from shared.evolution.rows.schema import OWNER_COLUMN, ROOT, quote
 from shared.evolution.rows.tenant import Tenant
+from shared.evolution.usage import Usage
 from shared.services import Services
 
 _STATEMENT_SECONDS = 60  # each table is read once, whole where it has no index
@@ -32,7 +32,7 @@ ORDER BY 1""")
 class Orphans:
     """The rows of one id that nobody has, in all tables."""
 
-    held: Held
+    held: Usage
     tables: tuple[str, ...]
 
 
@@ -63,7 +63,7 @@ def find(tenant: Tenant, ids: Collection[str] | None = None) -> dict[str, Orphan
 
 def _look(
     connection: Connection, tenant: Tenant, table: str, times: list[str], ids: Collection[str] | None
-) -> Iterator[tuple[str, Held]]:
+) -> Iterator[tuple[str, Usage]]:
     newest = f"max(greatest({', '.join(f't.{quote(each)}' for each in times)}))::timestamptz" if times else "NULL"
     owner = f"t.{quote(OWNER_COLUMN)}"
     of_these = f"{owner}::text = ANY(:ids)" if ids is not None else f"{owner}::text ~ :form"
@@ -72,15 +72,15 @@ def _look(
         f" WHERE NOT EXISTS (SELECT 1 FROM {tenant.table(ROOT)} i WHERE i.id = {owner}::text) AND {of_these}"
         " GROUP BY 1"
     )
-    values = {"ids": list(ids or ()), "form": f"^{instance_ids.FORM.pattern}$"}
+    values = {"ids": list(ids or ()), "form": f"^{instance_ids.UUID_FORM.pattern}$"}
     for instance_id, number, size, time in connection.execute(query, values):
-        yield instance_id, Held(number, int(size), time)
+        yield instance_id, Usage(number, int(size), time)
 
 
-def _add(orphans: Orphans, table: str, held: Held) -> Orphans:
+def _add(orphans: Orphans, table: str, held: Usage) -> Orphans:
     before, times = orphans.held, (orphans.held.newest, held.newest)
     newest = None if times[0] is None or times[1] is None else max(times[0], times[1])
-    total = Held(before.number + held.number, before.size_bytes + held.size_bytes, newest)
+    total = Usage(before.number + held.number, before.size_bytes + held.size_bytes, newest)
     return replace(orphans, held=total, tables=(*orphans.tables, table))
 
 

@@ -15,7 +15,7 @@ from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.deletions import lifecycle, lock
-from shared.deletions.overdue import Nudge
+from shared.deletions.republishing import StepMessage
 from shared.errors import LetheError, Refused
 from shared.evolution.gateway import can_be_addressed
 from shared.evolution.rows.tenant import Instance
@@ -144,7 +144,7 @@ def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
     if not lock.take(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
         return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
     try:
-        nudge = _promise(services, caller, instance, deletion_id, confirmation)
+        message = _promise(services, caller, instance, deletion_id, confirmation)
     except lifecycle.AlreadyRequested:
         _let_go(services, instance.id, deletion_id)
         return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
@@ -152,32 +152,32 @@ def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
         _let_go(services, instance.id, deletion_id)
         raise
     log.info("accepted", deletion_id=str(deletion_id), instance_id=instance.id, requester=caller.actor.role)
-    _publish(services, nudge)
+    _publish(services, message)
     return deletion_id
 
 
 def _promise(
     services: Services, caller: Caller, instance: Instance, deletion_id: UUID, confirmation: Confirmation | None
-) -> Nudge:
+) -> StepMessage:
     with own_transaction(services.own) as connection:
-        nudge = lifecycle.accept(
+        message = lifecycle.accept(
             connection,
             deletion_id=deletion_id,
             instance_id=instance.id,
             instance_name=instance.name,
             requester=caller.requester,
             steps=pipeline.NAMES,
-            nudge_seconds=services.settings.nudge_seconds,
+            republish_seconds=services.settings.nudge_seconds,
             confirmation=confirmation,
         )
         caller.count()
         chain.append(connection, Entry(Action.DELETE, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
-    return nudge
+    return message
 
 
-def _publish(services: Services, nudge: Nudge) -> None:
-    if not publishing.submit(services, nudge):
-        log.warning("not published, the reconciler will", deletion_id=str(nudge.deletion_id))
+def _publish(services: Services, message: StepMessage) -> None:
+    if not publishing.submit(services, message):
+        log.warning("not published, the reconciler will", deletion_id=str(message.deletion_id))
 
 
 def _deletion_of_the_lock(services: Services, instance: Instance) -> Deletion:

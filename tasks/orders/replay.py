@@ -35,17 +35,17 @@ def replay(services: Services, instance: Instance, actor: Actor) -> UUID:
     """
     deletion_id = uuid4()
     with own_transaction(services.own) as connection:
-        nudge = lifecycle.accept(
+        message = lifecycle.accept(
             connection,
             deletion_id=deletion_id,
             instance_id=instance.id,
             instance_name=instance.name,
             requester=Requester(actor.role, actor.key_id),
             steps=pipeline.NAMES,
-            nudge_seconds=services.settings.nudge_seconds,
+            republish_seconds=services.settings.nudge_seconds,
         )
         chain.append(connection, Entry(Action.TOMBSTONES, Decision.ACCEPTED, actor, instance.id, deletion_id))
-    publishing.submit(services, nudge)
+    publishing.submit(services, message)
     return deletion_id
 
 

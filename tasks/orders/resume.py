@@ -29,20 +29,20 @@ def resume(
     """Let a stopped deletion go on, and publish it; False when it is not stopped."""
     settings = services.settings
     with own_transaction(services.own) as connection:
-        nudge = lifecycle.resume(
+        message = lifecycle.resume(
             connection,
             deletion_id,
             caller.requester,
-            nudge_seconds=settings.nudge_seconds,
+            republish_seconds=settings.nudge_seconds,
             without_gateways=without_gateways,
             confirmation=confirmation,
         )
-        if nudge is None:
+        if message is None:
             return False
         caller.count()
         instance_id = connection.scalar(select(Deletion.instance_id).where(Deletion.id == deletion_id))
         chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance_id, deletion_id, "resumed"))
-    submit(services, nudge)
+    submit(services, message)
     return True
 
 
@@ -53,7 +53,7 @@ def cancel(services: Services, deletion_id: UUID, actor: Actor) -> bool:
         if instance_id is None:
             return False
         asked = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)
-        chain.append(connection, asked, entries.ended(Decision.CANCELLED, deletion_id, instance_id))
+        chain.append(connection, asked, entries.deletion_ended(Decision.CANCELLED, deletion_id, instance_id))
     let_go(services, instance_id, deletion_id)
     return True
 

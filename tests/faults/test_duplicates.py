@@ -8,7 +8,7 @@ import redis
 
 from demo.processes import wait_until
 from shared.celery_app import QUEUE
-from shared.deletions.overdue import Nudge
+from shared.deletions.republishing import StepMessage
 from tasks import pipeline, publishing
 from tests.faults.scene import PLENTY_SECONDS, Scene
 
@@ -25,13 +25,13 @@ def test_every_message_comes_several_times_and_out_of_order(make_scene: Callable
     shuffle = random.Random(7).shuffle
 
     def publish_all() -> None:
-        nudges = [
-            Nudge(UUID(scene.deletions[name]), 1, position)
+        messages = [
+            StepMessage(UUID(scene.deletions[name]), 1, position)
             for name in NAMES
             for position in (*range(len(pipeline.NAMES)), *range(len(pipeline.NAMES)))
         ]
-        shuffle(nudges)
-        assert all(publishing.submit(services, nudge) for nudge in nudges)
+        shuffle(messages)
+        assert all(publishing.submit(services, message) for message in messages)
 
     scene.order(*NAMES)
     publish_all()

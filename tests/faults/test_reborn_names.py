@@ -11,7 +11,7 @@ from demo.evolution.deployment import SeededInstance
 from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared.deletions.overdue import Nudge
+from shared.deletions.republishing import StepMessage
 from tasks import pipeline, publishing
 from tasks.gateways import acknowledgement
 from tests.faults.scene import PLENTY_SECONDS, Scene
@@ -46,7 +46,7 @@ def deliver_all_again(scene: Scene, name: str) -> None:
     services = scene.system.make_services()
     for attempt in range(1, scene.show(name)["attempt"] + 1):
         for position in range(len(pipeline.NAMES)):
-            publishing.submit(services, Nudge(UUID(scene.deletions[name]), attempt, position))
+            publishing.submit(services, StepMessage(UUID(scene.deletions[name]), attempt, position))
     services.close()
 
 

@@ -30,7 +30,7 @@ def accept(services: Services, instance_id: str, name: str, requester: Requester
             instance_name=name,
             requester=requester,
             steps=pipeline.NAMES,
-            nudge_seconds=60,
+            republish_seconds=60,
         )
     return deletion_id
 

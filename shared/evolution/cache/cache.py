@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from shared.errors import TransientError, Unreachable
 from shared.evolution import instance_ids
 from shared.evolution.cache import keys as cache_keys
-from shared.evolution.kept import Held
+from shared.evolution.usage import Usage
 
 _AT_ONCE = 500
 Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name") and values: those that other instances bear
@@ -51,7 +51,7 @@ _LARGE = 100_000  # keys; a pass over them takes about a tenth of a second
 _PAGE = 2_000  # keys that Redis looks at in one go, about 2 ms
 
 
-class Proposals:
+class Candidates:
     """Candidates of one pass over the keys: by id or name, each key with all whose it could be."""
 
     def __init__(self, ids: set[str], names: set[str]) -> None:
@@ -89,7 +89,7 @@ class Kept:
 
 
 @contextmanager
-def reaching(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Translate redis-py's errors."""
     try:
         yield
@@ -110,20 +110,20 @@ class Cache:
 
     def probe(self) -> None:
         """Raise Unreachable when Redis does not answer."""
-        with reaching("the cache"):
+        with translate_errors("the cache"):
             self.redis.ping()
 
     def is_large(self) -> bool:
         """Whether a pass over all keys takes long enough to be worth waiting for company."""
-        with reaching("the cache"):
+        with translate_errors("the cache"):
             return int(self.redis.dbsize()) > _LARGE
 
-    def propose(self, ids: Iterable[str], names: Iterable[str] = ()) -> Proposals:
+    def find_candidates(self, ids: Iterable[str], names: Iterable[str] = ()) -> Candidates:
         """Look at every key once, for any number of instances: what could be theirs. It costs the whole keyspace."""
-        proposals = Proposals(set(ids), set(names))
+        proposals = Candidates(set(ids), set(names))
         cursor: bytes | int = 0
         while True:
-            with reaching("the cache"):
+            with translate_errors("the cache"):
                 cursor, found = self._pass(args=[cursor, _PAGE, f"{self.prefix}:", *proposals.as_arguments()])
             for key in found:
                 # A key that is not UTF-8 was not written by Evolution.
@@ -134,18 +134,18 @@ class Cache:
                 return proposals
 
     def by_id(
-        self, instance_id: str, living: Living, proposals: Proposals | None = None
+        self, instance_id: str, living: Living, proposals: Candidates | None = None
     ) -> tuple[list[str], list[str]]:
         """Keys of the instance by its id, and those that a living id explains as well."""
-        candidates = (proposals or self.propose([instance_id])).by_id[instance_id]
+        candidates = (proposals or self.find_candidates([instance_id])).by_id[instance_id]
         ours, shared = _judge(candidates, instance_id, partial(living, "id"))
         session = f"{self.prefix}:instance:{instance_id}"
         # An id is never reused, so this key is ours even if somebody took our id for a name.
         return [*ours, *self._existing([session])], shared
 
-    def by_name(self, name: str, living: Living, proposals: Proposals | None = None) -> tuple[list[str], list[str]]:
+    def by_name(self, name: str, living: Living, proposals: Candidates | None = None) -> tuple[list[str], list[str]]:
         """Keys of the bearer of a name, and those that another living instance explains as well."""
-        candidates = (proposals or self.propose([], [name])).by_name[name]
+        candidates = (proposals or self.find_candidates([], [name])).by_name[name]
         ours, shared = _judge(candidates, name, partial(living, "name"))
         legacy = self._existing([f"{self.prefix}:instance:{name}"])
         if legacy and living("id", {name}):  # it is the session of the instance with that id
@@ -160,18 +160,18 @@ class Cache:
             self._meet(key)
         return kept
 
-    def fields(self) -> Iterator[tuple[str, str, Held]]:
+    def fields(self) -> Iterator[tuple[str, str, Usage]]:
         """The lost messages of Chatwoot that a pass has met: each hash, name and what its field holds."""
         for lost in self._hashes():
-            with reaching("the cache"):
+            with translate_errors("the cache"):
                 found = dict(self.redis.hscan_iter(lost, count=_PAGE))
             for name, value in found.items():
-                if instance_ids.is_text(text := name.decode(errors="surrogateescape")):
-                    yield lost, text, Held(1, len(value), _written_at(value))
+                if instance_ids.is_storable(text := name.decode(errors="surrogateescape")):
+                    yield lost, text, Usage(1, len(value), _written_at(value))
 
-    def measure(self, keys: list[str]) -> Held:
+    def measure(self, keys: list[str]) -> Usage:
         """The memory of these keys, and when the last of them was used: a key does not say when it was made."""
-        with reaching("the cache"), self.redis.pipeline(transaction=False) as pipeline:
+        with translate_errors("the cache"), self.redis.pipeline(transaction=False) as pipeline:
             for key in (key.encode(errors="surrogateescape") for key in keys):
                 pipeline.memory_usage(key)
                 pipeline.object("IDLETIME", key)  # refused where maxmemory-policy counts uses instead of times
@@ -182,23 +182,23 @@ class Cache:
             if idle and all(isinstance(each, int) for each in idle)
             else None
         )
-        return Held(len(keys), sum(each for each in sizes if isinstance(each, int)), newest)
+        return Usage(len(keys), sum(each for each in sizes if isinstance(each, int)), newest)
 
     def count_fields(self, name: str) -> int:
         """How many fields the name has among the lost messages of Chatwoot, as far as a pass has met them."""
-        with reaching("the cache"):
+        with translate_errors("the cache"):
             return sum(int(self.redis.hexists(lost, name)) for lost in self._hashes())
 
     def remove_field(self, name: str, lost: str | None = None) -> int:
         """Remove the name's fields from the lost messages of Chatwoot, or from one hash of them."""
-        with reaching("the cache"):
+        with translate_errors("the cache"):
             return sum(int(self.redis.hdel(each, name)) for each in ([lost] if lost else self._hashes()))
 
     def unlink(self, keys: Iterable[str]) -> Iterator[int]:
         """Unlink keys, some hundreds in one command; yields how many each one removed."""
         waiting = iter(keys)
         while some := list(islice(waiting, _AT_ONCE)):
-            with reaching("the cache"):
+            with translate_errors("the cache"):
                 removed = int(self.redis.unlink(*(key.encode(errors="surrogateescape") for key in some)))
             yield removed
 
@@ -210,12 +210,12 @@ class Cache:
         return sorted(self._lost_messages)
 
     def _scan(self, pattern: str) -> set[str]:
-        with reaching("the cache"):
+        with translate_errors("the cache"):
             found = self.redis.scan_iter(match=pattern.encode(), count=_PAGE)
             return {key.decode(errors="surrogateescape") for key in found}  # SCAN may return a key twice
 
     def _existing(self, keys: list[str]) -> list[str]:
-        with reaching("the cache"):
+        with translate_errors("the cache"):
             return [key for key in keys if self.redis.exists(key)]
 
 

@@ -32,7 +32,7 @@ def names_explaining(prefix: str, key: str) -> set[str]:
         suffix = rest[at + 1 :]
         if suffix in _EXACT_SUFFIXES or suffix.startswith(_OPEN_SUFFIXES):
             names.add(rest[:at])
-    return {name for name in names if instance_ids.is_text(name)}
+    return {name for name in names if instance_ids.is_storable(name)}
 
 
 def is_lost_messages(prefix: str, key: str) -> bool:
@@ -40,7 +40,7 @@ def is_lost_messages(prefix: str, key: str) -> bool:
     rest = key.removeprefix(f"{prefix}:")
     module, _, kept = rest.partition(":")
     is_in_module = kept == LOST_MESSAGES and bool(module) and module not in _OTHER_MODULES
-    return rest != key and instance_ids.is_text(key) and (rest == LOST_MESSAGES or is_in_module)
+    return rest != key and instance_ids.is_storable(key) and (rest == LOST_MESSAGES or is_in_module)
 
 
 def ids_explaining(prefix: str, key: str) -> set[str]:
@@ -50,21 +50,21 @@ def ids_explaining(prefix: str, key: str) -> set[str]:
         return set()
     parts = key[len(head) :].split("_")
     ids = ("_".join(parts[:at]) for at in range(1, len(parts)))
-    return {each for each in ids if instance_ids.is_text(each)}
+    return {each for each in ids if instance_ids.is_storable(each)}
 
 
 def session_in(prefix: str, key: str) -> str | None:
     """The id by which this session is kept, or the name: so did older versions."""
     head = f"{prefix}:instance:"
     owner = key.removeprefix(head)
-    return owner if key.startswith(head) and instance_ids.is_text(owner) else None
+    return owner if key.startswith(head) and instance_ids.is_storable(owner) else None
 
 
 def id_in(prefix: str, key: str) -> str | None:
     """The id, of an instance's form, by which this key is kept; None when it is kept by something else."""
     session = session_in(prefix, key)
     ids = ids_explaining(prefix, key) if session is None else {session}
-    return next(filter(instance_ids.is_one, ids), None)
+    return next(filter(instance_ids.is_uuid, ids), None)
 
 
 def name_in(prefix: str, key: str) -> str | None:
@@ -73,4 +73,4 @@ def name_in(prefix: str, key: str) -> str | None:
     if session is None:
         return min(names_explaining(prefix, key), key=len, default=None)
     # What begins like an id is no name for sure: something may follow it one day.
-    return None if instance_ids.FORM.match(session) else session
+    return None if instance_ids.UUID_FORM.match(session) else session

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 from shared.errors import Refused
 from shared.evolution import instance_ids
-from shared.evolution.kept import Held, Neighbours
-from shared.evolution.media import trees
+from shared.evolution.media import folders
+from shared.evolution.usage import Neighbours, Usage
 
 _NO_WAY = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into the trash of the root
 _LONGEST_NAME = 255  # bytes, of every common file system
@@ -59,17 +59,17 @@ class LocalFolder:
     def _is_writable(self, part: str) -> bool:
         """Whether things can be moved away from there; to the root, or, from a volume, to its own top."""
         place, ways = self.root / part, (self.root, self.root / part.partition("/")[0])
-        return trees.may_write(place) and any(map(trees.may_write, ways))
+        return folders.may_write(place) and any(map(folders.may_write, ways))
 
     def count(self, instance_id: str) -> int:
         """Files of the instance, by its id."""
         folder = self._owned(instance_id)
-        return trees.count(folder) if folder else 0
+        return folders.count(folder) if folder else 0
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Rename the instance's folder into the trash of this deletion, then empty that."""
         folder = self._owned(instance_id)
-        if folder and trees.exists(folder):
+        if folder and folders.exists(folder):
             self._move(folder, deletion_id, _BY_ID)
         yield from self.empty_trash(deletion_id)
 
@@ -79,46 +79,50 @@ class LocalFolder:
             try:
                 for part in sorted(trash.iterdir()):
                     # What came by its name was counted when it was taken.
-                    yield from trees.remove(part) if part.name.startswith(_BY_ID) else (0 for _ in trees.remove(part))
+                    yield from (
+                        folders.remove(part) if part.name.startswith(_BY_ID) else (0 for _ in folders.remove(part))
+                    )
                 trash.rmdir()
             except OSError as error:
-                raise trees.translated(error) from error
+                raise folders.translated(error) from error
 
     def ids(self) -> set[str]:
         """Ids that have a folder of their own in instances/."""
-        return trees.folders_in(self.root / "instances", instance_ids.is_one)
+        return folders.folders_in(self.root / "instances", instance_ids.is_uuid)
 
-    def measure(self, instance_id: str) -> Held:
+    def measure(self, instance_id: str) -> Usage:
         """Files of the instance's folder."""
         folder = self._owned(instance_id)
-        return trees.measure(folder) if folder else Held(0, 0, None)
+        return folders.measure(folder) if folder else Usage(0, 0, None)
 
     def trash_ids(self) -> set[str]:
         """Deletions that have something in the trash."""
-        return set().union(*(trees.folders_in(self.root / f"{home}{_TRASH}", instance_ids.is_one) for home in _HOMES))
+        return set().union(
+            *(folders.folders_in(self.root / f"{home}{_TRASH}", instance_ids.is_uuid) for home in _HOMES)
+        )
 
-    def measure_trash(self, deletion_id: UUID) -> Held:
+    def measure_trash(self, deletion_id: UUID) -> Usage:
         """Files that the deletion has in the trash."""
-        held = [trees.measure(trash) for trash in self._trashes(deletion_id) if trash.is_dir()]
+        held = [folders.measure(trash) for trash in self._trashes(deletion_id) if trash.is_dir()]
         newest = max((each.newest for each in held if each.newest), default=None)
-        return Held(sum(each.number for each in held), sum(each.size_bytes for each in held), newest)
+        return Usage(sum(each.number for each in held), sum(each.size_bytes for each in held), newest)
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """Files in store/chatwoot/<name>, without those in the folders of others."""
-        return sum(trees.count(self.root / path) for path in self._named(name, neighbours)[0])
+        return sum(folders.count(self.root / path) for path in self._named(name, neighbours)[0])
 
-    def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
+    def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
         """Folders in store/chatwoot that none of these names leads to, without the folders of others in them."""
-        names, others = trees.folders_in(self.root / _NAMED, instance_ids.is_text), neighbours()
+        names, others = folders.folders_in(self.root / _NAMED, instance_ids.is_storable), neighbours()
         found = {name: self._named(name, lambda: others)[0] for name in names}
-        return {name: trees.measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
+        return {name: folders.measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
 
-    def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+    def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Move store/chatwoot/<name> into the trash, without the folders of others in it."""
         mine, shared = self._named(name, neighbours)
         taken = 0
         for path in mine:
-            files = trees.count(self.root / path)
+            files = folders.count(self.root / path)
             self._move(self.root / path, deletion_id, _BY_NAME)
             taken += files
         if mine:
@@ -139,10 +143,10 @@ class LocalFolder:
     def _named(self, name: str, neighbours: Neighbours) -> tuple[list[str], list[str]]:
         """Paths that are this name's alone, and those that another living name leads to as well."""
         ours = _named_path(name)
-        if ours is None or not trees.exists(self.root / ours) or not self._is_inside(self.root / ours):
+        if ours is None or not folders.exists(self.root / ours) or not self._is_inside(self.root / ours):
             return [], []
         others = {path for other in neighbours() if (path := _named_path(other))}
-        nested = {other for other in others if other.startswith(f"{ours}/") and trees.exists(self.root / other)}
+        nested = {other for other in others if other.startswith(f"{ours}/") and folders.exists(self.root / other)}
         is_folder = (self.root / ours).is_dir() and not (self.root / ours).is_symlink()
         in_anothers = any(ours.startswith(f"{other}/") for other in others)
         # What is no folder, in another's folder, is that one's file; a link around another's folder is its as well.
@@ -195,10 +199,10 @@ class LocalFolder:
                 trash.mkdir(parents=True, exist_ok=True)
                 path.rename(trash / f"{kind}-{uuid4()}")  # atomic: a kill leaves it here or there
             except OSError as error:
-                if isinstance(error, FileNotFoundError) and not trees.exists(path):  # somebody else removed it
+                if isinstance(error, FileNotFoundError) and not folders.exists(path):  # somebody else removed it
                     return
                 if error.errno not in _NO_WAY or trash is ways[-1]:
-                    raise trees.translated(error) from error
+                    raise folders.translated(error) from error
             else:
                 return
 

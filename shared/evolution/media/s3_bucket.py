@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.evolution import instance_ids
-from shared.evolution.kept import Held, Neighbours
 from shared.evolution.media.storage import COUNT_SECONDS, names_of_payload
+from shared.evolution.usage import Neighbours, Usage
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class S3Bucket:
 
     def probe(self) -> None:
         """Raise Unreachable or Refused when the bucket cannot be worked on."""
-        with self._reaching():
+        with self._translate_errors():
             self._client.head_bucket(Bucket=self.bucket)
 
     def count(self, instance_id: str) -> int:
@@ -66,26 +66,26 @@ class S3Bucket:
         for page in self._pages(self._prefix(instance_id)):
             yield self._remove(page)
         for key, upload_id in self._uploads(self._prefix(instance_id)):
-            with self._reaching():
+            with self._translate_errors():
                 self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
             yield 1
 
     def ids(self) -> set[str]:
         """Ids that are a folder of the bucket, be it with old versions alone."""
         pages = self._client.get_paginator("list_object_versions")
-        with self._reaching():
+        with self._translate_errors():
             listed = pages.paginate(Bucket=self.bucket, Prefix=f"{_ROOT}/", Delimiter="/")
             names = {each["Prefix"].split("/")[1] for page in listed for each in page.get("CommonPrefixes", [])}
-        return {name for name in names if instance_ids.is_one(name)}
+        return {name for name in names if instance_ids.is_uuid(name)}
 
-    def measure(self, instance_id: str) -> Held:
+    def measure(self, instance_id: str) -> Usage:
         """Object versions under the id."""
         return _total([held for _, held in self._listed(self._prefix(instance_id))])
 
-    def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
+    def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
         """Oversize SQS payloads that none of these names explains, by the shortest name that does."""
         found = [(names_of_payload(key.removeprefix(_PAYLOADS)), held) for key, held in self._listed(_PAYLOADS)]
-        others, nobodys = set(neighbours()), dict[str, list[Held]]()
+        others, nobodys = set(neighbours()), dict[str, list[Usage]]()
         for names, held in found:
             if names and not names & others:
                 nobodys.setdefault(min(names, key=len), []).append(held)
@@ -95,7 +95,7 @@ class S3Bucket:
         """Oversize SQS payloads of a name."""
         return len(self._named(name, neighbours)[0])
 
-    def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+    def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Remove the oversize SQS payloads of a name; exact names, never a prefix."""
         mine, shared = self._named(name, neighbours)
         return sum(self._remove(mine[at : at + _PAGE]) for at in range(0, len(mine), _PAGE)), shared
@@ -117,28 +117,28 @@ class S3Bucket:
 
     def _uploads(self, prefix: str) -> list[tuple[str, str]]:
         """Multipart uploads that nobody finished: their parts are kept, and listed nowhere else."""
-        with self._reaching():
+        with self._translate_errors():
             answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
         return [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", [])]
 
-    def _listed(self, prefix: str) -> Iterator[tuple[str, Held]]:
+    def _listed(self, prefix: str) -> Iterator[tuple[str, Usage]]:
         """The key of every object version and delete marker, and what it holds."""
-        with self._reaching():
+        with self._translate_errors():
             for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
                 for version in page.get("Versions", []):
-                    yield version["Key"], Held(1, version["Size"], version["LastModified"])
+                    yield version["Key"], Usage(1, version["Size"], version["LastModified"])
                 for marker in page.get("DeleteMarkers", []):
-                    yield marker["Key"], Held(1, 0, marker["LastModified"])
+                    yield marker["Key"], Usage(1, 0, marker["LastModified"])
 
     def _pages(self, prefix: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
-        with self._reaching():
+        with self._translate_errors():
             for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
                 found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
                 if found:
                     yield [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
 
     def _remove(self, versions: list["ObjectIdentifierTypeDef"]) -> int:
-        with self._reaching():
+        with self._translate_errors():
             answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": versions, "Quiet": True})
         errors = answer.get("Errors", [])
         if errors:  # the call itself answers 200
@@ -146,7 +146,7 @@ class S3Bucket:
         return len(versions)
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except ClientError as error:
@@ -160,6 +160,6 @@ class S3Bucket:
             raise Unreachable("the bucket", type(error).__name__) from error
 
 
-def _total(held: list[Held]) -> Held:
+def _total(held: list[Usage]) -> Usage:
     newest = max((each.newest for each in held if each.newest), default=None)
-    return Held(len(held), sum(each.size_bytes for each in held), newest)
+    return Usage(len(held), sum(each.size_bytes for each in held), newest)

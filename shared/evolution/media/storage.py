@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from shared.evolution.event_names import EVENT_FORMS
-from shared.evolution.kept import Held, Neighbours
+from shared.evolution.usage import Neighbours, Usage
 
 # SQS payloads that were too large are kept as <name>_<event>_<ms>.json; the event may be written either way.
 _PAYLOAD = re.compile(r"(?P<head>.+)_(?P<ms>\d+)\.json", re.DOTALL)
@@ -31,16 +31,16 @@ class Storage(Protocol):
     def ids(self) -> set[str]:
         """All ids under which it holds something; what has not the form of an id is nobody's."""
 
-    def measure(self, instance_id: str) -> Held:
+    def measure(self, instance_id: str) -> Usage:
         """How much it holds under the id, all of it counted."""
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """How many files or objects are kept by this name, and by no other living one."""
 
-    def find_named(self, neighbours: Neighbours) -> dict[str, Held]:
+    def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
         """What is kept by the names of nobody: all that are none of these names', and that none of them explains."""
 
-    def take_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+    def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Remove (or put into the trash) what is kept by name; returns how many, and what others share."""
 
 

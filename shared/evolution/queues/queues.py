@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.evolution.kept import Neighbours
+from shared.evolution.usage import Neighbours
 
 Counts = dict[str, int]
 
@@ -26,7 +26,7 @@ class Queues(Protocol):
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
         """What is kept by this name, and by no other living one."""
 
-    def take_named(self, name: str, neighbours: Neighbours) -> Taken:
+    def remove_named(self, name: str, neighbours: Neighbours) -> Taken:
         """Remove what is kept by this name; to be called while the name is reserved."""
 
 

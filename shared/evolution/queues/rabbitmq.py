@@ -10,8 +10,8 @@ from kombu.exceptions import OperationalError
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.evolution.event_names import DOTTED_FORMS
-from shared.evolution.kept import Neighbours
 from shared.evolution.queues.queues import Counts, Taken, names_explaining
+from shared.evolution.usage import Neighbours
 
 _LONGEST_NAME_BYTES = 255  # of a queue or an exchange
 _KIND = "topic"  # of the exchanges that Evolution declares
@@ -38,7 +38,7 @@ class RabbitMQ:
             queues, exchanges, _ = self._find(connection, name, neighbours)
         return {"queues": len(queues), "exchanges": len(exchanges)}
 
-    def take_named(self, name: str, neighbours: Neighbours) -> Taken:
+    def remove_named(self, name: str, neighbours: Neighbours) -> Taken:
         """Remove the exchange first, so that nothing more is routed, then the queues with their messages."""
         with self._connected() as connection:
             queues, exchanges, kept = self._find(connection, name, neighbours)

@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.evolution.event_names import EVENT_FORMS
-from shared.evolution.kept import Neighbours
 from shared.evolution.queues.queues import Counts, Taken, names_explaining
+from shared.evolution.usage import Neighbours
 from shared.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,74}")  # with .fifo at most 80 characters
@@ -36,14 +36,14 @@ class Sqs:
 
     def probe(self) -> None:
         """Raise Unreachable when it does not answer, Refused when it does not accept the key."""
-        with _reaching():
+        with _translate_errors():
             self._client.list_queues(MaxResults=1)
 
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
         """The queues of the name."""
         return {"queues": len(self._find(name, neighbours)[0])}
 
-    def take_named(self, name: str, neighbours: Neighbours) -> Taken:
+    def remove_named(self, name: str, neighbours: Neighbours) -> Taken:
         """Remove the queues of the name, with their messages."""
         mine, kept = self._find(name, neighbours)
         return Taken({"queues": sum(self._remove(url) for url in mine)}, kept)
@@ -59,7 +59,7 @@ class Sqs:
         return mine, len(found) - len(mine)
 
     def _list(self, prefix: str) -> list[str]:
-        with _reaching():
+        with _translate_errors():
             pages = self._client.get_paginator("list_queues").paginate(
                 QueueNamePrefix=prefix, PaginationConfig={"PageSize": 1_000}
             )
@@ -67,7 +67,7 @@ class Sqs:
 
     def _remove(self, url: str) -> int:
         try:
-            with _reaching():
+            with _translate_errors():
                 self._client.delete_queue(QueueUrl=url)
         except _Gone:  # it is listed for a minute after it went
             return 0
@@ -85,7 +85,7 @@ def _owners(url: str) -> Iterator[str]:
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from shared.database import connections
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.errors import Refused
 from shared.evolution.rows.schema import OWNER_COLUMN, ROOT, quote
 from shared.evolution.rows.tenant import WHAT, Tenant
@@ -123,7 +123,7 @@ def create(tenant: Tenant, missing: MissingIndex) -> None:
     """Create one index without keeping anybody from writing; raises Refused where Lethe's role may not."""
     if missing.partitioned or not missing.may_create:
         raise Refused(f'"{missing.table}" is its owner\'s to index')
-    with reaching(WHAT), _alone(tenant) as connection:
+    with translate_errors(WHAT), _alone(tenant) as connection:
         if connection.execute(_LEFTOVER, {"schema": tenant.schema, "name": missing.name}).scalar() is not None:
             connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {tenant.table(missing.name)}"))
         connection.execute(text(missing.statement(tenant.schema)))

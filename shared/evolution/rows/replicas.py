@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine, text
 
 from shared import logs
-from shared.database.connections import reaching
+from shared.database.connections import translate_errors
 from shared.errors import TransientError
 
 log = logs.get(__name__)
@@ -21,7 +21,7 @@ SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_
 
 def lag_seconds(replica: Engine) -> float:
     """How far the replica is behind its primary; raises Unreachable."""
-    with reaching("a replica"), replica.connect() as connection:
+    with translate_errors("a replica"), replica.connect() as connection:
         return float(connection.execute(_LAG).scalar_one())
 
 

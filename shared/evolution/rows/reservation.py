@@ -92,7 +92,7 @@ class Reservation:
 def release_ended(tenant: Tenant, own: Engine) -> int:
     """Give back the names whose deletion has ended: a worker of an earlier version does not do it. Returns how many."""
     rows = tenant.ask(f"SELECT id, name FROM {tenant.table(ROOT)} WHERE starts_with(id, 'lethe:')", {})
-    held = {UUID(row_id.removeprefix("lethe:")): name for row_id, name in rows if instance_ids.is_one(row_id[6:])}
+    held = {UUID(row_id.removeprefix("lethe:")): name for row_id, name in rows if instance_ids.is_uuid(row_id[6:])}
     if not held:
         return 0
     query = select(Deletion.id).where(Deletion.id.in_(held), Deletion.status.in_(ENDED))

@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from shared.database.connections import begin_with, reaching
+from shared.database.connections import begin_with, translate_errors
 from shared.evolution.rows import schema as tenant_schema
 from shared.evolution.rows.schema import ROOT, quote
 
@@ -71,7 +71,7 @@ class Tenant:
     def transaction(self, *, statement_seconds: float = 10, lock_seconds: float = 5) -> Iterator[Connection]:
         """A transaction whose statements and lock waits are bounded; driver errors are translated."""
         settings = _bounds(statement_seconds, lock_seconds)
-        with reaching(WHAT), begin_with(self.engine, "; ".join(settings)) as connection:
+        with translate_errors(WHAT), begin_with(self.engine, "; ".join(settings)) as connection:
             yield connection
 
     def run_together(
@@ -88,7 +88,7 @@ class Tenant:
         self, statements: Sequence[str], values: Mapping[str, object], statement_seconds: float = 10
     ) -> list[psycopg.Cursor[tuple[Any, ...]]]:
         """Run statements in one transaction and one round trip; what each one found."""
-        with reaching(WHAT), closing(self.engine.raw_connection()) as pooled:
+        with translate_errors(WHAT), closing(self.engine.raw_connection()) as pooled:
             driver = pooled.driver_connection
             assert isinstance(driver, psycopg.Connection)
             with driver.pipeline():

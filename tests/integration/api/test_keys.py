@@ -212,12 +212,12 @@ def test_whoever_looks_for_a_name_waits_for_the_one_that_is_making_a_key(service
 
     def find() -> str | None:
         with own_transaction(services.own) as connection:
-            return api_keys.find_living(connection, "in the making")
+            return api_keys.find_active(connection, "in the making")
 
     waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'api_keys'::regclass)"
     with ThreadPoolExecutor(1) as pool:
         with own_transaction(services.own) as connection:
-            nobody = api_keys.find_living(connection, "in the making")
+            nobody = api_keys.find_active(connection, "in the making")
             new = api_keys.create(connection, services.settings, name="in the making", role=Role.VIEWER)
             second = pool.submit(find)
             wait_until(lambda: second.done() or connection.exec_driver_sql(waits).scalar(), 10, "the second to wait")

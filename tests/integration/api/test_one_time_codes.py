@@ -14,7 +14,7 @@ import pytest
 from demo.evolution.seed import seed_instance
 from shared.access import one_time_codes
 from shared.access.api_keys import NewKey
-from shared.access.one_time_codes import Verdict
+from shared.access.one_time_codes import CodeResult
 from shared.database.enums import Role
 from shared.services import Services
 from tests.integration.inline import run_all
@@ -46,11 +46,11 @@ def delete(system: System, name: str, key: str, code: str | None = None) -> Answ
     return system.delete(name, key=key, Prefer="respond-async", **headers)
 
 
-def use_at_once(services: Services, key: NewKey, code: str) -> list[Verdict]:
+def use_at_once(services: Services, key: NewKey, code: str) -> list[CodeResult]:
     """What many calls hear that come together, each on a connection that is open already."""
     together = Barrier(AT_ONCE, timeout=20)
 
-    def use(_: int) -> Verdict:
+    def use(_: int) -> CodeResult:
         with services.own.connect():
             together.wait()
         return one_time_codes.use(services.own, services.settings, key.id, code)
@@ -100,7 +100,7 @@ def test_one_code_of_many_calls_at_once_confirms_one(services: Services, key: Ne
     code = enroll(services, key).now()
     verdicts = use_at_once(services, key, code)
 
-    assert sorted(verdicts) == sorted([Verdict.GOOD] + [Verdict.USED] * (AT_ONCE - 1))
+    assert sorted(verdicts) == sorted([CodeResult.GOOD] + [CodeResult.USED] * (AT_ONCE - 1))
 
 
 def test_an_earlier_code_is_not_good_after_a_later_one(
@@ -114,7 +114,7 @@ def test_an_earlier_code_is_not_good_after_a_later_one(
         for seconds in (0, -30, 30)
     ]
 
-    assert verdicts == [Verdict.GOOD, Verdict.USED, Verdict.GOOD]
+    assert verdicts == [CodeResult.GOOD, CodeResult.USED, CodeResult.GOOD]
 
 
 @pytest.mark.parametrize("code", [None, "", "000000 ", "abcdef", "ü", "1" * 500])
@@ -157,7 +157,7 @@ def test_five_wrong_codes_lock_the_key(system: System, services: Services, key: 
     ]
     with services.own.begin() as connection:
         connection.exec_driver_sql("UPDATE one_time_codes SET locked_until = now() WHERE key_id = %s", (key.id,))
-    assert one_time_codes.use(services.own, services.settings, key.id, totp.now()) is Verdict.GOOD
+    assert one_time_codes.use(services.own, services.settings, key.id, totp.now()) is CodeResult.GOOD
     assert delete(system, "locked", other.key, others_totp.now()).status == 202
 
 
@@ -166,7 +166,7 @@ def test_of_many_guesses_at_once_five_are_looked_at(services: Services, key: New
     wrong = wrong_for(enroll(services, key), time.time())
     verdicts = use_at_once(services, key, wrong)
 
-    assert sorted(verdicts) == sorted([Verdict.WRONG] * 4 + [Verdict.LOCKED] * (AT_ONCE - 4))
+    assert sorted(verdicts) == sorted([CodeResult.WRONG] * 4 + [CodeResult.LOCKED] * (AT_ONCE - 4))
 
 
 def test_a_good_code_forgives_the_wrong_ones_before(services: Services, key: NewKey) -> None:
@@ -176,7 +176,7 @@ def test_a_good_code_forgives_the_wrong_ones_before(services: Services, key: New
     codes = [wrong] * 4 + [totp.now()] + [wrong] * 4
     verdicts = [one_time_codes.use(services.own, services.settings, key.id, code) for code in codes]
 
-    assert verdicts == [Verdict.WRONG] * 4 + [Verdict.GOOD] + [Verdict.WRONG] * 4
+    assert verdicts == [CodeResult.WRONG] * 4 + [CodeResult.GOOD] + [CodeResult.WRONG] * 4
 
 
 def test_who_has_no_codes_confirms_nothing(system: System, services: Services, key: NewKey) -> None:
@@ -213,7 +213,7 @@ def test_the_command_enrolls(system: System, services: Services, key: NewKey) ->
     verdicts = [
         one_time_codes.use(services.own, services.settings, key.id, code) for code in (earlier.now(), totp.now())
     ]
-    assert verdicts == [Verdict.WRONG, Verdict.GOOD]
+    assert verdicts == [CodeResult.WRONG, CodeResult.GOOD]
 
 
 def test_a_key_that_is_not_alive_cannot_be_enrolled(system: System, services: Services, key: NewKey) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from demo.evolution.seed import seed_instance
 from shared.audit import search as audit_search
-from shared.audit.search import Wanted
+from shared.audit.search import Filters
 from tests.integration.shell import lethe
 from tests.system import System
 
@@ -37,7 +37,7 @@ def status(system: System, key: str) -> int:
 def reasons(system: System) -> list[tuple[str, str, str | None]]:
     """What the audit says of keys, oldest first."""
     services = system.make_services()
-    lines = audit_search.search(services.own, Wanted(action="keys", limit=200)).lines  # type: ignore[arg-type]
+    lines = audit_search.search(services.own, Filters(action="keys", limit=200)).lines  # type: ignore[arg-type]
     services.close()
     return [(line.role, line.decision, line.reason) for line in reversed(lines)]
 

@@ -12,7 +12,7 @@ import pytest
 from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
 from shared.audit import search as audit_search
-from shared.audit.search import Wanted
+from shared.audit.search import Filters
 from tests.integration.shell import at_a_terminal, lethe
 from tests.system import System
 
@@ -35,7 +35,7 @@ def exists(system: System, name: str) -> bool:
 def newest(system: System, number: int) -> list[tuple[str, str, str, str | None]]:
     """The newest lines of the audit, oldest first."""
     services = system.make_services()
-    found = audit_search.search(services.own, Wanted(limit=number)).lines
+    found = audit_search.search(services.own, Filters(limit=number)).lines
     services.close()
     return [(line.action, line.decision, line.role, line.key_id) for line in reversed(found)]
 

@@ -13,7 +13,7 @@ from demo.evolution.seed import seed_instance
 from shared.audit import chain
 from shared.audit import search as audit_search
 from shared.audit.entries import Action, Decision, Entry
-from shared.audit.search import Wanted
+from shared.audit.search import Filters
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.deletions.lifecycle import Requester
@@ -36,7 +36,7 @@ def services(system: System) -> Iterator[Services]:
 
 def lines(services: Services, **wanted: object) -> list[tuple[str, str, str | None]]:
     """Action, decision and key of the newest lines of the audit."""
-    found = audit_search.search(services.own, Wanted(**wanted)).lines  # type: ignore[arg-type]
+    found = audit_search.search(services.own, Filters(**wanted)).lines  # type: ignore[arg-type]
     return [(line.action, line.decision, line.key_id) for line in found]
 
 

@@ -60,7 +60,7 @@ def test_a_webhook_that_is_still_tried_says_when(system: System, deaf: UUID) -> 
 def test_a_webhook_that_was_delivered_later_says_so(system: System, services: Services, deaf: UUID) -> None:
     """And not that it is kept."""
     system.receiver.answer_status = 200
-    (event_id,) = outbox.pending_of(services.own, deaf)
+    (event_id,) = outbox.pending_ids(services.own, deaf)
     outbox.try_to_deliver(services.own, services.settings, event_id)
 
     delivered, text = webhook(system, deaf), page(system, deaf)

@@ -14,10 +14,10 @@ from sqlalchemy import Engine, text
 from demo.parts import Postgres
 from shared.database import connections
 from shared.database.connections import own_transaction
-from shared.deletions import claims, lifecycle, overdue, step_counts
+from shared.deletions import claims, lifecycle, republishing, step_counts
 from shared.deletions.claims import Claim
 from shared.deletions.lifecycle import AlreadyRequested, Requester
-from shared.deletions.overdue import Nudge
+from shared.deletions.republishing import StepMessage
 from shared.deletions.step_counts import Entry
 from shared.errors import LostClaim
 from tasks.pipeline import NAMES
@@ -71,13 +71,13 @@ class Life(RuleBasedStateMachine):
                     instance_name=instance,
                     requester=REQUESTER,
                     steps=NAMES,
-                    nudge_seconds=60,
+                    republish_seconds=60,
                 )
         except AlreadyRequested:
             return multiple()
 
     @rule(target=claims, message=messages, skew=st.integers(-1, 1))
-    def deliver(self, message: Nudge, skew: int) -> Any:
+    def deliver(self, message: StepMessage, skew: int) -> Any:
         """A message arrives, perhaps again, perhaps for another step than the one that is due."""
         step = NAMES[(message.position + skew) % len(NAMES)]
         claim = claims.claim(self.engine, message.deletion_id, message.attempt, step, stale_seconds=STALE_SECONDS)
@@ -88,7 +88,7 @@ class Life(RuleBasedStateMachine):
         return claim
 
     @rule(target=claims, message=messages)
-    def deliver_without_planning(self, message: Nudge) -> Any:
+    def deliver_without_planning(self, message: StepMessage) -> Any:
         """The worker dies, or waits, before it has planned."""
         claim = claims.claim(
             self.engine, message.deletion_id, message.attempt, NAMES[message.position], stale_seconds=STALE_SECONDS
@@ -98,7 +98,7 @@ class Life(RuleBasedStateMachine):
     @rule(claim=claims)
     def beat(self, claim: Claim) -> None:
         """The owner shows that it lives."""
-        self._if_owner(claim, lambda: claims.beat(self.engine, claim))
+        self._if_owner(claim, lambda: claims.send_heartbeat(self.engine, claim))
 
     @rule(claim=claims, rows=st.integers(0, 3))
     def remove(self, claim: Claim, rows: int) -> None:
@@ -117,27 +117,27 @@ class Life(RuleBasedStateMachine):
             claim,
             removed={},
             notes={},
-            nudge_seconds=60,
+            republish_seconds=60,
             conclude=(lambda connection: None) if last else None,
         )
         if not self._owner(claim):
             self._if_owner(claim, finish)
             return multiple()
         finish()
-        return multiple() if last else Nudge(claim.deletion_id, claim.attempt, claim.position + 1)
+        return multiple() if last else StepMessage(claim.deletion_id, claim.attempt, claim.position + 1)
 
     @rule(target=messages, claim=claims)
     def end_slice(self, claim: Claim) -> Any:
         """The slice is over."""
-        nudge = self._if_owner(claim, lambda: claims.end_slice(self.engine, claim, nudge_seconds=60))
-        return nudge or multiple()
+        message = self._if_owner(claim, lambda: claims.end_slice(self.engine, claim, republish_seconds=60))
+        return message or multiple()
 
     @rule(claim=claims, counts=st.booleans())
     def put_off(self, claim: Claim, counts: bool) -> None:
         """A dependency is away, or the step failed by itself."""
         self._if_owner(
             claim,
-            lambda: claims.wait(
+            lambda: claims.postpone(
                 self.engine,
                 claim,
                 "away",
@@ -155,13 +155,13 @@ class Life(RuleBasedStateMachine):
         self._if_owner(claim, lambda: claims.fail(self.engine, claim, "no"))
 
     @rule(target=messages, message=messages)
-    def resume(self, message: Nudge) -> Any:
+    def resume(self, message: StepMessage) -> Any:
         """An operator resumes."""
         with own_transaction(self.engine) as session:
-            return lifecycle.resume(session, message.deletion_id, REQUESTER, nudge_seconds=60) or multiple()
+            return lifecycle.resume(session, message.deletion_id, REQUESTER, republish_seconds=60) or multiple()
 
     @rule(message=messages)
-    def cancel(self, message: Nudge) -> None:
+    def cancel(self, message: StepMessage) -> None:
         """Somebody changes their mind: possible only while nothing was planned."""
         with own_transaction(self.engine) as session:
             cancelled = lifecycle.cancel(session, message.deletion_id)
@@ -183,15 +183,15 @@ class Life(RuleBasedStateMachine):
     @rule(target=messages)
     def reconcile(self) -> Any:
         """Beat ticks."""
-        dead = overdue.take_over_dead(self.engine, stale_seconds=STALE_SECONDS, nudge_seconds=60)
-        due = overdue.take_due(self.engine, nudge_seconds=60, max_pause_seconds=600)
+        dead = republishing.take_over_stale(self.engine, stale_seconds=STALE_SECONDS, republish_seconds=60)
+        due = republishing.take_due(self.engine, republish_seconds=60, max_pause_seconds=600)
         return multiple(*dead, *due)
 
     @rule(target=messages)
     def look(self) -> Any:
         """A worker's clock looks what is due; it never publishes the same pause twice."""
-        due = overdue.take_put_off(self.engine, nudge_seconds=60, max_pause_seconds=600)
-        assert overdue.take_put_off(self.engine, nudge_seconds=60, max_pause_seconds=600) == []
+        due = republishing.take_postponed(self.engine, republish_seconds=60, max_pause_seconds=600)
+        assert republishing.take_postponed(self.engine, republish_seconds=60, max_pause_seconds=600) == []
         return multiple(*due)
 
     @invariant()

@@ -11,7 +11,7 @@ from demo.processes import free_port, wait_until
 from shared.access.api_keys import NewKey
 from shared.audit import chain
 from shared.audit import search as audit_search
-from shared.audit.search import Wanted
+from shared.audit.search import Filters
 from shared.database.enums import Role
 from shared.deletions.lifecycle import Requester
 from shared.services import Services, create
@@ -56,7 +56,7 @@ def test_a_key_that_may_not_any_more_gets_nothing_deleted(system: System, servic
     outcomes = run_steps(services, deletion_id, "logout", "purge_cache")
 
     shown = system.show(str(deletion_id))
-    line = audit_search.search(services.own, Wanted(deletion_id=deletion_id, limit=1)).lines[0]
+    line = audit_search.search(services.own, Filters(deletion_id=deletion_id, limit=1)).lines[0]
     assert outcomes == [Outcome.STOP, Outcome.STOP]
     assert (shown["status"], shown["irrevocableAt"]) == ("cancelled", None)
     assert why in shown["reason"]
@@ -94,7 +94,7 @@ def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, services: 
     key = make_key(services, Role.ADMIN)
     deletion_id = order(system, "withdrawn", key.key)
     run_steps(services, deletion_id, *BEFORE_THE_FENCE)
-    pending = outbox.pending_of(services.own, deletion_id)
+    pending = outbox.pending_ids(services.own, deletion_id)
     revoke(services, key)
 
     run_steps(services, deletion_id, "deregister")
@@ -103,7 +103,7 @@ def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, services: 
         (kept,) = connection.exec_driver_sql(
             "SELECT status, sealed FROM webhook_events WHERE deletion_id = %s", (deletion_id,)
         ).all()
-    lines = audit_search.search(services.own, Wanted(deletion_id=deletion_id, limit=2)).lines
+    lines = audit_search.search(services.own, Filters(deletion_id=deletion_id, limit=2)).lines
     assert len(pending) == 1
     assert tuple(kept) == ("expired", None)
     assert [(line.action, line.decision) for line in lines] == [("delete", "cancelled"), ("webhook", "cancelled")]

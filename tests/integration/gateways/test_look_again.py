@@ -304,7 +304,7 @@ def test_all_that_are_due_share_one_pass_over_the_keys(
         passes.append(list(ids))
         return propose(ids)
 
-    monkeypatch.setattr(services.cache, "propose", count)
+    monkeypatch.setattr(services.cache, "find_candidates", count)
     look_again(services)
 
     assert [len(ids) for ids in passes] == [3]

@@ -13,7 +13,7 @@ from demo.evolution import cache
 from demo.evolution.census import census, fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared.deletions.overdue import Nudge
+from shared.deletions.republishing import StepMessage
 from shared.services import Services
 from tasks import pipeline, publishing
 from tests.integration.inline import run_steps, run_to_end
@@ -167,7 +167,7 @@ def test_a_message_that_comes_twice_changes_nothing(stopped: tuple[System, Servi
     assert shown["status"] == "succeeded"
     # confirm may have waited for the gateway's clean-up, and is claimed once more then.
     assert [step["attempts"] for step in shown["steps"] if step["name"] != "confirm"] == [1] * 6
-    assert publishing.submit(services, Nudge(deletion_id, 1, 0))
+    assert publishing.submit(services, StepMessage(deletion_id, 1, 0))
 
 
 def test_a_late_gateway_keeps_the_name_taken(stopped: tuple[System, Services]) -> None:

@@ -16,7 +16,7 @@ from shared.audit import chain, refusals
 from shared.audit import search as audit_search
 from shared.audit.chain import Place
 from shared.audit.entries import Action, Actor, Decision, Entry
-from shared.audit.search import Wanted
+from shared.audit.search import Filters
 from shared.database import connections, migrate
 from shared.database.connections import own_transaction
 from shared.errors import Refused
@@ -64,7 +64,7 @@ def a_line(number: int = 1) -> Entry:
 
 def lines(services: Services, **wanted: Any) -> list[tuple[str, str]]:
     """Action and decision of the lines that are wanted, oldest first."""
-    found = audit_search.search(services.own, Wanted(**{"limit": 200, **wanted})).lines
+    found = audit_search.search(services.own, Filters(**{"limit": 200, **wanted})).lines
     return [(line.action, line.decision) for line in reversed(found)]
 
 
@@ -310,32 +310,32 @@ def test_a_flood_without_a_key_is_one_line(api: System, services: Services) -> N
     with ThreadPoolExecutor(20) as pool:
         statuses = list(pool.map(lambda _: api.delete("anybody", key="wrong").status, range(200)))
     before = lines(services)
-    written = refusals.write_down(services.own, services.redis)
+    written = refusals.write_lines(services.own, services.redis)
 
-    (line,) = audit_search.search(services.own, Wanted()).lines
+    (line,) = audit_search.search(services.own, Filters()).lines
     assert set(statuses) == {401}
     assert (before, written) == ([], 1)
     assert (line.times, line.role, line.address, line.reason) == (200, "nobody", "127.0.0.1", "no known key")
-    assert refusals.write_down(services.own, services.redis) == 0
+    assert refusals.write_lines(services.own, services.redis) == 0
 
 
 def test_many_addresses_cost_a_bounded_number_of_lines(services: Services) -> None:
     """The first are told apart, all others are one."""
     for number in range(500):
-        refusals.gets_line(services.redis, Action.DELETE, Actor("nobody", address=f"198.51.100.{number}"))
-    refusals.write_down(services.own, services.redis)
+        refusals.count(services.redis, Action.DELETE, Actor("nobody", address=f"198.51.100.{number}"))
+    refusals.write_lines(services.own, services.redis)
 
-    found = audit_search.search(services.own, Wanted(limit=200)).lines
+    found = audit_search.search(services.own, Filters(limit=200)).lines
     assert len(found) <= 51
     assert sum(line.times for line in found) == 500
 
 
 def test_a_known_keys_refusals_have_lines_up_to_a_bound(services: Services) -> None:
     """Further ones are counted, so that a customer who loops fills no disk."""
-    answers = [refusals.gets_line(services.redis, Action.LOGOUT, SOMEBODY) for _ in range(130)]
-    refusals.write_down(services.own, services.redis)
+    answers = [refusals.count(services.redis, Action.LOGOUT, SOMEBODY) for _ in range(130)]
+    refusals.write_lines(services.own, services.redis)
 
-    (line,) = audit_search.search(services.own, Wanted()).lines
+    (line,) = audit_search.search(services.own, Filters()).lines
     assert answers == [True] * 100 + [False] * 30
     assert (line.times, line.key_id, line.reason) == (30, "k1", "more of the same")
 
@@ -427,7 +427,7 @@ def test_nothing_personal_and_no_secret_is_in_any_column(make_system: Callable[.
             system.send("DELETE", f"/instance/delete/{name}", key=key, User_Agent=agent, Prefer="respond-async")
         for body in ({"instanceId": number}, {"instanceName": number, "more": token}):
             system.call("POST", "/deletions", key=key or "x", json=body, headers={"User-Agent": agent})
-    refusals.write_down(services.own, services.redis)
+    refusals.write_lines(services.own, services.redis)
     with services.own.connect() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM audit").mappings().all()
 
@@ -449,7 +449,7 @@ def test_a_callers_address_is_believed_from_trusted_proxies_only(
     system.start("web")
     system.send("DELETE", "/instance/logout/nobody", X_Forwarded_For="198.51.100.1, 203.0.113.9")
 
-    assert [line.address for line in audit_search.search(services.own, Wanted()).lines] == [address]
+    assert [line.address for line in audit_search.search(services.own, Filters()).lines] == [address]
     services.close()
     system.stop()
 

@@ -10,7 +10,7 @@ from shared.audit import chain
 from shared.audit import reads as audit_reads
 from shared.audit import search as audit_search
 from shared.audit.entries import Action, Actor
-from shared.audit.search import Wanted
+from shared.audit.search import Filters
 from shared.database.enums import Role
 from shared.services import Services
 from tests.integration.console.visitor import signed_in
@@ -22,7 +22,7 @@ from tests.system import System
 
 def reads(services: Services, action: Action, key_id: str | None = None) -> list[tuple[str, str | None]]:
     """Decision and reason of the lines of this action, oldest first."""
-    found = audit_search.search(services.own, Wanted(action=action, key_id=key_id, limit=200)).lines
+    found = audit_search.search(services.own, Filters(action=action, key_id=key_id, limit=200)).lines
     return [(line.decision, line.reason) for line in reversed(found)]
 
 
@@ -59,7 +59,7 @@ def test_a_reader_of_a_receipt_has_a_line_for_each(system: System, services: Ser
         system.send("GET", f"/deletions/{queued}/receipt", key=key.key).status,
     ]
 
-    (line,) = audit_search.search(services.own, Wanted(action=Action.RECEIPT, deletion_id=erased)).lines
+    (line,) = audit_search.search(services.own, Filters(action=Action.RECEIPT, deletion_id=erased)).lines
     assert statuses == [200, 200, 200, 409]
     assert reads(services, Action.RECEIPT, key.id) == [("accepted", None), ("refused", "conflict")]
     assert (line.key_id, line.role, line.address) == (key.id, "auditor", "127.0.0.1")
@@ -69,8 +69,8 @@ def test_a_reader_of_a_receipt_has_a_line_for_each(system: System, services: Ser
 def test_who_reads_on_the_server_has_a_line_too(system: System, services: Services, erased: UUID) -> None:
     """With the account."""
     listed, shown = lethe(system, "audit", "list"), lethe(system, "receipt", "show", str(erased))
-    account = audit_search.search(services.own, Wanted(action=Action.READ)).lines[0].key_id
-    (line,) = audit_search.search(services.own, Wanted(action=Action.RECEIPT, deletion_id=erased)).lines
+    account = audit_search.search(services.own, Filters(action=Action.READ)).lines[0].key_id
+    (line,) = audit_search.search(services.own, Filters(action=Action.RECEIPT, deletion_id=erased)).lines
 
     assert (listed.returncode, shown.returncode) == (0, 0)
     assert (line.role, line.key_id) == ("server", account)
@@ -81,9 +81,9 @@ def test_a_later_look_and_one_from_elsewhere_have_lines(services: Services, monk
     """The same key at another address may be somebody else."""
     here, there = Actor("admin", "k7", "192.0.2.1"), Actor("admin", "k7", "192.0.2.2")
     for reader in (here, here, there):
-        audit_reads.of_audit(services.own, reader)
+        audit_reads.record_audit_read(services.own, reader)
     at_once = len(reads(services, Action.READ, "k7"))
     monkeypatch.setattr(audit_reads, "_A_WHILE", timedelta(0))
-    audit_reads.of_audit(services.own, here)
+    audit_reads.record_audit_read(services.own, here)
 
     assert (at_once, len(reads(services, Action.READ, "k7"))) == (2, 3)

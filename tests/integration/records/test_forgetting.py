@@ -14,7 +14,7 @@ from demo.evolution.deployment import SeededInstance
 from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared import sealing
+from shared import encryption
 from tests.integration.places import decoded, files, redis_values
 from tests.system import GATEWAY_KEY, System, running
 
@@ -141,7 +141,7 @@ def test_nothing_personal_is_left(system: System) -> None:
     assert "step put off" in (system.folder / "worker.log").read_text()
     with services.own.connect() as connection:
         sealed = connection.execute(text("SELECT sealed FROM webhook_events WHERE status = 'pending'")).scalar_one()
-    assert URL_PATH in sealing.of(system.settings).decrypt(sealed).decode()
+    assert URL_PATH in encryption.cipher(system.settings).decrypt(sealed).decode()
     services.close()
 
 

@@ -35,7 +35,7 @@ def test_the_pass_proposes_every_key_of_a_name(system: System, name: str) -> Non
     for key in (*keys, f"{P}:ut:{name}_b:getInbox", f"other:ut:{name}:getInbox"):
         redis.set(key, 1)
 
-    proposed = set(Cache(redis, P).propose([], [name]).by_name[name])
+    proposed = set(Cache(redis, P).find_candidates([], [name]).by_name[name])
 
     redis.flushdb()
     assert mine <= proposed
@@ -51,7 +51,7 @@ def test_the_pass_proposes_every_message_of_an_id(system: System, instance_id: s
     others = {f"{P}:baileys:{number}_3EB0{form}": 1 for number in range(2_500) for form in forms}
     redis.mset({**others, **dict.fromkeys(mine, 1)})
 
-    proposed = set(Cache(redis, P).propose([instance_id]).by_id[instance_id])
+    proposed = set(Cache(redis, P).find_candidates([instance_id]).by_id[instance_id])
 
     redis.flushdb()
     assert proposed == mine

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from demo.parts import Postgres
 from shared.database import connections
-from shared.database.connections import begin_with, own_transaction, reaching
+from shared.database.connections import begin_with, own_transaction, translate_errors
 from shared.errors import TransientError, Unreachable
 from shared.evolution.rows.tenant import Tenant
 
@@ -101,7 +101,7 @@ def test_a_connection_that_died_a_moment_ago_costs_one_try(lone: Engine, postgre
         connection.close()
         server.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
 
-    with pytest.raises(Unreachable), reaching("it"), begin_with(lone, "SET LOCAL lock_timeout TO 1"):
+    with pytest.raises(Unreachable), translate_errors("it"), begin_with(lone, "SET LOCAL lock_timeout TO 1"):
         pass
     with begin_with(lone, "SET LOCAL lock_timeout TO 1") as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1

@@ -80,7 +80,7 @@ def test_the_exchange_and_the_queues_of_a_name_go(broker: Broker, name: str) -> 
     queues = RabbitMQ(broker.url, SHARED)
 
     counted = queues.count_named(name, nobody)
-    taken = [queues.take_named(name, nobody) for _ in range(2)]
+    taken = [queues.remove_named(name, nobody) for _ in range(2)]
 
     assert counted == {"queues": 3, "exchanges": 1}
     assert taken == [Taken(counted, 0), Taken({"queues": 0, "exchanges": 0}, 0)]
@@ -94,7 +94,7 @@ def test_names_that_are_a_prefix_or_look_alike_stay(broker: Broker) -> None:
         broker.declare(name)
 
     for name in ("a", "a\n", "", "amq.topic", "n" * 255):
-        RabbitMQ(broker.url, SHARED).take_named(name, lambda: neighbours)
+        RabbitMQ(broker.url, SHARED).remove_named(name, lambda: neighbours)
 
     assert broker.names("exchanges") == set(neighbours)
     assert broker.names("queues") == queues_of(*neighbours)
@@ -107,7 +107,7 @@ def test_what_a_neighbour_or_everybody_explains_as_well_stays_and_is_counted(bro
     broker.declare("twice")
     queues = RabbitMQ(broker.url, SHARED)
 
-    taken = [queues.take_named(name, lambda: ["twice"]) for name in ("evolution", "lethe", "twice")]
+    taken = [queues.remove_named(name, lambda: ["twice"]) for name in ("evolution", "lethe", "twice")]
 
     assert [each.kept for each in taken] == [4, 1, 3]
     assert broker.names("exchanges") == {"evolution", "lethe"}
@@ -178,7 +178,7 @@ def test_sqs_queues_go_by_their_exact_name(account: Account) -> None:
     account.declare(*mine, *others)
 
     counted = account.queues.count_named("a", lambda: ["a_b", "A", "ab"])
-    taken = [account.queues.take_named("a", lambda: ["a_b", "A", "ab"]) for _ in range(2)]
+    taken = [account.queues.remove_named("a", lambda: ["a_b", "A", "ab"]) for _ in range(2)]
 
     assert counted == {"queues": 3}
     assert taken == [Taken({"queues": 3}, 0), Taken({"queues": 0}, 0)]
@@ -189,7 +189,7 @@ def test_an_sqs_queue_that_two_names_explain_stays(account: Account) -> None:
     """x_remove_instance is of x, or of everybody where that prefix is everybody's; a wild name has none."""
     account.declare("evolution_call.fifo", "x_call.fifo")
 
-    taken = [account.queues.take_named(name, lambda: ["x"]) for name in ("evolution", "x", "*", "a b", "")]
+    taken = [account.queues.remove_named(name, lambda: ["x"]) for name in ("evolution", "x", "*", "a b", "")]
 
     assert [each.kept for each in taken] == [1, 1, 0, 0, 0]
     assert account.names() == {"evolution_call.fifo", "x_call.fifo"}

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared.deletions import claims, overdue
+from shared.deletions import claims, republishing
 from shared.deletions.claims import Claim
-from shared.deletions.overdue import Nudge
+from shared.deletions.republishing import StepMessage
 from shared.services import Services
 from tasks import publishing
 from tests.integration.inline import accept
@@ -23,8 +23,8 @@ from worker.due import DueClock
 
 T = TypeVar("T")
 ROUND_SECONDS = 30  # the reconciler's default
-take_put_off = partial(overdue.take_put_off, nudge_seconds=60, max_pause_seconds=600)
-take_due = partial(overdue.take_due, nudge_seconds=60, max_pause_seconds=600)
+take_postponed = partial(republishing.take_postponed, republish_seconds=60, max_pause_seconds=600)
+take_due = partial(republishing.take_due, republish_seconds=60, max_pause_seconds=600)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def put_off(services: Services, *, seconds: float) -> UUID:
 
 def wait(services: Services, claim: Claim, seconds: float) -> None:
     """Put the claimed step off."""
-    claims.wait(
+    claims.postpone(
         services.own,
         claim,
         "away",
@@ -131,22 +131,22 @@ def test_a_pause_is_published_once(services: Services) -> None:
     put_off(services, seconds=600)
 
     with ThreadPoolExecutor(4) as pool:
-        taken = [nudge for found in pool.map(lambda _: take_put_off(services.own), range(8)) for nudge in found]
+        taken = [message for found in pool.map(lambda _: take_postponed(services.own), range(8)) for message in found]
 
-    assert sorted(nudge.deletion_id for nudge in taken) == sorted(over)
-    assert {(nudge.attempt, nudge.position) for nudge in taken} == {(1, 0)}
+    assert sorted(message.deletion_id for message in taken) == sorted(over)
+    assert {(message.attempt, message.position) for message in taken} == {(1, 0)}
 
 
 def test_a_message_that_is_lost_after_the_pause_is_left_to_the_reconciler(services: Services) -> None:
-    """It publishes it when a nudge's time is over, as any other; the clocks publish nothing twice."""
+    """It publishes it when a deletion's time is over, as any other; the clocks publish nothing twice."""
     deletion_id = put_off(services, seconds=0.001)
-    first = take_put_off(services.own)
+    first = take_postponed(services.own)
     with services.own.begin() as connection:
         connection.execute(text("UPDATE deletions SET next_attempt_at = next_attempt_at - interval '61 seconds'"))
 
-    again, reconciled = take_put_off(services.own), take_due(services.own)
+    again, reconciled = take_postponed(services.own), take_due(services.own)
 
-    assert first == reconciled == [Nudge(deletion_id, 1, 0)]
+    assert first == reconciled == [StepMessage(deletion_id, 1, 0)]
     assert again == []
 
 
@@ -156,8 +156,8 @@ def test_what_nobody_has_claimed_yet_is_left_to_the_reconciler(services: Service
     with services.own.begin() as connection:
         connection.execute(text("UPDATE deletions SET next_attempt_at = now() - interval '1 hour'"))
 
-    assert overdue.next_put_off(services.own, within_seconds=1) is None
-    assert take_put_off(services.own) == []
+    assert republishing.next_postponed_in_seconds(services.own, within_seconds=1) is None
+    assert take_postponed(services.own) == []
     assert len(take_due(services.own)) == 1
 
 
@@ -165,8 +165,10 @@ def test_a_short_pause_is_not_made_longer(services: Services, monkeypatch: pytes
     """The process that puts something off wakes its clock, whose next look may be far away."""
     looks, published = list[float | None](), list[UUID]()
     monkeypatch.setattr(due, "LOOK_SECONDS", 600.0)
-    monkeypatch.setattr(overdue, "next_put_off", noting(overdue.next_put_off, looks))
-    monkeypatch.setattr(publishing, "submit", lambda services, nudge: published.append(nudge.deletion_id) or True)
+    monkeypatch.setattr(
+        republishing, "next_postponed_in_seconds", noting(republishing.next_postponed_in_seconds, looks)
+    )
+    monkeypatch.setattr(publishing, "submit", lambda services, message: published.append(message.deletion_id) or True)
     clock = DueClock(services)
     clock.start()
     wait_until(lambda: looks == [None], 5, "the first look")
@@ -186,4 +188,4 @@ def test_a_clock_that_is_stopped_publishes_nothing_more(services: Services) -> N
 
     put_off(services, seconds=0.001)
 
-    assert overdue.next_put_off(services.own, within_seconds=1) is not None
+    assert republishing.next_postponed_in_seconds(services.own, within_seconds=1) is not None

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import batch, consent
-from shared.access.confirmation import word_to_type
-from shared.database.enums import Means
+from shared.access.confirmation import text_to_type
+from shared.database.enums import ConfirmationMethod
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from shared.settings import Demand
+from shared.settings import ConfirmationMode
 from tasks.orders.delete import UnknownInstance
 
 
@@ -23,7 +23,7 @@ def instance(name: str) -> Instance:
     return Instance(f"id of {name}", name, None)
 
 
-def deployment(*names: str, confirmation: Demand = Demand.OFF) -> Services:
+def deployment(*names: str, confirmation: ConfirmationMode = ConfirmationMode.OFF) -> Services:
     """Services with a tenant database in which instances have these names."""
     there = {instance(name).id: instance(name) for name in names}
 
@@ -45,7 +45,7 @@ def run(body: Callable[[], None], typed: str = "") -> Result:
 )
 def test_what_is_typed_can_be_typed(name: str, word: str) -> None:
     """The name; its id in place of one that nobody could type or see."""
-    assert word_to_type("id", name) == word
+    assert text_to_type("id", name) == word
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_one_is_confirmed_by_its_name_alone(typed: str, code: int) -> None:
 
     assert answer.exit_code == code
     assert "'acme' (id id of acme) will be erased" in answer.stderr
-    assert (Means.TERMINAL.value in answer.stdout) is (code == 0)
+    assert (ConfirmationMethod.TERMINAL.value in answer.stdout) is (code == 0)
 
 
 def test_what_somebody_else_has_erased_meanwhile_is_not_deleted_again() -> None:
@@ -99,13 +99,13 @@ def test_nobody_is_asked_when_there_is_nothing_to_keep() -> None:
 @pytest.mark.parametrize(
     ("yes", "demand", "code", "says"),
     [
-        (True, Demand.OFF, 0, ""),
-        (False, Demand.OFF, 2, "a script has to say --yes"),
-        (True, Demand.TOTP, 1, "LETHE_CONFIRMATION is totp"),
-        (False, Demand.TOKEN, 2, "no terminal"),
+        (True, ConfirmationMode.OFF, 0, ""),
+        (False, ConfirmationMode.OFF, 2, "a script has to say --yes"),
+        (True, ConfirmationMode.TOTP, 1, "LETHE_CONFIRMATION is totp"),
+        (False, ConfirmationMode.TOKEN, 2, "no terminal"),
     ],
 )
-def test_a_script_says_yes(yes: bool, demand: Demand, code: int, says: str) -> None:
+def test_a_script_says_yes(yes: bool, demand: ConfirmationMode, code: int, says: str) -> None:
     """Unless more is asked of everybody."""
     answer = run(lambda: consent.check(deployment(confirmation=demand), yes=yes))
 

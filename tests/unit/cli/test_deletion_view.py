@@ -10,7 +10,7 @@ import pytest
 
 from cli import deletion_view, wording
 from cli.deletion_view import Known
-from shared.database.enums import Means
+from shared.database.enums import ConfirmationMethod
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -89,9 +89,15 @@ def test_it_says_who_asked(changes: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"confirmed_with": Means.CODE, "confirmed_by": "1f0c5e2a9b7d"}, "with a one-time code, 20"),
-        ({"confirmed_with": Means.TOKEN, "confirmed_by": "another"}, "with the token of a preview, by another, 20"),
-        ({"confirmed_with": Means.TERMINAL, "confirmed_by": "os:root"}, "typed on the server, by os:root, 20"),
+        ({"confirmed_with": ConfirmationMethod.CODE, "confirmed_by": "1f0c5e2a9b7d"}, "with a one-time code, 20"),
+        (
+            {"confirmed_with": ConfirmationMethod.TOKEN, "confirmed_by": "another"},
+            "with the token of a preview, by another, 20",
+        ),
+        (
+            {"confirmed_with": ConfirmationMethod.TERMINAL, "confirmed_by": "os:root"},
+            "typed on the server, by os:root, 20",
+        ),
     ],
 )
 def test_it_says_how_it_was_confirmed(changes: dict[str, Any], says: str) -> None:
@@ -237,7 +243,13 @@ def test_no_line_is_longer_than_the_terminal() -> None:
 
 def test_a_script_reads_the_same() -> None:
     """What it read before is where it was; times are ISO 8601."""
-    of = known(DeletionStatus.SUCCEEDED, step(), finished_at=before(58), confirmed_with=Means.CODE, confirmed_by="k")
+    of = known(
+        DeletionStatus.SUCCEEDED,
+        step(),
+        finished_at=before(58),
+        confirmed_with=ConfirmationMethod.CODE,
+        confirmed_by="k",
+    )
 
     facts = json.loads(json.dumps(deletion_view.facts(of), default=str))
 

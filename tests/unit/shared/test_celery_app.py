@@ -136,7 +136,9 @@ def test_rabbitmq_keeps_messages_in_a_quorum_queue(make_settings: Callable[..., 
 @pytest.mark.parametrize(("broker", "first"), [("redis://x/0", min), ("rediss://x/0", min), ("amqp://x//", max)])
 def test_a_giant_stands_behind_on_every_broker(broker: str, first: Callable[[int, int], int]) -> None:
     """Redis serves the smallest number first, RabbitMQ the greatest."""
-    normal, behind = (celery_app.priority_on(broker, each) for each in (celery_app.NORMAL, celery_app.BEHIND))
+    normal, behind = (
+        celery_app.priority_on(broker, each) for each in (celery_app.NORMAL_PRIORITY, celery_app.LOW_PRIORITY)
+    )
 
     assert normal != behind
     assert first(normal, behind) == normal

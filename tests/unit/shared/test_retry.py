@@ -26,7 +26,7 @@ def test_what_works_is_called_once(clock: Clock) -> None:
     """And without a pause."""
     act, began = Flaky(), clock.now
 
-    assert retry.on_the_spot(act, seconds=10) == "answer"
+    assert retry.call(act, seconds=10) == "answer"
     assert (act.calls, clock.now) == (1, began)
 
 
@@ -35,7 +35,7 @@ def test_a_transient_error_is_tried_again(clock: Clock, failure: Exception) -> N
     """After pauses that grow."""
     act = Flaky(failure, failure)
 
-    assert retry.on_the_spot(act, seconds=10) == "answer"
+    assert retry.call(act, seconds=10) == "answer"
     assert act.calls == 3
 
 
@@ -45,7 +45,7 @@ def test_another_error_is_not_tried_again(clock: Clock, failure: Exception) -> N
     act = Flaky(failure)
 
     with pytest.raises(type(failure)):
-        retry.on_the_spot(act, seconds=10)
+        retry.call(act, seconds=10)
 
     assert act.calls == 1
 
@@ -55,7 +55,7 @@ def test_the_last_error_is_raised_when_the_seconds_are_over(clock: Clock) -> Non
     act, began = Flaky(*[TransientError(f"try {number}") for number in range(1_000)]), clock.now
 
     with pytest.raises(TransientError) as raised:
-        retry.on_the_spot(act, seconds=10)
+        retry.call(act, seconds=10)
 
     assert raised.value.title == f"try {act.calls - 1}"
     assert 3 < act.calls < 20
@@ -67,7 +67,7 @@ def test_it_gives_up_when_it_is_told_to(clock: Clock) -> None:
     act, turns = Flaky(*[TransientError("x")] * 10), iter([False, False, True])
 
     with pytest.raises(TransientError):
-        retry.on_the_spot(act, seconds=1_000, give_up=lambda _: next(turns))
+        retry.call(act, seconds=1_000, give_up=lambda _: next(turns))
 
     assert act.calls == 3
 
@@ -77,7 +77,7 @@ def test_a_transient_error_then_a_fatal_one_ends_at_once(clock: Clock) -> None:
     act = Flaky(TransientError("x"), Refused("y"))
 
     with pytest.raises(Refused):
-        retry.on_the_spot(act, seconds=10)
+        retry.call(act, seconds=10)
 
     assert act.calls == 2
 
@@ -88,6 +88,6 @@ def test_only_the_named_error_is_tried_again(clock: Clock) -> None:
 
     for act in (stuck, away):
         with pytest.raises(Unreachable):
-            retry.on_the_spot(act, seconds=10, only=Stuck)
+            retry.call(act, seconds=10, only=Stuck)
 
     assert (stuck.calls, away.calls) == (2, 1)

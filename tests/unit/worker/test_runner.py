@@ -61,11 +61,11 @@ class Books:
     def finish_step(self, own: object, claim: Claim, *, conclude: object = None, **_: Any) -> None:
         self.write("finish", conclude is not None)
 
-    def end_slice(self, own: object, claim: Claim, *, nudge_seconds: float) -> None:
+    def end_slice(self, own: object, claim: Claim, *, republish_seconds: float) -> None:
         self.write("end_slice")
 
-    def wait(self, own: object, claim: Claim, reason: str, *, counts: bool, **_: float) -> DeletionStatus:
-        self.write("wait", reason, counts)
+    def postpone(self, own: object, claim: Claim, reason: str, *, counts: bool, **_: float) -> DeletionStatus:
+        self.write("postpone", reason, counts)
         self.first_pauses.append(_["first_pause_seconds"])
         return self.status
 
@@ -108,12 +108,12 @@ class Step:
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """An unfinished deletion whose step may be claimed."""
     made = Books()
-    for name in ("claim", "finish_step", "end_slice", "wait", "fail", "cancel"):
+    for name in ("claim", "finish_step", "end_slice", "postpone", "fail", "cancel"):
         monkeypatch.setattr(claims, name, getattr(made, name))
     monkeypatch.setattr(step_counts, "store_plan", made.store_plan)
     monkeypatch.setattr(lock, "take", lambda redis, instance, deletion, seconds: made.write("hold", instance, deletion))
     monkeypatch.setattr(lock, "release", lambda redis, instance, deletion: made.write("release", instance, deletion))
-    monkeypatch.setattr(waiting, "announce", lambda redis, deletion: made.write("wake", deletion))
+    monkeypatch.setattr(waiting, "notify", lambda redis, deletion: made.write("wake", deletion))
     monkeypatch.setattr(channels, "put_back", lambda services: made.write("put back"))
     return made
 
@@ -194,7 +194,7 @@ def test_a_dependency_that_cannot_be_reached_is_waited_for(run: Run, books: Book
     outcome, _ = run(Unreachable("the cache", "Timeout"))
 
     assert outcome is Outcome.STOP
-    assert books.ended() == [("wait", "the cache cannot be reached: Timeout", False)]
+    assert books.ended() == [("postpone", "the cache cannot be reached: Timeout", False)]
 
 
 @pytest.mark.parametrize("failure", [TransientError("half an answer"), Stuck("half an answer")])
@@ -203,7 +203,7 @@ def test_a_transient_error_is_put_off_and_counted(run: Run, books: Books, failur
     outcome, step = run(failure)
 
     assert outcome is Outcome.STOP
-    assert books.ended() == [("wait", "half an answer", True)]
+    assert books.ended() == [("postpone", "half an answer", True)]
     assert len(step.contexts) > 1
 
 
@@ -221,7 +221,7 @@ def test_a_step_says_when_to_look_again(run: Run, books: Books, asked: float | N
     outcome, _ = run(NotYet("still held", asked), pause_seconds=5, retry_seconds=0.1)
 
     assert outcome is Outcome.STOP
-    assert books.ended() == [("wait", "still held", False)]
+    assert books.ended() == [("postpone", "still held", False)]
     assert 0.8 * usual <= books.first_pauses[0] <= 1.2 * usual
 
 
@@ -266,7 +266,7 @@ def test_an_unexpected_error_is_put_off_and_counted(run: Run, books: Books, fail
     outcome, step = run(failure)
 
     assert outcome is Outcome.STOP
-    assert books.ended() == [("wait", f"unexpected {type(failure).__name__}", True)]
+    assert books.ended() == [("postpone", f"unexpected {type(failure).__name__}", True)]
     assert len(step.contexts) == 1
 
 
@@ -275,7 +275,7 @@ def test_a_step_that_does_not_stop_is_put_off_and_counted(run: Run, books: Books
     outcome, step = run(SoftTimeLimitExceeded())
 
     assert outcome is Outcome.STOP
-    assert [(entry[0], entry[2]) for entry in books.ended()] == [("wait", True)]
+    assert [(entry[0], entry[2]) for entry in books.ended()] == [("postpone", True)]
     assert "soft time limit" in books.ended()[0][1]
     assert len(step.contexts) == 1
 
@@ -303,7 +303,7 @@ def test_whoever_lost_the_claim_writes_nothing(run: Run, books: Books) -> None:
 ENDS = {
     "finish": Progress.DONE,
     "end_slice": Progress.MORE,
-    "wait": Unreachable("x"),
+    "postpone": Unreachable("x"),
     "fail": Refused("x"),
     "cancel": RightsLost("x"),
 }
@@ -320,7 +320,7 @@ def test_whoever_loses_the_claim_at_the_end_writes_nothing(run: Run, books: Book
     assert books.ended() == []
 
 
-@pytest.mark.parametrize("call", ["wait", "fail"])
+@pytest.mark.parametrize("call", ["postpone", "fail"])
 @pytest.mark.parametrize("failure", [Unreachable("the own database"), TransientError("deadlock")])
 def test_an_end_that_cannot_be_written_down_is_left_to_the_reconciler(
     run: Run, books: Books, call: str, failure: Exception
@@ -342,7 +342,7 @@ def test_an_end_that_cannot_be_written_down_is_put_off(run: Run, books: Books, c
     outcome, _ = run(ENDS[call], last=True)
 
     assert outcome is Outcome.STOP
-    assert books.ended() == [("wait", "the own database cannot be reached", False)]
+    assert books.ended() == [("postpone", "the own database cannot be reached", False)]
 
 
 def test_an_own_database_that_is_away_at_the_claim_ends_the_chain(run: Run, books: Books) -> None:
@@ -373,7 +373,7 @@ def test_a_plan_is_made_once(run: Run, books: Books) -> None:
 
 @pytest.mark.parametrize(
     ("failure", "end"),
-    [(Refused("no"), [("fail", "no"), *STOPPED]), (Unreachable("it"), [("wait", "it cannot be reached", False)])],
+    [(Refused("no"), [("fail", "no"), *STOPPED]), (Unreachable("it"), [("postpone", "it cannot be reached", False)])],
 )
 def test_what_is_not_safe_is_refused_before_anything_is_done(
     run: Run, books: Books, failure: Exception, end: list[tuple[Any, ...]]
@@ -433,4 +433,4 @@ def test_a_transient_error_at_the_end_of_a_slice_is_not_tried_again(run: Run, bo
     _, step = run(TransientError("x"), stopping=lambda: True)
 
     assert len(step.contexts) == 1
-    assert books.ended() == [("wait", "x", True)]
+    assert books.ended() == [("postpone", "x", True)]

@@ -74,7 +74,7 @@ def test_only_products_are_kept_of_a_user_agent(sent: str | None, kept: str | No
 
 def test_a_failed_deletions_line_names_the_step_and_not_the_error() -> None:
     """Errors may name what no audit should."""
-    line = entries.ended(entries.Decision.FAILED, UUID(int=1), "i", "delete_records")
+    line = entries.deletion_ended(entries.Decision.FAILED, UUID(int=1), "i", "delete_records")
 
     assert line.reason == "at delete_records"
-    assert entries.ended(entries.Decision.SUCCEEDED, UUID(int=1), "i").reason is None
+    assert entries.deletion_ended(entries.Decision.SUCCEEDED, UUID(int=1), "i").reason is None

@@ -12,7 +12,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 
 from shared.errors import Refused, TransientError, Unreachable
-from shared.evolution.gateway import Gateway, LeadsBack, Stuck, Unanswered, can_be_addressed
+from shared.evolution.gateway import Gateway, PointsToLethe, Stuck, Unanswered, can_be_addressed
 from tests.unit.shared.fake_http import FakeAdapter
 
 POOL: Any = HTTPConnectionPool("gateway.invalid")  # named in urllib3's errors, never used
@@ -267,7 +267,7 @@ def test_an_address_that_leads_back_to_lethe_is_refused(make: MakeGateway, name:
     """Whatever Lethe answers there; the URL and the setting are named."""
     gateway, adapter = make(status, X_Lethe="1")
 
-    with pytest.raises(LeadsBack, match=f"{URL}: this address leads back to Lethe, LETHE_GATEWAYS"):
+    with pytest.raises(PointsToLethe, match=f"{URL}: this address leads back to Lethe, LETHE_GATEWAYS"):
         CALLS[name](gateway)
 
     assert adapter.sent[0].headers["X-Lethe"]

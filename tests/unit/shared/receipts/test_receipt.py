@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared import signing
 from shared.audit.chain import Place
-from shared.database.enums import Means
+from shared.database.enums import ConfirmationMethod
 from shared.database.models import Deletion, Step, WebhookEvent, WebhookStatus
 from shared.deletions import scrubbing
 from shared.receipts import page as receipt_page
@@ -56,7 +56,7 @@ def test_it_says_whose_when_and_by_whom() -> None:
 def test_it_says_who_confirmed_and_how() -> None:
     """With the digest of what was shown; nobody is said to have confirmed what nobody did."""
     confirmed = composed(
-        confirmed_by="1f0c", confirmed_with=Means.TOKEN, confirmed_at=NOON, confirmed_preview="ab" * 32
+        confirmed_by="1f0c", confirmed_with=ConfirmationMethod.TOKEN, confirmed_at=NOON, confirmed_preview="ab" * 32
     )
 
     assert composed()["confirmedBy"] is None

@@ -166,7 +166,7 @@ def test_a_url_that_is_none_is_said_to_be_none(deliver: Deliver, url: str, targe
     failure = deliver(Event("the-id", target, url, {}, {}))
 
     assert failure == delivery.NO_URL
-    assert failure in delivery.FOR_GOOD
+    assert failure in delivery.PERMANENT_FAILURES
 
 
 def test_a_header_that_cannot_be_sent_raises_nothing(deliver: Deliver, adapter: FakeAdapter) -> None:
@@ -348,7 +348,7 @@ def test_an_opened_receiver_is_called_by_its_own_name(network: Network, scheme: 
     network.names["n8n"] = ["172.18.0.5"]
     sent = replace(event(), url=f"{scheme}://n8n:5678/")
     request = requests.Request("POST", sent.url).prepare()
-    adapter = session.guarded(sent.url, ("172.16.0.0/12",)).get_adapter(sent.url)
+    adapter = session.restricted(sent.url, ("172.16.0.0/12",)).get_adapter(sent.url)
 
     host, pool = adapter.build_connection_pool_key_attributes(request, True)  # type: ignore[attr-defined]
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from shared.errors import LetheError, Refused, TransientError, Unreachable
-from shared.evolution.media import trees
+from shared.evolution.media import folders
 from shared.evolution.media.local_folder import LocalFolder
 
 DELETION = UUID(int=7)
@@ -76,7 +76,7 @@ def erase(folder: LocalFolder, instance_id: str = ID) -> int:
 
 def take(folder: LocalFolder, name: str, *others: str) -> tuple[int, list[str]]:
     """Take what is kept by the name, beside instances of other names."""
-    return folder.take_named(name, DELETION, lambda: list(others))
+    return folder.remove_named(name, DELETION, lambda: list(others))
 
 
 def assert_untouched(outside: Path) -> None:
@@ -117,7 +117,7 @@ def test_an_instance_without_a_folder_has_no_files(root: Path, folder: LocalFold
 
 def test_many_files_go_a_thousand_at_a_time(root: Path, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a slice can end in between."""
-    monkeypatch.setattr(trees, "_CHUNK", 3)
+    monkeypatch.setattr(folders, "_CHUNK", 3)
     write(root, *[f"instances/{ID}/{number}" for number in range(7)])
 
     counts = list(folder.erase(ID, DELETION))
@@ -129,7 +129,7 @@ def test_an_erase_that_was_stopped_goes_on_where_it_was(
     root: Path, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is counted twice, and what has come back meanwhile goes as well."""
-    monkeypatch.setattr(trees, "_CHUNK", 3)
+    monkeypatch.setattr(folders, "_CHUNK", 3)
     write(root, *[f"instances/{ID}/{number}" for number in range(7)])
 
     first = next(folder.erase(ID, DELETION))

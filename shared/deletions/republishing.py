@@ -13,11 +13,11 @@ from shared.database.connections import from_now, own_statement, own_transaction
 from shared.database.models import UNDER_WAY, Clock, Deletion, DeletionStatus, Step
 
 # Put off by its step, and not published since.
-_PUT_OFF = Deletion.status == DeletionStatus.WAITING, Deletion.owner.is_(None), Deletion.nudges == 0
+_PUT_OFF = Deletion.status == DeletionStatus.WAITING, Deletion.owner.is_(None), Deletion.times_republished == 0
 
 
 @dataclass(frozen=True)
-class Nudge:
+class StepMessage:
     """A deletion that is to be published, from the step at its position."""
 
     deletion_id: UUID
@@ -32,7 +32,7 @@ def tick(engine: Engine, clock: str) -> None:
         connection.execute(row.on_conflict_do_update(index_elements=[Clock.name], set_={"ticked_at": func.now()}))
 
 
-def take_over_dead(engine: Engine, *, stale_seconds: float, nudge_seconds: float) -> list[Nudge]:
+def take_over_stale(engine: Engine, *, stale_seconds: float, republish_seconds: float) -> list[StepMessage]:
     """Fence off owners whose heartbeat stopped: a new attempt may claim their step."""
     dead = update(Deletion).where(
         Deletion.status.in_(UNDER_WAY), Deletion.owner.is_not(None), Deletion.heartbeat_at < from_now(-stale_seconds)
@@ -44,28 +44,28 @@ def take_over_dead(engine: Engine, *, stale_seconds: float, nudge_seconds: float
                 owner=None,
                 heartbeat_at=None,
                 waiting_since=func.coalesce(Deletion.waiting_since, func.now()),
-                next_attempt_at=from_now(nudge_seconds),
+                next_attempt_at=from_now(republish_seconds),
             ).returning(Deletion.id, Deletion.attempt, Deletion.position)
         ).all()
         for row in rows:
             connection.execute(
                 update(Step).where(Step.deletion_id == row[0], Step.position == row[2]).values(at_least=True)
             )
-    return [Nudge(*row) for row in rows]
+    return [StepMessage(*row) for row in rows]
 
 
-def take_due(engine: Engine, *, nudge_seconds: float, max_pause_seconds: float) -> list[Nudge]:
+def take_due(engine: Engine, *, republish_seconds: float, max_pause_seconds: float) -> list[StepMessage]:
     """Unowned deletions whose time has come: the same attempt, at growing intervals, never counted as a failure."""
     unclaimed = Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None)
-    return _take(engine, unclaimed, nudge_seconds=nudge_seconds, max_pause_seconds=max_pause_seconds)
+    return _take(engine, unclaimed, republish_seconds=republish_seconds, max_pause_seconds=max_pause_seconds)
 
 
-def take_put_off(engine: Engine, *, nudge_seconds: float, max_pause_seconds: float) -> list[Nudge]:
+def take_postponed(engine: Engine, *, republish_seconds: float, max_pause_seconds: float) -> list[StepMessage]:
     """Of those, the ones whose pause is over: there is no message of theirs, so that this one repeats none."""
-    return _take(engine, _PUT_OFF, nudge_seconds=nudge_seconds, max_pause_seconds=max_pause_seconds)
+    return _take(engine, _PUT_OFF, republish_seconds=republish_seconds, max_pause_seconds=max_pause_seconds)
 
 
-def next_put_off(engine: Engine, *, within_seconds: float) -> float | None:
+def next_postponed_in_seconds(engine: Engine, *, within_seconds: float) -> float | None:
     """In how many seconds the first pause is over, if one is over that soon; not above 0 if one is over already."""
     soon = Deletion.next_attempt_at <= from_now(within_seconds)
     query = select(func.extract("epoch", func.min(Deletion.next_attempt_at) - func.now())).where(*_PUT_OFF, soon)
@@ -75,8 +75,8 @@ def next_put_off(engine: Engine, *, within_seconds: float) -> float | None:
 
 
 def _take(
-    engine: Engine, which: Sequence[Any], *, nudge_seconds: float, max_pause_seconds: float, limit: int = 500
-) -> list[Nudge]:
+    engine: Engine, which: Sequence[Any], *, republish_seconds: float, max_pause_seconds: float, limit: int = 500
+) -> list[StepMessage]:
     due = (
         select(Deletion.id)
         .where(*which, Deletion.next_attempt_at <= func.now())
@@ -84,12 +84,15 @@ def _take(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    pause = func.least(nudge_seconds * func.power(2, func.least(Deletion.nudges, 10)), max_pause_seconds)
+    pause = func.least(republish_seconds * func.power(2, func.least(Deletion.times_republished, 10)), max_pause_seconds)
     with own_transaction(engine) as connection:
         rows = connection.execute(
             update(Deletion)
             .where(Deletion.id.in_(due.scalar_subquery()))
-            .values(nudges=Deletion.nudges + 1, next_attempt_at=func.now() + pause * timedelta(seconds=1))
+            .values(
+                times_republished=Deletion.times_republished + 1,
+                next_attempt_at=func.now() + pause * timedelta(seconds=1),
+            )
             .returning(Deletion.id, Deletion.attempt, Deletion.position)
         ).all()
-    return [Nudge(*row) for row in rows]
+    return [StepMessage(*row) for row in rows]

@@ -84,7 +84,7 @@ def report(engine: Engine, due: Due, found: Mapping[str, int]) -> None:
         chain.append(connection, _line(due, decision, "came back", found))
 
 
-def tell_erased(engine: Engine, due: Due, removed: Mapping[str, int]) -> None:
+def report_erased(engine: Engine, due: Due, removed: Mapping[str, int]) -> None:
     """Tell the audit what went again."""
     with own_transaction(engine) as connection:
         chain.append(connection, _line(due, Decision.SUCCEEDED, "erased again", removed))

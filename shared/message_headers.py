@@ -15,7 +15,7 @@ REQUEST_ID = "request_id"
 _KEEP_SECONDS = 86_400  # as long as a deletion waits for what is away
 
 
-def headers(redis: Redis, deletion_id: UUID) -> dict[str, str]:
+def for_deletion(redis: Redis, deletion_id: UUID) -> dict[str, str]:
     """For a message: of the request or message at hand, else (the reconciler's) as the last one had them."""
     here = _here()
     key = f"lethe:trail:{deletion_id}"
@@ -29,7 +29,7 @@ def headers(redis: Redis, deletion_id: UUID) -> dict[str, str]:
         return here
 
 
-def carried(headers: Mapping[str, str] | None) -> dict[str, str]:
+def received(headers: Mapping[str, str] | None) -> dict[str, str]:
     """What a message brought along, of all its headers."""
     return {name: headers[name] for name in (REQUEST_ID, *tracing.HEADERS) if name in headers} if headers else {}
 

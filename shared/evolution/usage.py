@@ -8,7 +8,7 @@ Neighbours = Callable[[], list[str]]  # the names of all other instances
 
 
 @dataclass(frozen=True)
-class Held:
+class Usage:
     """How much a place holds for one id, and when the newest of it was written; None when that is not known."""
 
     number: int

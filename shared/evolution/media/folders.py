@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.errors import TransientError, Unreachable
-from shared.evolution.kept import Held
 from shared.evolution.media.storage import COUNT_SECONDS
+from shared.evolution.usage import Usage
 
 _CHUNK = 1_000
 _AWAY = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENODEV)
@@ -39,7 +39,7 @@ def folders_in(place: Path, is_called: Callable[[str], bool]) -> set[str]:
         raise translated(error) from error
 
 
-def measure(*tops: Path) -> Held:
+def measure(*tops: Path) -> Usage:
     """Everything in these folders, themselves included: a rename into one makes it new."""
     number, size, newest = 0, 0, 0.0
     for path in (each for top in tops for each in _within(top)):
@@ -47,7 +47,7 @@ def measure(*tops: Path) -> Held:
         newest = max(newest, facts.st_mtime)
         if not stat.S_ISDIR(facts.st_mode):
             number, size = number + 1, size + facts.st_size
-    return Held(number, size, datetime.fromtimestamp(newest, UTC))
+    return Usage(number, size, datetime.fromtimestamp(newest, UTC))
 
 
 def _within(top: Path) -> Iterator[str]:

@@ -14,7 +14,7 @@ _LAST_FAILURE = (
     .correlate(Deletion)
     .scalar_subquery()
 )
-OPTIONS = (
+FOR_DISPLAY = (
     selectinload(Deletion.steps),
     selectinload(Deletion.webhooks),
     with_expression(Deletion.failed_at, case((Deletion.status == DeletionStatus.FAILED, _LAST_FAILURE))),

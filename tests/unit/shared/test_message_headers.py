@@ -6,7 +6,7 @@ import pytest
 import structlog
 from redis.exceptions import ConnectionError as RedisAway
 
-from shared import tracing, trail
+from shared import message_headers, tracing
 
 DELETION = UUID(int=7)
 
@@ -37,17 +37,17 @@ class FakeRedis:
 def test_a_message_names_the_request_that_published_it(away: bool) -> None:
     """Also when Redis cannot keep it for later."""
     with structlog.contextvars.bound_contextvars(request_id="r1"):
-        assert trail.headers(FakeRedis(away=away), DELETION) == {"request_id": "r1"}  # type: ignore[arg-type]
+        assert message_headers.for_deletion(FakeRedis(away=away), DELETION) == {"request_id": "r1"}  # type: ignore[arg-type]
 
 
 def test_what_is_published_later_names_the_last_request() -> None:
     """The reconciler has no request of its own; what is kept does not stay for ever."""
     redis = FakeRedis()
     with structlog.contextvars.bound_contextvars(request_id="r1"):
-        trail.headers(redis, DELETION)  # type: ignore[arg-type]
+        message_headers.for_deletion(redis, DELETION)  # type: ignore[arg-type]
 
-    assert trail.headers(redis, DELETION) == {"request_id": "r1"}  # type: ignore[arg-type]
-    assert trail.headers(redis, UUID(int=8)) == {}  # type: ignore[arg-type]
+    assert message_headers.for_deletion(redis, DELETION) == {"request_id": "r1"}  # type: ignore[arg-type]
+    assert message_headers.for_deletion(redis, UUID(int=8)) == {}  # type: ignore[arg-type]
     assert redis.seconds == {86_400}
 
 
@@ -55,8 +55,8 @@ def test_only_what_is_ours_is_taken_from_a_message() -> None:
     """A message has many headers, or none."""
     headers = {"request_id": "r1", "traceparent": "t", "lang": "py", "argsrepr": "secret"}
 
-    assert trail.carried(headers) == {"request_id": "r1", "traceparent": "t"}
-    assert trail.carried(None) == {}
+    assert message_headers.received(headers) == {"request_id": "r1", "traceparent": "t"}
+    assert message_headers.received(None) == {}
 
 
 def test_without_traces_a_span_costs_and_carries_nothing() -> None:
