@@ -93,7 +93,7 @@ def _finish_statement(**end: Any) -> Update:
 
 CLAIM = _claim_statement()
 # A step that is done is harmless to run again, so its end may be forgotten; that of the deletion may not.
-FINISH = _finish_statement(next_attempt_at=func.now() + bindparam("nudge_after", type_=Interval)).returning(LAZILY)
+FINISH = _finish_statement(next_attempt_at=func.now() + bindparam("republish_after", type_=Interval)).returning(LAZILY)
 CONCLUDE = _finish_statement(
     next_attempt_at=None,
     status=DeletionStatus.SUCCEEDED,

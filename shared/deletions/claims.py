@@ -132,7 +132,7 @@ def finish_step(
         with own_statement(engine) as connection:
             _see(
                 connection.execute(
-                    claim_statements.FINISH, values | {"nudge_after": timedelta(seconds=republish_seconds)}
+                    claim_statements.FINISH, values | {"republish_after": timedelta(seconds=republish_seconds)}
                 )
             )
         return

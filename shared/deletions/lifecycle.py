@@ -78,7 +78,7 @@ def accept(
         "confirmed_by": confirmation.key_id if confirmation else None,
         "means": confirmation.means.value if confirmation else None,
         "preview": confirmation.preview if confirmation else None,
-        "nudge_seconds": republish_seconds,
+        "republish_seconds": republish_seconds,
         "steps": list(steps),
     }
     try:
