@@ -17,7 +17,8 @@ import redis
 from psycopg import sql
 
 from demo.binaries import copy_postgres, postgres_bindir, redis_binary
-from demo.processes import NotReady, Process, free_port, wait_until
+from demo.ports import server_port
+from demo.processes import NotReady, Process, wait_until
 
 START_SECONDS = 60  # after a crash on a busy machine; one that has ended is noticed at once
 DATABASES = 1024  # of Redis: every system of the tests has two for itself
@@ -39,7 +40,7 @@ class Redis:
     @classmethod
     def start(cls, folder: Path, port: int | None = None, *, binary: Path | None = None) -> Self:
         """Start a server whose data and log live in the folder; ready when this returns."""
-        return cls(folder.resolve(), port or free_port(), binary or redis_binary())
+        return cls(folder.resolve(), port or server_port(), binary or redis_binary())
 
     @property
     def pid(self) -> int:
@@ -107,7 +108,7 @@ class Postgres:
     @classmethod
     def start(cls, folder: Path, port: int | None = None, *, fast: bool = False, bindir: Path | None = None) -> Self:
         """Start a server whose data and log live in the folder; fast gives up durability, for tests."""
-        return cls(folder.resolve(), port or free_port(), bindir or postgres_bindir(), fast)
+        return cls(folder.resolve(), port or server_port(), bindir or postgres_bindir(), fast)
 
     @property
     def pid(self) -> int:

@@ -5,12 +5,13 @@ import socket
 
 # Below the range that systems take the ports of outgoing connections from: nobody grabs one before its server does.
 FIRST, LAST = 20_000, 32_000
+_chance = random.SystemRandom()  # Hypothesis seeds the other one alike in every process
 
 
 def server_port() -> int:
     """A TCP port on loopback that was free a moment ago; by chance, so that two demos side by side don't collide."""
     while True:
-        port = random.randrange(FIRST, LAST)
+        port = _chance.randrange(FIRST, LAST)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -93,11 +92,3 @@ def wait_until(ready: Callable[[], bool], seconds: float, what: str, *, process:
         if time.monotonic() > deadline:
             raise NotReady(f"{what}: not within {seconds:g} s" + (f"\n{process.tail()}" if process else ""))
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

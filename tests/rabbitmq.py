@@ -9,7 +9,8 @@ from typing import Self
 
 import pytest
 
-from demo.processes import Process, free_port, wait_until
+from demo.ports import server_port
+from demo.processes import Process, wait_until
 
 _BIN = Path("/usr/lib/rabbitmq/bin")  # below Debian's wrappers, which would become another user
 _START_SECONDS = 60
@@ -19,9 +20,9 @@ class RabbitMQPart:
     """One node; started as whoever runs the tests."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port = server_port()
         self._numbers = itertools.count(1)
-        self._epmd_port = str(free_port())
+        self._epmd_port = str(server_port())
         self._env = self._environment(folder)
         self._epmd = Process.start(
             "epmd",
@@ -82,7 +83,7 @@ class RabbitMQPart:
             "RABBITMQ_NODENAME": "lethe@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_DIST_PORT": str(server_port()),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder),
             "RABBITMQ_LOGS": "-",

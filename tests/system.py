@@ -17,7 +17,8 @@ from demo.evolution.deployment import Deployment
 from demo.evolution.gateway import Gateway
 from demo.evolution.receiver import Receiver
 from demo.lethe import PROCFILE, environment
-from demo.processes import Process, free_port, wait_until
+from demo.ports import server_port
+from demo.processes import Process, wait_until
 from shared import services
 from shared.services import Services
 from shared.settings import Settings
@@ -191,7 +192,7 @@ def new_settings(
         "gateways": ",".join(gateway.url for gateway in gateways),
         "gateway_key": GATEWAY_KEY,
         "files_root": deployment.files_root,
-        "bind": f"127.0.0.1:{free_port()}",
+        "bind": f"127.0.0.1:{server_port()}",
     }
     if s3:
         values |= {

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from demo.processes import Process, free_port, wait_until
+from demo.ports import server_port
+from demo.processes import Process, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "docs/operations/nginx.conf"
 
@@ -46,7 +47,7 @@ def nginx_before(folder: Path, lethe: str, evolution: str) -> Iterator[Proxy]:
     if binary is None:
         missing = "no nginx here: apt-get install nginx-light"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    port, text = free_port(), CONFIGURATION.read_text()
+    port, text = server_port(), CONFIGURATION.read_text()
     changes = {
         "127.0.0.1:8080": lethe.removeprefix("http://"),
         "127.0.0.1:8081": evolution.removeprefix("http://"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from demo.evolution.seed import seed_instance
 from demo.parts import Redis
-from demo.processes import free_port
+from demo.ports import server_port
 from tests.system import Answer, System
 
 
@@ -28,7 +28,7 @@ def test_all_is_well(shared_system: System) -> None:
 
 def test_dead_databases_are_named(make_system: Callable[..., System]) -> None:
     """Neither database answers: live, not ready, and a deletion is a 500 without a detail."""
-    nowhere = f"postgresql://postgres@127.0.0.1:{free_port()}/nothing"
+    nowhere = f"postgresql://postgres@127.0.0.1:{server_port()}/nothing"
     system = make_system(database_url=nowhere, tenant_database_url=nowhere)
     system.start("web")
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from demo.evolution.seed import seed_instance
-from demo.processes import free_port
+from demo.ports import server_port
 from shared.database.enums import Role
 from shared.services import Services
 from tests.integration.keyring import make_key, rotate
@@ -205,7 +205,7 @@ def test_each_instance_has_a_limit_of_its_own(limited: Callable[..., Any]) -> No
 
 def test_a_dead_redis_refuses_deletions_quickly(make_system: Callable[..., System]) -> None:
     """With the documented 500; nothing is promised that could not be counted."""
-    system = make_system(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    system = make_system(redis_url=f"redis://127.0.0.1:{server_port()}/0")
     seed_instance(system.deployment, "not counted")
     services = system.make_services()
     system.start("web")

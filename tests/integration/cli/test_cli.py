@@ -19,7 +19,7 @@ import pytest
 from demo.evolution.seed import seed_instance
 from demo.lethe import Lethe, environment
 from demo.parts import Postgres
-from demo.processes import free_port
+from demo.ports import server_port
 from tests.integration.inline import accept, run_all, run_steps
 from tests.integration.shell import ROOT, lethe
 from tests.system import System
@@ -106,7 +106,7 @@ def test_a_finished_one_shows_its_times_and_its_webhook(system: System) -> None:
 
 def test_a_waiting_one_shows_why_and_until_when(system: System) -> None:
     """A gateway that is away: the next try, and when it gives up."""
-    services = system.make_services(gateways=(f"http://127.0.0.1:{free_port()}",), retry_seconds=0.1)
+    services = system.make_services(gateways=(f"http://127.0.0.1:{server_port()}",), retry_seconds=0.1)
     instance = seed_instance(system.deployment, "kept waiting")
     deletion_id = accept(services, instance.id, "kept waiting")
     run_steps(services, deletion_id, "logout")
@@ -150,7 +150,7 @@ def test_an_unknown_deletion_is_said_to_be_unknown(system: System, words: tuple[
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [
-        ({"LETHE_DATABASE_URL": f"postgresql://x@127.0.0.1:{free_port()}/x"}, 3, "own database cannot be reached"),
+        ({"LETHE_DATABASE_URL": f"postgresql://x@127.0.0.1:{server_port()}/x"}, 3, "own database cannot be reached"),
         ({"LETHE_DATABASE_URL": ""}, 4, "LETHE_DATABASE_URL"),
         ({"LETHE_SECRET_KEY": "short"}, 4, "LETHE_SECRET_KEY"),
         ({"LETHE_ADMIN_KEY": "", "LETHE_ADMIN_KEY_FILE": "/nonexistent/key"}, 4, "/nonexistent/key"),
@@ -177,7 +177,7 @@ def test_an_order_says_which_setting_leads_nowhere(system: System, variable: str
     """By the part's name, and never with Lethe's own migrations for somebody else's tables."""
     seed_instance(system.deployment, f"wanted beside {variable}")
     wrong = {
-        "LETHE_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "LETHE_REDIS_URL": f"redis://127.0.0.1:{server_port()}/0",
         "LETHE_TENANT_DATABASE_URL": system.settings.database_url.get_secret_value(),
     }
 
@@ -334,9 +334,9 @@ def test_migrations_are_shown_and_run(system: System, postgres_part: Postgres) -
 @pytest.mark.parametrize(
     "changes",
     [
-        {"LETHE_DATABASE_URL": f"postgresql://x:hidden-word@127.0.0.1:{free_port()}/x"},
-        {"LETHE_TENANT_DATABASE_URL": f"postgresql://x:hidden-word@127.0.0.1:{free_port()}/x"},
-        {"LETHE_CACHE_URL": f"redis://:hidden-word@127.0.0.1:{free_port()}/0"},
+        {"LETHE_DATABASE_URL": f"postgresql://x:hidden-word@127.0.0.1:{server_port()}/x"},
+        {"LETHE_TENANT_DATABASE_URL": f"postgresql://x:hidden-word@127.0.0.1:{server_port()}/x"},
+        {"LETHE_CACHE_URL": f"redis://:hidden-word@127.0.0.1:{server_port()}/0"},
         {"LETHE_REDIS_URL": "redis://:hidden-word@127.0.0.1:port/0"},
         {"LETHE_DATABASE_URL": "postgresql://x:hidden-word@127.0.0.1:port/x"},
     ],

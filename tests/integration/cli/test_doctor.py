@@ -13,7 +13,7 @@ from redis import Redis as Client
 
 from demo.evolution.seed import seed_instance
 from demo.parts import DATABASES, Redis
-from demo.processes import free_port
+from demo.ports import server_port
 from shared.access import one_time_codes
 from shared.database.enums import Role
 from shared.evolution.rows import missing_indexes
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_named_with_what_to_do(
     """Each part by itself: one that is broken hides no other, and no password is shown."""
     seed_instance(system.deployment, "patient")
 
-    found = examine(system, **{f"LETHE_{variable}": value.format(port=free_port())})
+    found = examine(system, **{f"LETHE_{variable}": value.format(port=server_port())})
 
     assert found[part]["verdict"] in ("broken", "warning")
     assert says in found[part]["says"]
@@ -185,7 +185,7 @@ def test_a_files_root_without_a_folder_of_any_instance_is_said(system: System) -
 def test_a_dead_cache_hides_no_storage(system: System) -> None:
     """It is said of the cache alone."""
     seed_instance(system.deployment, "patient")
-    dead = f"redis://127.0.0.1:{free_port()}/0"
+    dead = f"redis://127.0.0.1:{server_port()}/0"
 
     found = examine(system, LETHE_FILES_ROOT=bare_root(system), LETHE_CACHE_URL=dead)
 
@@ -204,7 +204,7 @@ def test_sessions_that_are_in_the_cache_need_no_folder(system: System) -> None:
 
 def test_a_dead_tenant_database_sends_nobody_to_its_schema(system: System) -> None:
     """One cause has one remedy."""
-    found = examine(system, LETHE_TENANT_DATABASE_URL=f"postgresql://x@127.0.0.1:{free_port()}/x")
+    found = examine(system, LETHE_TENANT_DATABASE_URL=f"postgresql://x@127.0.0.1:{server_port()}/x")
 
     assert "LETHE_TENANT_DATABASE_URL" in found["tenant database"]["advice"]
     assert found["schema"]["advice"] == "mend the tenant database first"
@@ -212,7 +212,7 @@ def test_a_dead_tenant_database_sends_nobody_to_its_schema(system: System) -> No
 
 def test_a_dead_broker_is_mended_where_it_is_set(system: System) -> None:
     """Which is LETHE_REDIS_URL where no broker is named."""
-    found = examine(system, LETHE_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    found = examine(system, LETHE_REDIS_URL=f"redis://127.0.0.1:{server_port()}/0")
 
     assert "LETHE_REDIS_URL" in found["broker"]["advice"]
 
@@ -221,7 +221,7 @@ def test_a_wrong_gateway_key_and_a_dead_gateway_are_told_apart(system: System) -
     """The one is mended in the settings, the other at the server."""
     seed_instance(system.deployment, "known")
     url = system.gateways[0].url
-    dead = f"http://127.0.0.1:{free_port()}"
+    dead = f"http://127.0.0.1:{server_port()}"
 
     found = examine(system, LETHE_GATEWAY_KEY="wrong", LETHE_GATEWAYS=f"{url},{dead}")
 

@@ -10,7 +10,8 @@ from standardwebhooks import Webhook
 from demo.evolution.census import fingerprint
 from demo.evolution.receiver import Receiver
 from demo.evolution.seed import seed_instance
-from demo.processes import free_port, wait_until
+from demo.ports import server_port
+from demo.processes import wait_until
 from shared.webhooks.delivery import signing_key
 from tests.integration.inline import accept, run_all, run_steps
 from tests.system import ADMIN_KEY, System
@@ -110,7 +111,7 @@ def test_a_gateway_that_is_gone_for_good_can_be_given_up(idle: System) -> None:
 
 def test_an_undelivered_webhook_is_tried_again_with_the_same_id(make_system: Callable[..., System]) -> None:
     """After the deletion has ended; signed, and nothing personal of it stays in the own database."""
-    port = free_port()
+    port = server_port()
     system = make_system()
     system.start("web", "worker", "beat")
     seed_instance(system.deployment, "heard later", webhook_url=f"http://127.0.0.1:{port}/secret-path")
@@ -171,7 +172,7 @@ def test_what_the_broker_did_not_take_is_published_by_the_reconciler(make_system
     system = make_system()
     seed_instance(system.deployment, "unpublished")
     system.start("worker", "beat")
-    system.start("web", env={"LETHE_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0"})
+    system.start("web", env={"LETHE_BROKER_URL": f"redis://127.0.0.1:{server_port()}/0"})
 
     answer = system.delete("unpublished", Prefer="respond-async")
 

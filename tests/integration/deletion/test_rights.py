@@ -7,7 +7,8 @@ import pytest
 
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
-from demo.processes import free_port, wait_until
+from demo.ports import server_port
+from demo.processes import wait_until
 from shared.access.api_keys import NewKey
 from shared.audit import chain
 from shared.audit import search as audit_search
@@ -89,7 +90,7 @@ def test_the_point_of_no_return_is_not_passed_without_rights(system: System, ser
 
 def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, services: Services) -> None:
     """It would tell of a deletion that there is none of; nothing of it is kept, and the audit tells it."""
-    url = f"http://127.0.0.1:{free_port()}/nobody"
+    url = f"http://127.0.0.1:{server_port()}/nobody"
     seed_instance(system.deployment, "withdrawn", webhook_url=url)
     key = make_key(services, Role.ADMIN)
     deletion_id = order(system, "withdrawn", key.key)

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from demo.evolution import cache as evolution_cache
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_global, seed_instance
-from demo.processes import free_port, wait_until
+from demo.ports import server_port
+from demo.processes import wait_until
 from shared.errors import TransientError
 from shared.receipts import receipt
 from shared.services import Services
@@ -93,7 +94,7 @@ def turn_clock(services: Services, seconds: float) -> None:
 
 def without_cache(system: System, **changes: Any) -> Services:
     """What a worker has that cannot reach the cache."""
-    return system.make_services(cache_url=SecretStr(f"redis://127.0.0.1:{free_port()}/0"), **changes)
+    return system.make_services(cache_url=SecretStr(f"redis://127.0.0.1:{server_port()}/0"), **changes)
 
 
 def noted(services: Services, deletion_id: UUID) -> dict[str, int] | None:
@@ -281,7 +282,7 @@ def test_what_is_not_due_is_not_looked_for(system: System, services: Services) -
 def test_without_anything_due_no_store_is_asked(system: System, services: Services) -> None:
     """A look costs one query."""
     erase(services, system)
-    nowhere = f"127.0.0.1:{free_port()}"
+    nowhere = f"127.0.0.1:{server_port()}"
     away = without_cache(
         system, tenant_database_url=SecretStr(f"postgresql://{nowhere}/none"), s3_endpoint=f"http://{nowhere}"
     )

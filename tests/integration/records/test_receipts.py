@@ -17,7 +17,7 @@ import requests
 
 from demo.evolution.seed import seed_instance
 from demo.lethe import environment
-from demo.processes import free_port
+from demo.ports import server_port
 from shared import signing
 from shared.database.connections import own_transaction
 from shared.receipts import keys as receipt_keys
@@ -275,7 +275,7 @@ def test_an_auditor_checks_it_without_any_setting(papers: Path) -> None:
     stranger = lethe("receipt", "verify", str(good), "--keys", str(papers / "other_keys.json"))
     page = lethe("receipt", "verify", str(papers / "page.html"), "--keys", keys)
     missing = lethe("receipt", "verify", str(good), "--keys", str(papers / "missing.json"))
-    nowhere = lethe("receipt", "verify", str(good), "--keys", f"http://127.0.0.1:{free_port()}/keys")
+    nowhere = lethe("receipt", "verify", str(good), "--keys", f"http://127.0.0.1:{server_port()}/keys")
 
     assert valid.returncode == 0
     assert json.loads(valid.stdout)["instanceName"] == "on paper"

@@ -14,7 +14,8 @@ from redis import Redis
 
 from demo.evolution.seed import seed_instance
 from demo.parts import Redis as RedisPart
-from demo.processes import free_port, wait_until
+from demo.ports import server_port
+from demo.processes import wait_until
 from shared.celery_app import QUEUE
 from tests.integration.places import decoded, files, redis_values
 from tests.system import GATEWAY_KEY, System
@@ -80,7 +81,7 @@ def refuse_to_delete_messages(system: System) -> None:
 
 def out_of_reach(system: System) -> dict[str, str]:
     """Variables that lead to stores which do not answer, by URLs and keys with the same secrets in them."""
-    nowhere = f"127.0.0.1:{free_port()}"
+    nowhere = f"127.0.0.1:{server_port()}"
     rabbitmq = with_login(f"amqp://{nowhere}/", USER, SECRETS["rabbitmq_password"])
     cache = with_login(f"redis://{nowhere}/0", USER, SECRETS["redis_password"])
     tenant = with_login(f"postgresql://{nowhere}/tenant", USER, SECRETS["tenant_password"])

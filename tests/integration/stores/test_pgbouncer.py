@@ -17,7 +17,8 @@ from sqlalchemy import text
 
 from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
-from demo.processes import Process, free_port, wait_until
+from demo.ports import server_port
+from demo.processes import Process, wait_until
 from shared.database import migrate
 from shared.evolution.rows import missing_indexes
 from tests.integration.shell import lethe
@@ -51,7 +52,7 @@ def start_pooler(folder: Path, url: str) -> tuple[Process, int]:
     if binary is None:
         missing = "no PgBouncer here: apt-get install pgbouncer"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    where, port = urlsplit(url), free_port()
+    where, port = urlsplit(url), server_port()
     documented = re.search(r"```ini\n(.*?)```", PAGE, re.DOTALL)
     assert documented
     (folder / "users").write_text(f'"{where.username}" ""\n')

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from demo.evolution.seed import seed_instance
-from demo.processes import free_port
+from demo.ports import server_port
 from shared.database.models import Deletion, Step
 from shared.errors import Refused, Unreachable
 from shared.evolution.queues import rabbitmq
@@ -129,7 +129,7 @@ def test_an_exchange_that_has_gone_since_it_was_seen_is_not_made_again(
 def test_a_rabbitmq_that_is_away_is_waited_for_and_one_that_refuses_is_named(broker: Broker) -> None:
     """The two are not the same to whoever has to mend it."""
     with pytest.raises(Unreachable, match="RabbitMQ cannot be reached"):
-        RabbitMQ(f"amqp://guest:guest@127.0.0.1:{free_port()}//", SHARED).probe()
+        RabbitMQ(f"amqp://guest:guest@127.0.0.1:{server_port()}//", SHARED).probe()
     with pytest.raises(Refused, match="refuses Lethe's user"):
         RabbitMQ(broker.url.replace("guest:guest", "guest:wrong"), SHARED).probe()
     with pytest.raises(Refused, match="refuses Lethe's user"):
@@ -221,7 +221,7 @@ def test_a_deletion_waits_for_a_rabbitmq_that_is_away(make_system: Callable[...,
     system = make_system()
     broker.declare("late")
     instance = seed_instance(system.deployment, "late", messages=2)
-    away = services_on(system, f"amqp://127.0.0.1:{free_port()}//")
+    away = services_on(system, f"amqp://127.0.0.1:{server_port()}//")
     services = services_on(system, broker.url)
     deletion_id = accept(services, instance.id, "late")
 

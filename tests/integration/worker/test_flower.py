@@ -6,7 +6,8 @@ from typing import Any
 import requests
 
 from demo.evolution.seed import seed_instance
-from demo.processes import free_port, wait_until
+from demo.ports import server_port
+from demo.processes import wait_until
 from tasks.pipeline import NAMES
 from tests.system import System, running
 
@@ -14,7 +15,7 @@ from tests.system import System, running
 def test_flower_shows_each_step_with_the_deletions_id(make_system: Callable[..., System]) -> None:
     """By the names of the documentation; the arguments are an id and a number, the name is nowhere."""
     system = make_system()
-    name, port = "5511999990000", free_port()
+    name, port = "5511999990000", server_port()
     seed_instance(system.deployment, name, messages=3)
     # Its API is off without authentication, unless one says so.
     env = {"FLOWER_PORT": str(port), "FLOWER_UNAUTHENTICATED_API": "true"}
