@@ -41,7 +41,7 @@ def _accept(made: Services, instance: SeededInstance) -> UUID:
 def run_step(made: Services, deletion_id: UUID, name: str) -> None:
     """Run one step of a deletion that stands before it to its end."""
     runner = Runner(made, stopping=lambda: False, others_wait=lambda: False)
-    while (outcome := runner.run(name, deletion_id, 1)) is Outcome.AGAIN:
+    while (outcome := runner.run(name, deletion_id, 1)) is Outcome.REPUBLISH:
         pass
-    if outcome is not Outcome.GO_ON:
+    if outcome is not Outcome.CONTINUE:
         raise AssertionError(f"{name}: {outcome}")

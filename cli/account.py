@@ -13,7 +13,7 @@ from shared.database.connections import own_transaction
 from shared.database.enums import ConfirmationMethod
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from tasks.orders.caller import Caller, unasked
+from tasks.orders.caller import Caller, without_confirmation
 
 
 def actor() -> Actor:
@@ -26,7 +26,7 @@ def actor() -> Actor:
     return Actor(SERVER, key_id=f"os:{name}")
 
 
-def caller(confirm: Callable[[Instance], Confirmation | None] = unasked) -> Caller:
+def caller(confirm: Callable[[Instance], Confirmation | None] = without_confirmation) -> Caller:
     """An order from the server: it may touch every instance; confirm is called before one goes that is whole."""
     return Caller(
         actor(),

@@ -83,7 +83,7 @@ def _give(made: Services, caller: Caller, order: Order) -> Result:
     except NotAsked as error:
         account.tell_refusal(made, Action.DELETE, "confirmation needed")
         return Result(order.called, None, "refused", error.title)
-    except delete.UnderWay as error:
+    except delete.AlreadyBeingDeleted as error:
         account.tell_refusal(made, Action.DELETE, "already being deleted", error.deletion_id)
         return Result(order.called, str(error.deletion_id) if error.deletion_id else None, "refused", error.title)
     return Result(order.called, str(deletion_id), DeletionStatus.QUEUED.value)

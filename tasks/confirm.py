@@ -8,7 +8,7 @@ from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.rows import counting
 from shared.evolution.rows.reservation import Reservation
 from tasks.context import Context, Counts, Progress, Target
-from tasks.gateways import acknowledgement
+from tasks.gateways import drops
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
 _NAME_IS_FREE = "name_is_free"  # the note that the name was given back
@@ -26,7 +26,7 @@ def preview(target: Target) -> Counts:  # noqa: ARG001 - every step has this sig
 
 def run(ctx: Context) -> Progress:
     """Give the name back, remove what a connected server wrote meanwhile, then verify; raises StillThere."""
-    _give_the_name_back(ctx)
+    _release_name(ctx)
     tenant = ctx.services.tenant
     plan = tenant.plan()
     keys_are_gone = _sweep_keys(ctx)
@@ -44,16 +44,16 @@ def run(ctx: Context) -> Progress:
     return Progress.DONE
 
 
-def _give_the_name_back(ctx: Context) -> None:
+def _release_name(ctx: Context) -> None:
     """When what the gateways were asked to do by it is over; raises NotYet until then."""
     if _NAME_IS_FREE in ctx.notes:
         return
     deregister = step_counts.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
-    may_be_in_use = deregister.get(acknowledgement.ASKED) or acknowledgement.QUIET_SINCE in deregister
+    may_be_in_use = deregister.get(drops.SENT) or drops.GRACE_SINCE in deregister
     if may_be_in_use and not deregister.get("name_borne_again"):
         reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
-        acknowledgement.soon(lambda: acknowledgement.wait(ctx, {**deregister, **ctx.notes}, reservation))
-        acknowledgement.soon(lambda: acknowledgement.wait_for_quiet(ctx, {**deregister, **ctx.notes}, reservation))
+        drops.poll_briefly(lambda: drops.ensure_finished(ctx, {**deregister, **ctx.notes}, reservation))
+        drops.poll_briefly(lambda: drops.ensure_grace_period_over(ctx, {**deregister, **ctx.notes}, reservation))
         reservation.release()
     ctx.note(**{_NAME_IS_FREE: True})
 
@@ -79,7 +79,7 @@ def _sweep_keys(ctx: Context) -> bool:
 
 def _sweep_own(ctx: Context, cache: Cache, proposals: Candidates) -> bool:
     removed = _unlink(ctx, ctx, cache, proposals)
-    ctx.removed({"keys": removed})
+    ctx.add_removed({"keys": removed})
     return removed == 0
 
 
@@ -91,7 +91,7 @@ def _was_served(ctx: Context) -> bool:
 
 
 def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Candidates) -> int:
-    ctx.still_ours()
+    ctx.ensure_claim_held()
     return sum(cache.unlink(cache.by_id(target.instance_id, target.living, proposals)[0]))
 
 
@@ -99,7 +99,7 @@ def _sweep_media(ctx: Context) -> bool:
     """False when the slice was over first."""
     for storage in ctx.storages():
         for count in storage.erase(ctx.instance_id, ctx.deletion_id):
-            ctx.removed({storage.unit: count})
+            ctx.add_removed({storage.unit: count})
             if ctx.slice_is_over():
                 return False
     return True

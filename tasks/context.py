@@ -89,16 +89,16 @@ class Context(Target):
         """The deletion this step belongs to."""
         return self.claim.deletion_id
 
-    def removed(self, counts: Mapping[str, int]) -> None:
+    def add_removed(self, counts: Mapping[str, int]) -> None:
         """Add to the step's counts, written down a few times a second; raises LostClaim."""
         self.totals.update(counts)
         self._unwritten.changed = True
         # Removing what was planned is progress. What comes back again and again, in confirm, is not.
         self._unwritten.forgives |= bool(self.claim.planned or self._unwritten.planned) and any(counts.values())
         if time.monotonic() - self._unwritten.since >= _WRITE_SECONDS:
-            self.write_down()
+            self.save()
 
-    def plan(self, counts: Mapping[str, int]) -> None:
+    def set_planned(self, counts: Mapping[str, int]) -> None:
         """Say what is to go, for a step whose preview was too dear; what an earlier run said holds."""
         if not self.claim.planned:
             self._unwritten.planned, self._unwritten.changed = counts, True
@@ -108,12 +108,12 @@ class Context(Target):
         self.notes.update(facts)
         self._unwritten.changed = True
 
-    def note_first(self, **facts: Any) -> None:
+    def note_and_save(self, **facts: Any) -> None:
         """Keep facts before what they announce is done: committed when this returns; raises LostClaim."""
         self.note(**facts)
-        self.write_down()
+        self.save()
 
-    def write_down(self) -> None:
+    def save(self) -> None:
         """Commit counts and notes so far to the own database; raises LostClaim."""
         if self._unwritten.changed:
             step_counts.record(self.services.own, self.claim, self.entry())
@@ -140,7 +140,7 @@ class Context(Target):
             tenant=self.services.tenant,
             instance_id=self.instance_id,
             throttle=throttle.Watch(self.services.own, self.services.settings),
-            report=self.removed,
+            report=self.add_removed,
             stop=self.slice_is_over,
             pages=self,
             brake=Brake(self.services.replicas, self.services.settings.replica_lag_seconds),
@@ -165,7 +165,7 @@ class Context(Target):
                 raise NotYet(error.title) from error
         return self.services.queues
 
-    def still_ours(self) -> None:
+    def ensure_claim_held(self) -> None:
         """Raise LostClaim when another worker has taken over; before anything that can't be undone."""
         # Nobody takes over from an owner that was heard of so shortly before.
         if time.monotonic() - self._unwritten.shown_at > self.services.settings.stale_seconds / 30:

@@ -16,7 +16,7 @@ def run(ctx: Context) -> Progress:
     """Remove until nothing is left or the slice is over."""
     for storage in ctx.storages():
         for count in storage.erase(ctx.instance_id, ctx.deletion_id):
-            ctx.removed({storage.unit: count})
+            ctx.add_removed({storage.unit: count})
             if ctx.slice_is_over():
                 return Progress.MORE
     return Progress.DONE

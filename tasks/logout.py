@@ -2,7 +2,7 @@
 
 from shared import retry
 from shared.evolution.gateway import Gateway, Stuck, can_be_addressed
-from tasks import rights
+from tasks import permission_check
 from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import channels
 
@@ -22,7 +22,7 @@ def preview(target: Target) -> Counts:
 
 def run(ctx: Context) -> Progress:
     """Log out wherever the instance is connected; a dead socket is recorded and does not stop the deletion."""
-    rights.look_again(ctx)
+    permission_check.recheck_permission(ctx)
     if not can_be_addressed(ctx.instance_name):
         ctx.note(not_logged_out="restart needed: a URL cannot carry the name")
         return Progress.DONE
@@ -31,7 +31,7 @@ def run(ctx: Context) -> Progress:
             return Progress.DONE
         connected = [gateway for gateway in ctx.gateways if gateway.state(ctx.instance_name) in CONNECTED]
         if connected:
-            channels.switch_off(
+            channels.disable(
                 ctx
             )  # first, a server awaits the webhook, for up to 20 minutes, before it cleans up by name
         for gateway in connected:
@@ -40,10 +40,10 @@ def run(ctx: Context) -> Progress:
 
 
 def _log_out(ctx: Context, gateway: Gateway) -> None:
-    ctx.still_ours()
+    ctx.ensure_claim_held()
     try:
         retry.call(lambda: gateway.log_out(ctx.instance_name), seconds=_STUCK_SECONDS)
     except Stuck:
         ctx.note(unlinked=False, stuck_gateways=sorted({*ctx.notes.get("stuck_gateways", []), gateway.url}))
         return
-    ctx.removed({"sessions": 1})
+    ctx.add_removed({"sessions": 1})

@@ -15,7 +15,7 @@ from shared.receipts import receipt
 from shared.services import Services
 from tasks import confirm, delete_files, delete_records, deregister, logout, purge_cache, send_webhook
 from tasks.context import Context, Counts, Progress, Target
-from tasks.gateways import servers
+from tasks.gateways import gateway_check
 
 log = logs.get(__name__)
 
@@ -58,5 +58,5 @@ def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
 
 def preview(target: Target) -> dict[str, Counts]:
     """What each step would remove; changes nothing, raises what stands in the way of a deletion."""
-    servers.check(target)
+    gateway_check.check(target)
     return {step.name: step.preview(target) for step in PIPELINE}

@@ -15,7 +15,7 @@ from tasks.pipeline import NAMES
 log = logs.get(__name__)
 
 
-def submit(services: Services, message: StepMessage, *, priority: int = celery_app.NORMAL_PRIORITY) -> bool:
+def publish(services: Services, message: StepMessage, *, priority: int = celery_app.NORMAL_PRIORITY) -> bool:
     """Publish the chain from the deletion's next step on; False when the broker did not take it.
 
     Nothing is lost then: the reconciler publishes what nobody claims. The priority is the first step's.
@@ -35,7 +35,7 @@ def submit(services: Services, message: StepMessage, *, priority: int = celery_a
     return True
 
 
-def let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
+def release_lock_and_notify(services: Services, instance_id: str, deletion_id: UUID) -> None:
     """After an end is committed: release the lock and wake whoever waits."""
     try:
         lock.release(services.redis, instance_id, deletion_id)

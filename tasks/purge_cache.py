@@ -34,10 +34,10 @@ def run(ctx: Context) -> Progress:
     names = [ctx.instance_name, *(each.instance_name for each in others)]
     proposals = cache.find_candidates(ids, names)
     removed, kept = _unlink(ctx, ctx, cache, proposals)
-    ctx.plan({"keys": removed})
-    ctx.removed({"keys": removed})
+    ctx.set_planned({"keys": removed})
+    ctx.add_removed({"keys": removed})
     ctx.note(**{_PASSED: passed_at}, **({"kept_keys": kept} if kept else {}))
-    ctx.write_down()
+    ctx.save()
     for each in others:
         target = Target(ctx.services, each.instance_id, each.instance_name)
         removed, kept = _unlink(ctx, target, cache, proposals)
@@ -48,7 +48,7 @@ def run(ctx: Context) -> Progress:
 
 def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Candidates) -> tuple[int, int]:
     """Unlink what is one instance's; how many keys went, and how many stayed that another one explains as well."""
-    ctx.still_ours()
+    ctx.ensure_claim_held()
     mine, shared = cache.by_id(target.instance_id, target.living, proposals)
     removed = sum(cache.unlink(mine))
     with ctx.services.tenant.holding_name(target.instance_id, target.instance_name) as is_its_name:

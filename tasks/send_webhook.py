@@ -18,7 +18,7 @@ def preview(target: Target) -> Counts:
 def run(ctx: Context) -> Progress:
     """Keep the events, so that none is lost, then try each one now."""
     own, settings = ctx.services.own, ctx.services.settings
-    was_switched_off = "Webhook" in channels.were_switched_off(own, ctx.deletion_id)
+    was_switched_off = "Webhook" in channels.disabled_tables(own, ctx.deletion_id)
     outbox.store(own, settings, ctx.deletion_id, _events(ctx, ctx.deletion_id, was_switched_off=was_switched_off))
     for event_id in outbox.pending_ids(own, ctx.deletion_id):
         _send(ctx, event_id)
@@ -34,15 +34,15 @@ def _send(ctx: Context, event_id: str) -> None:
     kind = event_id.rpartition(".")[2]
     failure: str | None = None
     for _ in range(_TRIES):
-        ctx.still_ours()
+        ctx.ensure_claim_held()
         failure = outbox.try_to_deliver(ctx.services.own, ctx.services.settings, event_id)
         if failure is None:
             ctx.note(**{kind: "delivered"})
-            ctx.removed({"delivered": 1})
+            ctx.add_removed({"delivered": 1})
             return
         if failure in delivery.PERMANENT_FAILURES:
             ctx.note(**{kind: f"refused: {failure}"})
-            ctx.removed({"refused": 1})
+            ctx.add_removed({"refused": 1})
             return
     ctx.note(**{kind: f"pending: {failure}"})
-    ctx.removed({"pending": 1})
+    ctx.add_removed({"pending": 1})

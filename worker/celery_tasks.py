@@ -29,11 +29,11 @@ from worker import redis_loss
 # Beat and Flower read this module as well: what the stores and the steps need, 40 MB, is imported where it is used.
 if TYPE_CHECKING:
     from shared.services import Services
-    from worker.due import DueClock
+    from worker.pause_timer import PauseTimer
     from worker.runner import Runner
 
 log = logs.get(__name__)
-redis_loss.survive()
+redis_loss.patch_kombu()
 app = celery_app.create(settings.read())
 
 # Made before the fork: the parent sets it on SIGTERM, its children see it and end their slices early.
@@ -52,7 +52,7 @@ def _load(**_: object) -> None:
     """Before the fork, so that the children share the memory of it; no connection is opened here."""
     from sqlalchemy.orm import configure_mappers
 
-    from worker import due, reconciler, runner, webhook_retries  # noqa: F401
+    from worker import pause_timer, reconciler, runner, webhook_retries  # noqa: F401
 
     _services()
     configure_mappers()  # else each child does it at its first query
@@ -70,14 +70,14 @@ def _stop_soon(**_: object) -> None:
 
 
 @worker_process_init.connect
-def _start_clock(**_: object) -> None:
-    _clock().start()
+def _start_pause_timer(**_: object) -> None:
+    _pause_timer().start()
 
 
 @worker_process_shutdown.connect
 def _close(**_: object) -> None:
-    if _clock.cache_info().currsize:
-        _clock().stop()
+    if _pause_timer.cache_info().currsize:
+        _pause_timer().stop()
     if _services.cache_info().currsize:
         _services().close()
     tracing.stop()
@@ -91,17 +91,17 @@ def _services() -> "Services":
 
 
 @cache
-def _clock() -> "DueClock":
-    from worker.due import DueClock
+def _pause_timer() -> "PauseTimer":
+    from worker.pause_timer import PauseTimer
 
-    return DueClock(_services())
+    return PauseTimer(_services())
 
 
 @cache
 def _runner() -> "Runner":
     from worker.runner import Runner
 
-    return Runner(_services(), lambda: bool(_stopping.value), _queue_look(), has_put_off=_clock().look_soon)
+    return Runner(_services(), lambda: bool(_stopping.value), _queue_look(), on_pause=_pause_timer().wake)
 
 
 def _queue_look() -> Callable[[], bool]:
@@ -130,11 +130,11 @@ def _run(task: Task, step: str, deletion_id: str, attempt: int) -> str:
     facts = {**carried, "deletion_id": deletion_id, "attempt": attempt, "step": step}
     with structlog.contextvars.bound_contextvars(**facts), tracing.span(step, carried, deletion_id=deletion_id):
         outcome = runner.run(step, UUID(deletion_id), attempt)
-        if outcome is not Outcome.GO_ON:
+        if outcome is not Outcome.CONTINUE:
             task.request.chain = None  # the rest of this chain is not to be run
-        if outcome is Outcome.AGAIN:
+        if outcome is Outcome.REPUBLISH:
             rest = StepMessage(UUID(deletion_id), attempt, pipeline.NAMES.index(step))
-            publishing.submit(_services(), rest, priority=celery_app.LOW_PRIORITY)
+            publishing.publish(_services(), rest, priority=celery_app.LOW_PRIORITY)
     return outcome.value
 
 
@@ -165,11 +165,11 @@ def reconcile() -> int:
 
 
 @app.task(name="lethe.look_again")
-def look_for_what_came_back() -> int:
+def recheck_erased_instances() -> int:
     """Every reconcile_seconds, by beat."""
-    from tasks.leftovers import look_again
+    from tasks.leftovers import rechecks
 
-    return _unless_away(lambda: look_again.look_again(_services()))
+    return _unless_away(lambda: rechecks.run_due(_services()))
 
 
 def _unless_away(act: Callable[[], int]) -> int:

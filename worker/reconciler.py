@@ -42,14 +42,14 @@ def reconcile(services: Services) -> Round:
     due = republishing.take_due(
         services.own, republish_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
     )
-    unpublished = sum(not publishing.submit(services, message) for message in (*dead, *due))
+    unpublished = sum(not publishing.publish(services, message) for message in (*dead, *due))
     _write_refusals_down(services)
     republishing.tick(services.own, "reconciler")
     found = Round(len(dead), len(due), unpublished)
     if dead or due:
         log.info("reconciled", taken_over=found.taken_over, due=found.due, unpublished=found.unpublished)
     # Last, for both need the tenant database, which may be away: nothing above waits for it.
-    channels.put_back(services)
+    channels.restore(services)
     _release_names(services)
     return found
 

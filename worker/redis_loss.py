@@ -19,6 +19,6 @@ class _QoS(redis.QoS):
             log.warning("messages not put back", error=type(error).__name__)
 
 
-def survive() -> None:
+def patch_kombu() -> None:
     """From now on, in this process."""
     redis.Channel.QoS = _QoS

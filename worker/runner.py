@@ -30,8 +30,8 @@ _OWN_PAUSE_SECONDS = 30.0  # the longest, where a step says itself when to look 
 class Outcome(Enum):
     """What the chain does after this message."""
 
-    GO_ON = "go on"  # the step is done: the next one follows
-    AGAIN = "again"  # the step has more to do: publish the chain from here
+    CONTINUE = "continue"  # the step is done: the next one follows
+    REPUBLISH = "republish"  # the step has more to do: publish the chain from here
     STOP = "stop"  # nothing follows: not ours to do, put off, or failed
 
 
@@ -42,7 +42,7 @@ class Runner:
     services: Services
     stopping: Callable[[], bool]  # the worker was told to stop
     others_wait: Callable[[], bool]  # deletions wait for a worker
-    has_put_off: Callable[[], None] = lambda: None  # told of each pause that begins
+    on_pause: Callable[[], None] = lambda: None  # told of each pause that begins
 
     def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
         """Run one slice of the step, if it is this message's to run. Never raises for what a step does."""
@@ -118,16 +118,16 @@ class Runner:
                 give_up=lambda error: ctx.slice_is_over() or error.first_pause_seconds is not None,
             )
         except BaseException:
-            ctx.write_down()
+            ctx.save()
             raise
         return self._end(step, ctx, progress)
 
     def _end(self, step: PipelineStep, ctx: Context, progress: Progress) -> Outcome:
         own, claim, republish_seconds = self.services.own, ctx.claim, self.services.settings.nudge_seconds
         if progress is Progress.MORE:
-            ctx.write_down()
+            ctx.save()
             claims.end_slice(own, claim, republish_seconds=republish_seconds)
-            return Outcome.AGAIN
+            return Outcome.REPUBLISH
         entry = ctx.entry()
         finish = partial(
             claims.finish_step,
@@ -140,7 +140,7 @@ class Runner:
         if step is not pipeline.PIPELINE[-1]:
             finish()
             log.info("step done")
-            return Outcome.GO_ON
+            return Outcome.CONTINUE
         finish(conclude=pipeline.conclude(self.services, claim))
         log.info("deletion succeeded")
         self._let_go(claim)
@@ -159,7 +159,7 @@ class Runner:
             cap=settings.max_failures,
         )
         log.warning("step put off", reason=reason, status=status.value, counts=counts)
-        self.has_put_off()
+        self.on_pause()
         if status is DeletionStatus.FAILED:
             self._stopped(claim)
         return Outcome.STOP
@@ -179,7 +179,7 @@ class Runner:
     def _stopped(self, claim: Claim) -> None:
         """It failed or was cancelled: the instance may live on as it was."""
         self._let_go(claim)
-        channels.put_back(self.services)
+        channels.restore(self.services)
 
     def _let_go(self, claim: Claim) -> None:
-        publishing.let_go(self.services, claim.instance_id, claim.deletion_id)
+        publishing.release_lock_and_notify(self.services, claim.instance_id, claim.deletion_id)

@@ -76,7 +76,7 @@ def _answering() -> Iterator[None]:
         yield
     except delete.UnknownInstance as error:
         raise UnknownInstance(error.called) from None
-    except delete.UnderWay as error:
+    except delete.AlreadyBeingDeleted as error:
         if error.deletion_id is None:
             raise AlreadyBeingDeleted(error.title) from None
         deletion_id = str(error.deletion_id)

@@ -18,7 +18,7 @@ from shared.services import Services
 from tasks import pipeline
 from tasks.context import Counts, Target
 from tasks.orders import delete as delete_orders
-from tasks.orders.caller import unasked
+from tasks.orders.caller import without_confirmation
 
 
 def delete(name: str | None, instance_id: str | None, file: Path | None, wait: bool, yes: bool, as_json: bool) -> None:
@@ -40,7 +40,7 @@ def delete(name: str | None, instance_id: str | None, file: Path | None, wait: b
 def _asking(made: Services, wanted: list[Order], *, many: bool, yes: bool) -> Confirm:
     """Who is asked before something goes that could be kept."""
     if yes:
-        return unasked
+        return without_confirmation
     return consent.to_many(made, [order.called for order in wanted]) if many else consent.to_one(made)
 
 

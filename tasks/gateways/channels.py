@@ -19,22 +19,22 @@ _OFF, _STEP = "channels_off", "logout"  # the note that names the tables, and wh
 _STOPPED = (DeletionStatus.FAILED, DeletionStatus.CANCELLED)
 
 
-def switch_off(ctx: Context) -> None:
+def disable(ctx: Context) -> None:
     """Switch off those that are on, and remember them first; for the step that logs out."""
     tenant = ctx.services.tenant
-    put_back(ctx.services, ctx.instance_id)  # what an earlier, cancelled deletion owes is this one's to remember
+    restore(ctx.services, ctx.instance_id)  # what an earlier, cancelled deletion owes is this one's to remember
     if on := tenant.channels(ctx.instance_id):
-        ctx.note_first(**{_OFF: sorted({*ctx.notes.get(_OFF, []), *on})})
+        ctx.note_and_save(**{_OFF: sorted({*ctx.notes.get(_OFF, []), *on})})
         tenant.switch_channels(ctx.instance_id, on, on=False)
 
 
-def were_switched_off(own: Engine, deletion_id: UUID) -> list[str]:
+def disabled_tables(own: Engine, deletion_id: UUID) -> list[str]:
     """The tables of the channels that this deletion has switched off."""
     tables: list[str] = step_counts.notes_of(own, deletion_id, _STEP).get(_OFF, [])
     return tables
 
 
-def put_back(services: Services, instance_id: str | None = None) -> int:
+def restore(services: Services, instance_id: str | None = None) -> int:
     """Switch on again what deletions have switched off that stopped before their point of no return; how many.
 
     Of all instances without an unfinished deletion, or of one. A tenant database that is away ends it: the next round
@@ -42,17 +42,17 @@ def put_back(services: Services, instance_id: str | None = None) -> int:
     """
     done = 0
     try:
-        while _put_back_one(services, instance_id):
+        while _restore_one(services, instance_id):
             done += 1
     except TransientError as error:
         log.warning("channels not put back", reason=error.title)
     return done
 
 
-def _put_back_one(services: Services, instance_id: str | None) -> bool:
+def _restore_one(services: Services, instance_id: str | None) -> bool:
     """In a transaction of its own, whose lock keeps the deletion from being resumed meanwhile."""
     with own_transaction(services.own) as connection:
-        owed = connection.execute(_owed(instance_id)).first()
+        owed = connection.execute(_to_restore(instance_id)).first()
         if owed is None:
             return False
         deletion_id, owner, notes = owed
@@ -63,7 +63,7 @@ def _put_back_one(services: Services, instance_id: str | None) -> bool:
     return True
 
 
-def _owed(instance_id: str | None) -> Select[tuple[UUID, str, dict[str, Any]]]:
+def _to_restore(instance_id: str | None) -> Select[tuple[UUID, str, dict[str, Any]]]:
     other = aliased(Deletion)
     under_way = exists().where(
         other.instance_id == Deletion.instance_id, other.id != Deletion.id, other.status.not_in(ENDED)

@@ -14,17 +14,17 @@ _PREFIX = "in-memory-"
 _ANSWER_SECONDS = 3.0  # for all gateways: a caller waits, and what is not known by then is not known
 
 
-def stand_in(name: str) -> Instance:
+def placeholder(name: str) -> Instance:
     """What such an instance is called: its id is known to no store, so nothing is kept by this one."""
     return Instance(f"{_PREFIX}{uuid5(NAMESPACE_URL, name)}", name, None)
 
 
-def is_stand_in(instance_id: str) -> bool:
-    """Whether the id is one that stand_in has made."""
+def is_placeholder(instance_id: str) -> bool:
+    """Whether the id is one that placeholder has made."""
     return instance_id.startswith(_PREFIX)
 
 
-def is_held(services: Services, name: str) -> bool:
+def is_known(services: Services, name: str) -> bool:
     """Whether a gateway holds the name; one that does not answer says nothing."""
     ends = time.monotonic() + _ANSWER_SECONDS
     return can_be_addressed(name) and any(_holds(gateway, name, ends) for gateway in services.gateways)

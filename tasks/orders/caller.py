@@ -14,7 +14,7 @@ def _nothing() -> None:
     """What an order costs that is not limited."""
 
 
-def unasked(instance: Instance) -> Confirmation | None:  # noqa: ARG001
+def without_confirmation(instance: Instance) -> Confirmation | None:  # noqa: ARG001
     """What confirms an order where nobody is asked."""
     return None
 
@@ -27,7 +27,7 @@ class Caller:
     authorise: Callable[[Instance | None, Deletion | None], None]
     token_hash: str = ""  # of an instance's own token
     count: Callable[[], None] = _nothing  # called when only the commit is missing: what is refused is not counted
-    confirm: Callable[[Instance], Confirmation | None] = unasked
+    confirm: Callable[[Instance], Confirmation | None] = without_confirmation
 
     @property
     def requester(self) -> Requester:

@@ -48,7 +48,7 @@ class UnknownInstance(LetheError):
         self.called = called
 
 
-class UnderWay(LetheError):
+class AlreadyBeingDeleted(LetheError):
     """The instance is being deleted already; by which deletion, if that is known yet."""
 
     def __init__(self, name: str, deletion_id: UUID | None = None) -> None:
@@ -82,7 +82,7 @@ def find(
     caller.authorise(instance, None)
     if instance is None:
         raise UnknownInstance(str(name if name is not None else instance_id))
-    _tell(services, Entry(action, Decision.ACCEPTED, caller.actor, instance.id))
+    _write_audit(services, Entry(action, Decision.ACCEPTED, caller.actor, instance.id))
     return instance
 
 
@@ -91,9 +91,9 @@ def log_out(services: Services, actor: Actor, instance: Instance) -> None:
     try:
         _log_out(services, instance)
     except LetheError as error:
-        _tell(services, Entry(Action.LOGOUT, Decision.FAILED, actor, instance.id, reason=type(error).__name__))
+        _write_audit(services, Entry(Action.LOGOUT, Decision.FAILED, actor, instance.id, reason=type(error).__name__))
         raise
-    _tell(services, Entry(Action.LOGOUT, Decision.SUCCEEDED, actor, instance.id))
+    _write_audit(services, Entry(Action.LOGOUT, Decision.SUCCEEDED, actor, instance.id))
 
 
 def _log_out(services: Services, instance: Instance) -> None:
@@ -108,12 +108,12 @@ def _log_out(services: Services, instance: Instance) -> None:
 
 def _in_memory_only(services: Services, caller: Caller, name: str) -> Instance | None:
     """What stands for an instance without a row that a gateway holds; only a caller that may delete it is told."""
-    instance = in_memory.stand_in(name)
+    instance = in_memory.placeholder(name)
     caller.authorise(instance, None)
-    return instance if in_memory.is_held(services, name) else None
+    return instance if in_memory.is_known(services, name) else None
 
 
-def _tell(services: Services, entry: Entry) -> None:
+def _write_audit(services: Services, entry: Entry) -> None:
     with own_transaction(services.own) as connection:
         chain.append(connection, entry)
 
@@ -144,19 +144,19 @@ def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
     if not lock.take(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
         return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
     try:
-        message = _promise(services, caller, instance, deletion_id, confirmation)
+        message = _insert_deletion(services, caller, instance, deletion_id, confirmation)
     except lifecycle.AlreadyRequested:
-        _let_go(services, instance.id, deletion_id)
+        _release_lock(services, instance.id, deletion_id)
         return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
     except Exception:
-        _let_go(services, instance.id, deletion_id)
+        _release_lock(services, instance.id, deletion_id)
         raise
     log.info("accepted", deletion_id=str(deletion_id), instance_id=instance.id, requester=caller.actor.role)
     _publish(services, message)
     return deletion_id
 
 
-def _promise(
+def _insert_deletion(
     services: Services, caller: Caller, instance: Instance, deletion_id: UUID, confirmation: Confirmation | None
 ) -> StepMessage:
     with own_transaction(services.own) as connection:
@@ -176,7 +176,7 @@ def _promise(
 
 
 def _publish(services: Services, message: StepMessage) -> None:
-    if not publishing.submit(services, message):
+    if not publishing.publish(services, message):
         log.warning("not published, the reconciler will", deletion_id=str(message.deletion_id))
 
 
@@ -188,7 +188,7 @@ def _deletion_of_the_lock(services: Services, instance: Instance) -> Deletion:
         if found:
             return found
         if time.monotonic() > deadline:
-            raise UnderWay(instance.name)
+            raise AlreadyBeingDeleted(instance.name)
         time.sleep(0.05)  # between two looks at a row that another call is about to commit
 
 
@@ -199,15 +199,15 @@ def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion, in
         try:
             resumed = resume.resume(services, deletion.id, caller, action=Action.DELETE, confirmation=confirmation)
         except Exception:
-            _let_go(services, deletion.instance_id, deletion.id)
+            _release_lock(services, deletion.instance_id, deletion.id)
             raise
         if resumed:
             log.info("resumed", deletion_id=str(deletion.id))
             return deletion.id
-    raise UnderWay(deletion.instance_name, deletion.id)
+    raise AlreadyBeingDeleted(deletion.instance_name, deletion.id)
 
 
-def _let_go(services: Services, instance_id: str, deletion_id: UUID) -> None:
+def _release_lock(services: Services, instance_id: str, deletion_id: UUID) -> None:
     try:
         lock.release(services.redis, instance_id, deletion_id)
     except RedisError as error:  # the first lease is short

@@ -45,7 +45,7 @@ def replay(services: Services, instance: Instance, actor: Actor) -> UUID:
             republish_seconds=services.settings.nudge_seconds,
         )
         chain.append(connection, Entry(Action.TOMBSTONES, Decision.ACCEPTED, actor, instance.id, deletion_id))
-    publishing.submit(services, message)
+    publishing.publish(services, message)
     return deletion_id
 
 

@@ -14,7 +14,7 @@ from shared.deletions import lifecycle
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks.orders.caller import Caller
-from tasks.publishing import let_go, submit
+from tasks.publishing import publish, release_lock_and_notify
 
 
 def resume(
@@ -42,7 +42,7 @@ def resume(
         caller.count()
         instance_id = connection.scalar(select(Deletion.instance_id).where(Deletion.id == deletion_id))
         chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance_id, deletion_id, "resumed"))
-    submit(services, message)
+    publish(services, message)
     return True
 
 
@@ -54,7 +54,7 @@ def cancel(services: Services, deletion_id: UUID, actor: Actor) -> bool:
             return False
         asked = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)
         chain.append(connection, asked, entries.deletion_ended(Decision.CANCELLED, deletion_id, instance_id))
-    let_go(services, instance_id, deletion_id)
+    release_lock_and_notify(services, instance_id, deletion_id)
     return True
 
 

@@ -76,8 +76,8 @@ def _published(**_: object) -> None:
     _ambush("published")
 
 
-_count = Context.removed
-Context.removed = _removed  # type: ignore[assignment, method-assign]
+_count = Context.add_removed
+Context.add_removed = _removed  # type: ignore[assignment, method-assign]
 watched_worker.wrap_steps(_ambushed)
 for _step, (_place, _name) in _MIDDLES.items():
     setattr(_place, _name, _then(getattr(_place, _name), "middle", _step))

@@ -31,7 +31,7 @@ def test_every_message_comes_several_times_and_out_of_order(make_scene: Callable
             for position in (*range(len(pipeline.NAMES)), *range(len(pipeline.NAMES)))
         ]
         shuffle(messages)
-        assert all(publishing.submit(services, message) for message in messages)
+        assert all(publishing.publish(services, message) for message in messages)
 
     scene.order(*NAMES)
     publish_all()

@@ -13,7 +13,7 @@ from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared.deletions.republishing import StepMessage
 from tasks import pipeline, publishing
-from tasks.gateways import acknowledgement
+from tasks.gateways import drops
 from tests.faults.scene import PLENTY_SECONDS, Scene
 from tests.system import GATEWAY_KEY
 
@@ -46,7 +46,7 @@ def deliver_all_again(scene: Scene, name: str) -> None:
     services = scene.system.make_services()
     for attempt in range(1, scene.show(name)["attempt"] + 1):
         for position in range(len(pipeline.NAMES)):
-            publishing.submit(services, StepMessage(UUID(scene.deletions[name]), attempt, position))
+            publishing.publish(services, StepMessage(UUID(scene.deletions[name]), attempt, position))
     services.close()
 
 
@@ -167,7 +167,7 @@ def test_a_worker_dies_while_a_server_cleans_up(make_scene: Callable[..., Scene]
         gateway.clean_up.statement_seconds = 0.1
     scene.start("web", "beat", "worker")
     scene.order("slow")
-    unfinished = acknowledgement.NOT_FINISHED
+    unfinished = drops.NOT_FINISHED
     wait_until(lambda: scene.show("slow")["reason"] == unfinished, PLENTY_SECONDS, "the wait for the clean-up")
     scene.kill("worker")
 

@@ -12,7 +12,7 @@ from shared.deletions import lifecycle
 from shared.deletions.lifecycle import Requester
 from shared.services import Services
 from tasks import pipeline
-from tasks.gateways import acknowledgement
+from tasks.gateways import drops
 from worker.runner import Outcome, Runner
 
 _ENDS = (*ENDED, DeletionStatus.FAILED)
@@ -56,7 +56,7 @@ def run_all(services: Services, deletion_id: UUID) -> None:
 
     def has_come_to_a_stop() -> bool:
         run_steps(services, deletion_id, *pipeline.NAMES)
-        return _standing(services, deletion_id).reason not in (acknowledgement.NOT_FINISHED, acknowledgement.NOT_QUIET)
+        return _standing(services, deletion_id).reason not in (drops.NOT_FINISHED, drops.IN_GRACE_PERIOD)
 
     wait_until(has_come_to_a_stop, 60, "the name to be free")
 

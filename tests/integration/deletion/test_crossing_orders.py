@@ -46,7 +46,7 @@ def test_a_deletion_that_ends_while_the_instance_is_looked_up_is_not_ordered_aga
 
     order, called = (delete.by_name, instance.name) if by == "name" else (delete.by_id, instance.id)
 
-    with pytest.raises(delete.UnderWay):
+    with pytest.raises(delete.AlreadyBeingDeleted):
         order(services, account.caller(), called)
 
     assert deletions_of(services, instance.id) == [first]

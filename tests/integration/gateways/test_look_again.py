@@ -18,7 +18,7 @@ from demo.processes import wait_until
 from shared.errors import TransientError
 from shared.receipts import receipt
 from shared.services import Services
-from tasks.leftovers.look_again import look_again
+from tasks.leftovers.rechecks import run_due
 from tests.integration.console.visitor import signed_in
 from tests.integration.inline import accept, run_all
 from tests.integration.shell import lethe
@@ -127,7 +127,7 @@ def test_what_was_written_again_is_erased_and_told(system: System, services: Ser
     write_again(system, instance_id)
     turn_clock(services, 61)
 
-    looked = look_again(services)
+    looked = run_due(services)
 
     assert looked == 1
     assert fingerprint(system.deployment) == before
@@ -138,7 +138,7 @@ def test_what_was_written_again_is_erased_and_told(system: System, services: Ser
         ("accepted", "worker", deletion_id, "came back: files 1, keys 2, objects 1, rows 1"),
         ("succeeded", "worker", deletion_id, erased),
     ]
-    assert look_again(services) == 0
+    assert run_due(services) == 0
 
 
 def test_a_folder_without_a_file_came_back_as_well(system: System, services: Services) -> None:
@@ -148,7 +148,7 @@ def test_a_folder_without_a_file_came_back_as_well(system: System, services: Ser
     folder.mkdir()
     turn_clock(services, 61)
 
-    look_again(services)
+    run_due(services)
 
     assert not folder.exists()
     assert noted(services, deletion_id) == {"files": 1}
@@ -161,7 +161,7 @@ def test_everybody_is_told(system: System, services: Services) -> None:
     clean, quiet = system.show(str(deletion_id)), system.send("GET", "/metrics").text
     write_again(system, instance_id)
     turn_clock(services, 61)
-    look_again(services)
+    run_due(services)
 
     shown = system.show(str(deletion_id))
     said = " ".join(lethe(system, "show", str(deletion_id)).stdout.split())
@@ -191,7 +191,7 @@ def test_a_row_that_is_there_again_is_told_once_and_left_alone(system: System, s
     looked = []
     for seconds in (61, 301 - 61):
         turn_clock(services, seconds)
-        looked.append(look_again(services))
+        looked.append(run_due(services))
 
     assert looked == [1, 0]
     assert fingerprint(system.deployment) == before
@@ -220,13 +220,13 @@ def test_a_row_that_comes_back_during_the_look_is_left_alone(
         return find(column, values, besides=besides)
 
     monkeypatch.setattr(services.tenant, "living", living)
-    look_again(services)
+    run_due(services)
     after, told = fingerprint(system.deployment), noted(services, deletion_id)
     turn_clock(services, 1000)
 
     assert told is None
     assert f"file:instances/{instance_id}/creds.json" in after
-    assert look_again(services) == 1
+    assert run_due(services) == 1
     assert noted(services, deletion_id) == {"instances": 1}
 
 
@@ -239,7 +239,7 @@ def test_two_workers_at_once_erase_and_tell_once(system: System, services: Servi
     other = system.make_services()
 
     with ThreadPoolExecutor(2) as pool:
-        looked = list(pool.map(look_again, (services, other)))
+        looked = list(pool.map(run_due, (services, other)))
     other.close()
 
     assert sum(looked) == 3
@@ -256,7 +256,7 @@ def test_four_looks_are_taken(system: System, services: Services, age_seconds: f
     first = next_look(services)
     turn_clock(services, age_seconds)
 
-    look_again(services)
+    run_due(services)
 
     assert first == 60
     assert next_look(services) == following
@@ -270,12 +270,12 @@ def test_what_is_not_due_is_not_looked_for(system: System, services: Services) -
     write_again(system, instance_id)
     written = fingerprint(system.deployment)
 
-    early = look_again(services)
+    early = run_due(services)
     with services.own.begin() as connection:
         connection.execute(text("UPDATE deletions SET next_look_at = NULL"))
     turn_clock(services, 100)
 
-    assert early == look_again(services) == 0
+    assert early == run_due(services) == 0
     assert fingerprint(system.deployment) == written
 
 
@@ -287,7 +287,7 @@ def test_without_anything_due_no_store_is_asked(system: System, services: Servic
         system, tenant_database_url=SecretStr(f"postgresql://{nowhere}/none"), s3_endpoint=f"http://{nowhere}"
     )
 
-    assert look_again(away) == 0
+    assert run_due(away) == 0
     away.close()
 
 
@@ -306,7 +306,7 @@ def test_all_that_are_due_share_one_pass_over_the_keys(
         return propose(ids)
 
     monkeypatch.setattr(services.cache, "find_candidates", count)
-    look_again(services)
+    run_due(services)
 
     assert [len(ids) for ids in passes] == [3]
 
@@ -319,12 +319,12 @@ def test_a_store_that_is_away_is_looked_into_later(system: System, services: Ser
     away = without_cache(system)
     assert services.cache
 
-    assert look_again(away) == 1
+    assert run_due(away) == 1
     away.close()
     but_keys, due_in = noted(services, deletion_id), next_look(services)
-    assert look_again(services) == 0
+    assert run_due(services) == 0
     turn_clock(services, 200)
-    assert look_again(services) == 1
+    assert run_due(services) == 1
 
     assert but_keys == {kind: FOUND[kind] for kind in ("files", "objects", "rows")}
     assert due_in is not None
@@ -340,7 +340,7 @@ def test_a_store_that_stays_away_is_given_up(system: System, services: Services)
     turn_clock(services, 90_000)
     away = without_cache(system)
 
-    look_again(away)
+    run_due(away)
     away.close()
 
     assert next_look(services) is None
@@ -355,7 +355,7 @@ def test_what_cannot_be_erased_is_told_and_tried_again(
     turn_clock(services, 61)
     monkeypatch.setattr(services.storages[0], "erase", refuse)
 
-    assert look_again(services) == 1
+    assert run_due(services) == 1
 
     assert noted(services, deletion_id) == FOUND
     assert [line[0] for line in audited(services)] == ["accepted"]
@@ -376,7 +376,7 @@ def test_an_id_that_was_erased_twice_is_told_of_once(system: System, services: S
     write_again(system, instance_id)
     turn_clock(services, 61)
 
-    assert look_again(services) == 1
+    assert run_due(services) == 1
 
     assert (noted(services, first), noted(services, second)) == (None, FOUND)
 

@@ -11,7 +11,7 @@ from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared.evolution.rows.reservation import Found, Reservation, release_ended
 from shared.services import Services
-from tasks.gateways import acknowledgement
+from tasks.gateways import drops
 from tests.integration.gateways.test_reservation import accept, create
 from tests.integration.inline import run_all, run_steps, run_to_end
 from tests.system import System
@@ -194,7 +194,7 @@ def test_a_server_that_was_restarted_is_not_waited_for(stopped: tuple[System, Se
     run_to_end(services, deletion_id)
 
     shown = {step["name"]: step["notes"] for step in system.show(str(deletion_id))["steps"]}
-    assert shown["confirm"][acknowledgement.ENDED] == {gateway.url: acknowledgement.RESTARTED}
+    assert shown["confirm"][drops.FINISHED] == {gateway.url: drops.RESTARTED}
     assert Reservation(services.tenant, "restarted", deletion_id).put() is Found.PUT  # it was given back
 
 
@@ -210,7 +210,7 @@ def test_what_is_never_seen_ends_by_the_clock(stopped: tuple[System, Services]) 
     shown = system.show(str(deletion_id))
     assert shown["status"] == "succeeded"
     notes = {step["name"]: step["notes"] for step in shown["steps"]}
-    assert notes["confirm"][acknowledgement.ENDED] == {gateway.url: acknowledgement.BY_THE_CLOCK}
+    assert notes["confirm"][drops.FINISHED] == {gateway.url: drops.BY_THE_CLOCK}
 
 
 def channels_on(system: System, instance_id: str) -> list[str]:
@@ -348,7 +348,7 @@ def test_the_clean_up_of_another_server_is_no_acknowledgement(two_gateways: tupl
     first.settle()
 
     assert refused == 400
-    assert notes[acknowledgement.ENDED] == {}
+    assert notes[drops.FINISHED] == {}
     assert created == 201
     assert is_whole(system, "unanswered", instance_id)
 

@@ -103,7 +103,7 @@ def test_a_name_that_is_borne_again_is_left_alone(stopped: tuple[System, Service
 
     outcomes = run_steps(services, deletion_id, "deregister", "delete_records", "delete_files", "confirm")
 
-    assert outcomes == [Outcome.GO_ON, Outcome.GO_ON, Outcome.GO_ON, Outcome.STOP]
+    assert outcomes == [Outcome.CONTINUE, Outcome.CONTINUE, Outcome.CONTINUE, Outcome.STOP]
     notes = {step["name"]: step["notes"] for step in system.show(str(deletion_id))["steps"]}["deregister"]
     assert notes["name_borne_again"] is True
     assert set(notes["gateways"].values()) == {"not_dropped: restart needed"}
@@ -167,7 +167,7 @@ def test_a_message_that_comes_twice_changes_nothing(stopped: tuple[System, Servi
     assert shown["status"] == "succeeded"
     # confirm may have waited for the gateway's clean-up, and is claimed once more then.
     assert [step["attempts"] for step in shown["steps"] if step["name"] != "confirm"] == [1] * 6
-    assert publishing.submit(services, StepMessage(deletion_id, 1, 0))
+    assert publishing.publish(services, StepMessage(deletion_id, 1, 0))
 
 
 def test_a_late_gateway_keeps_the_name_taken(stopped: tuple[System, Services]) -> None:

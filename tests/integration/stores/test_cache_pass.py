@@ -84,7 +84,7 @@ def test_a_name_that_is_no_text_in_a_key_stops_nothing(system: System) -> None:
 
     outcomes = run_steps(services, accept(services, instance.id, "broken"), *pipeline.NAMES)
 
-    assert outcomes == [*[Outcome.GO_ON] * 6, Outcome.STOP]
+    assert outcomes == [*[Outcome.CONTINUE] * 6, Outcome.STOP]
     assert not [key for key in redis.scan_iter() if b"\xff" in key]
     services.close()
 
@@ -141,9 +141,9 @@ def test_deletions_share_a_pass_after_their_drops_too(system: System, monkeypatc
     for each in deletions.values():
         run_to_end(services, each)  # confirm gives back what was reserved for a while
 
-    assert waited == [[Outcome.AGAIN], [Outcome.AGAIN]]
+    assert waited == [[Outcome.REPUBLISH], [Outcome.REPUBLISH]]
     assert reserved == {"drops 0", "drops 1"}
-    assert done == [[Outcome.GO_ON]] * 3
+    assert done == [[Outcome.CONTINUE]] * 3
     assert _reserved(system) == set()
     assert not system.deployment.cache().exists(late)
     assert passed == 1

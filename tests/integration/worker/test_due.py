@@ -18,8 +18,8 @@ from shared.services import Services
 from tasks import publishing
 from tests.integration.inline import accept
 from tests.system import System
-from worker import due
-from worker.due import DueClock
+from worker import pause_timer
+from worker.pause_timer import PauseTimer
 
 T = TypeVar("T")
 ROUND_SECONDS = 30  # the reconciler's default
@@ -164,17 +164,17 @@ def test_what_nobody_has_claimed_yet_is_left_to_the_reconciler(services: Service
 def test_a_short_pause_is_not_made_longer(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that puts something off wakes its clock, whose next look may be far away."""
     looks, published = list[float | None](), list[UUID]()
-    monkeypatch.setattr(due, "LOOK_SECONDS", 600.0)
+    monkeypatch.setattr(pause_timer, "LOOK_SECONDS", 600.0)
     monkeypatch.setattr(
         republishing, "next_postponed_in_seconds", noting(republishing.next_postponed_in_seconds, looks)
     )
-    monkeypatch.setattr(publishing, "submit", lambda services, message: published.append(message.deletion_id) or True)
-    clock = DueClock(services)
+    monkeypatch.setattr(publishing, "publish", lambda services, message: published.append(message.deletion_id) or True)
+    clock = PauseTimer(services)
     clock.start()
     wait_until(lambda: looks == [None], 5, "the first look")
     deletion_id = put_off(services, seconds=0.1)
 
-    clock.look_soon()
+    clock.wake()
 
     wait_until(lambda: published == [deletion_id], 5, "the message")
     clock.stop()
@@ -182,7 +182,7 @@ def test_a_short_pause_is_not_made_longer(services: Services, monkeypatch: pytes
 
 def test_a_clock_that_is_stopped_publishes_nothing_more(services: Services) -> None:
     """The process ends, and its connections with it."""
-    clock = DueClock(services)
+    clock = PauseTimer(services)
     clock.start()
     clock.stop()
 

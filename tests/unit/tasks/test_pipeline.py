@@ -126,7 +126,7 @@ def test_the_chain_begins_at_the_next_step(services: Any, monkeypatch: pytest.Mo
     broker = Broker()
 
     with broker.taking(monkeypatch):
-        published = publishing.submit(services, StepMessage(DELETION, 3, position))
+        published = publishing.publish(services, StepMessage(DELETION, 3, position))
 
     assert published
     assert broker.chains == [[(f"lethe.{name}", (str(DELETION), 3)) for name in ORDER[position:]]]
@@ -136,7 +136,7 @@ def test_the_chain_begins_at_the_next_step(services: Any, monkeypatch: pytest.Mo
 def test_a_broker_that_is_away_is_no_error(services: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     """The reconciler publishes what nobody claims."""
     with Broker(failure).taking(monkeypatch):
-        assert publishing.submit(services, StepMessage(DELETION, 1, 0)) is False
+        assert publishing.publish(services, StepMessage(DELETION, 1, 0)) is False
 
 
 def test_a_preview_asks_every_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     monkeypatch.setattr(lock, "take", lambda redis, instance, deletion, seconds: made.write("hold", instance, deletion))
     monkeypatch.setattr(lock, "release", lambda redis, instance, deletion: made.write("release", instance, deletion))
     monkeypatch.setattr(waiting, "notify", lambda redis, deletion: made.write("wake", deletion))
-    monkeypatch.setattr(channels, "put_back", lambda services: made.write("put back"))
+    monkeypatch.setattr(channels, "restore", lambda services: made.write("put back"))
     return made
 
 
@@ -131,7 +131,7 @@ def run(make_settings: Callable[..., Settings], books: Books, monkeypatch: pytes
         blocked_by: Exception | None = None,
         stopping: Callable[[], bool] = lambda: False,
         others_wait: Callable[[], bool] = lambda: False,
-        has_put_off: Callable[[], None] = lambda: None,
+        on_pause: Callable[[], None] = lambda: None,
         **changes: Any,
     ) -> tuple[Outcome, Step]:
         fake = Step(list(acts), blocked_by=blocked_by)
@@ -143,7 +143,7 @@ def run(make_settings: Callable[..., Settings], books: Books, monkeypatch: pytes
         services: Any = SimpleNamespace(
             settings=make_settings(**changes), own=None, redis=None, gateways=(), tenant=tenant
         )
-        return Runner(services, stopping, others_wait, has_put_off).run("logout", DELETION, ATTEMPT), fake
+        return Runner(services, stopping, others_wait, on_pause).run("logout", DELETION, ATTEMPT), fake
 
     return run
 
@@ -167,7 +167,7 @@ def test_a_step_that_is_done_lets_the_next_one_follow(run: Run, books: Books) ->
     """The lock stays with the deletion."""
     outcome, _ = run(Progress.DONE)
 
-    assert outcome is Outcome.GO_ON
+    assert outcome is Outcome.CONTINUE
     assert books.ended() == [("finish", False)]
     assert ("hold", INSTANCE, DELETION) in books.written
 
@@ -185,7 +185,7 @@ def test_a_step_with_more_to_do_is_published_again(run: Run, books: Books) -> No
     first, _ = run(Progress.MORE)
     second, _ = run(Progress.MORE, last=True)
 
-    assert (first, second) == (Outcome.AGAIN, Outcome.AGAIN)
+    assert (first, second) == (Outcome.REPUBLISH, Outcome.REPUBLISH)
     assert books.ended() == [("end_slice",), ("end_slice",)]
 
 
@@ -211,7 +211,7 @@ def test_a_transient_error_that_passes_is_no_error(run: Run, books: Books) -> No
     """Seconds are tenacity's."""
     outcome, _ = run(TransientError("once"), Unreachable("twice"), Progress.DONE)
 
-    assert outcome is Outcome.GO_ON
+    assert outcome is Outcome.CONTINUE
     assert books.ended() == [("finish", False)]
 
 
@@ -237,7 +237,7 @@ def test_whoever_publishes_later_is_told_of_a_pause(run: Run, books: Books) -> N
     told = list[int]()
 
     for act in (Unreachable("x"), Progress.DONE, Progress.MORE, Refused("x"), RightsLost("x")):
-        run(act, has_put_off=lambda: told.append(len(books.ended())))
+        run(act, on_pause=lambda: told.append(len(books.ended())))
 
     assert told == [1]
 
@@ -360,7 +360,7 @@ def test_the_plan_is_stored_before_the_first_step(run: Run, books: Books) -> Non
 
     outcome, _ = run(Progress.DONE)
 
-    assert outcome is Outcome.GO_ON
+    assert outcome is Outcome.CONTINUE
     assert ("plan", {"logout": {"things": 5}, "other": {}}) in books.written
 
 

@@ -18,7 +18,7 @@ _AWAY_SECONDS = 5.0  # when the own database did not answer
 _next_look = RawValue("d", 0.0)
 
 
-class DueClock:
+class PauseTimer:
     """Looks once a second what will be due within the next, and wakes up for that.
 
     No broker's countdown: on Redis a worker takes such a message at once, and with it what others could do; it is
@@ -41,7 +41,7 @@ class DueClock:
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
-    def look_soon(self) -> None:
+    def wake(self) -> None:
         """Something was put off, perhaps for less than the time to the next look."""
         self._woken.set()
 
@@ -79,7 +79,7 @@ class DueClock:
             republish_seconds=settings.nudge_seconds,
             max_pause_seconds=settings.max_pause_seconds,
         )
-        unpublished = sum(not publishing.submit(self._services, message) for message in due)
+        unpublished = sum(not publishing.publish(self._services, message) for message in due)
         if due:
             log.info("pauses over", due=len(due), unpublished=unpublished)
         return len(due)

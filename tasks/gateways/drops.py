@@ -12,15 +12,15 @@ from shared.evolution.rows.reservation import Found, Reservation
 from tasks.context import Context
 
 GATEWAYS = "gateways"  # the note: what became of the name at each
-ASKED = "asked"  # the note: when each gateway was sent a drop
-ENDED = "acknowledged"  # the note: how the end of each drop was seen
+SENT = "asked"  # the note: when each gateway was sent a drop
+FINISHED = "acknowledged"  # the note: how the end of each drop was seen
 BY_THE_SERVER, GIVEN_UP = "by the server", "not waited for: the gateway was given up"
 RESTARTED, BY_THE_CLOCK = "not seen: the server was restarted", "not seen: the time for it is over"
 NOT_FINISHED = "a gateway has not finished its clean-up by the name yet"
-NOT_QUIET = "the name stays reserved until no server acts by it any more"
+IN_GRACE_PERIOD = "the name stays reserved until no server acts by it any more"
 _UNFINISHED_FOR = "unfinished_for"  # the note: how old the drop was when it was last seen to be under way
-QUIET_SINCE, _QUIET_SECONDS = "quiet_since", "quiet_seconds"
-_SHORTEST_QUIET, _LONGEST_QUIET = 0.1, 10.0
+GRACE_SINCE, _GRACE_SECONDS = "quiet_since", "quiet_seconds"
+_SHORTEST_GRACE_SECONDS, _LONGEST_GRACE_SECONDS = 0.1, 10.0
 _LIKELY_SECONDS = 1.0  # a server that is alive has mostly finished by then
 
 
@@ -32,15 +32,15 @@ class Drop:
     asked_at: str
 
 
-def begin(ctx: Context, url: str) -> None:
+def record_sent(ctx: Context, url: str) -> None:
     """Write down that a gateway is about to be sent a drop: committed when this returns."""
-    asked = {**ctx.notes.get(ASKED, {}), url: step_counts.now(ctx.services.own).isoformat()}
-    ctx.note_first(**{ASKED: asked, ENDED: _without(ctx.notes.get(ENDED, {}), url), _UNFINISHED_FOR: 0})
+    asked = {**ctx.notes.get(SENT, {}), url: step_counts.now(ctx.services.own).isoformat()}
+    ctx.note_and_save(**{SENT: asked, FINISHED: _without(ctx.notes.get(FINISHED, {}), url), _UNFINISHED_FOR: 0})
 
 
-def forget(ctx: Context, url: str) -> None:
+def record_not_taken(ctx: Context, url: str) -> None:
     """The gateway did not take the drop: there is nothing to wait for."""
-    ctx.note(**{ASKED: _without(ctx.notes[ASKED], url)})
+    ctx.note(**{SENT: _without(ctx.notes[SENT], url)})
 
 
 def _without(notes: Mapping[str, str], url: str) -> dict[str, str]:
@@ -49,11 +49,11 @@ def _without(notes: Mapping[str, str], url: str) -> dict[str, str]:
 
 def pending(notes: Mapping[str, Any]) -> Drop | None:
     """The drop that is under way: at most one is at a time."""
-    asked, ended = notes.get(ASKED, {}), notes.get(ENDED, {})
+    asked, ended = notes.get(SENT, {}), notes.get(FINISHED, {})
     return next((Drop(url, at) for url, at in asked.items() if url not in ended), None)
 
 
-def look(ctx: Context, notes: Mapping[str, Any], reservation: Reservation, found: Found) -> bool:
+def check_finished(ctx: Context, notes: Mapping[str, Any], reservation: Reservation, found: Found) -> bool:
     """Whether no drop is under way any more, which is noted; `found` is what Reservation.put has just said."""
     drop = pending(notes)
     if drop is None:
@@ -65,28 +65,28 @@ def look(ctx: Context, notes: Mapping[str, Any], reservation: Reservation, found
         if _may_hold(ctx, drop.gateway):
             reservation.arm()
             return False
-        age = _LONGEST_QUIET
+        age = _LONGEST_GRACE_SECONDS
     if how is None:
         ctx.note(**{_UNFINISHED_FOR: age})
         return False
-    ctx.note(**{ENDED: {**notes.get(ENDED, {}), drop.gateway: how}})
+    ctx.note(**{FINISHED: {**notes.get(FINISHED, {}), drop.gateway: how}})
     # Twice what it took, as far as that is known: it ended between the last look and this one.
-    begin_quiet(ctx, age + notes.get(_UNFINISHED_FOR, 0))
+    start_grace_period(ctx, age + notes.get(_UNFINISHED_FOR, 0))
     return True
 
 
-def soon(wait: Callable[[], None], seconds: float = 0.3) -> None:
+def poll_briefly(check: Callable[[], None], seconds: float = 0.3) -> None:
     """Look again after 5 ms, 10 ms, 20 ms and so on: it is a matter of milliseconds, unless it is one of minutes."""
-    retry.call(wait, seconds=seconds, first_pause_seconds=0.005, only=NotYet)
+    retry.call(check, seconds=seconds, first_pause_seconds=0.005, only=NotYet)
 
 
-def wait(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
+def ensure_finished(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
     """Raise NotYet as long as a drop is under way."""
-    if pending(notes) and not look(ctx, notes, reservation, reservation.put()):
+    if pending(notes) and not check_finished(ctx, notes, reservation, reservation.put()):
         raise NotYet(NOT_FINISHED, first_pause_seconds=0.1)
 
 
-def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
+def ensure_grace_period_over(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
     """Raise NotYet until the reservation was left alone for twice as long as the drop took.
 
     A create that failed meanwhile makes the server clean up by the name once more, and nothing tells when.
@@ -95,18 +95,18 @@ def wait_for_quiet(ctx: Context, notes: Mapping[str, Any], reservation: Reservat
     if found is Found.TAKEN:
         return
     if found is Found.PUT:
-        begin_quiet(ctx, notes[_QUIET_SECONDS])
-        ctx.write_down()
+        start_grace_period(ctx, notes[_GRACE_SECONDS])
+        ctx.save()
         notes = ctx.notes
-    left = notes[_QUIET_SECONDS] - age_seconds(ctx, notes[QUIET_SINCE])
+    left = notes[_GRACE_SECONDS] - age_seconds(ctx, notes[GRACE_SINCE])
     if left > 0:
-        raise NotYet(NOT_QUIET, first_pause_seconds=left)
+        raise NotYet(IN_GRACE_PERIOD, first_pause_seconds=left)
 
 
-def begin_quiet(ctx: Context, seconds: float) -> None:
+def start_grace_period(ctx: Context, seconds: float) -> None:
     """From now on, nobody may touch the reservation for so long."""
-    bounded = min(max(_SHORTEST_QUIET, seconds), _LONGEST_QUIET)
-    ctx.note(**{QUIET_SINCE: step_counts.now(ctx.services.own).isoformat(), _QUIET_SECONDS: bounded})
+    bounded = min(max(_SHORTEST_GRACE_SECONDS, seconds), _LONGEST_GRACE_SECONDS)
+    ctx.note(**{GRACE_SINCE: step_counts.now(ctx.services.own).isoformat(), _GRACE_SECONDS: bounded})
 
 
 def age_seconds(ctx: Context, moment: str) -> float:

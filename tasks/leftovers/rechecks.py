@@ -27,7 +27,7 @@ class _Place:
     erase: Callable[[Due], Iterable[int]]
 
 
-def look_again(services: Services) -> int:
+def run_due(services: Services) -> int:
     """Look for all deletions that are due, once into each store; returns of how many something had come back.
 
     What has its row again is reported and left alone. What could not be looked at is due again a little later.

@@ -40,7 +40,7 @@ class _Requester:
     instances: list[str] | None
 
 
-def look_again(ctx: Context) -> None:
+def recheck_permission(ctx: Context) -> None:
     """Raise RightsLost when the requester could not order this deletion any more."""
     requester = _requester_of(ctx)
     if requester.irrevocable_at is None and (why := _why_not(ctx, requester)):
