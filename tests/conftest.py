@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from moto.server import ThreadedMotoServer
 from psycopg import sql
 
@@ -29,6 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--requests", type=int, default=400, help="how many requests tests/fuzz makes up")
     parser.addoption("--seed", default="1", help="what tests/fuzz makes them up from")
     parser.addoption("--broker", choices=("redis", "rabbitmq"), default="redis", help="what carries the messages")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """An error is one line: structlog's default draws each frame of it, which takes seconds."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 @pytest.fixture(scope="session")
