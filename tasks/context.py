@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared.deletions import claims, step_counts
 from shared.deletions.claims import Claim
-from shared.deletions.step_counts import Entry
+from shared.deletions.step_counts import StepRecord
 from shared.errors import NotYet, Refused
 from shared.evolution.gateway import Gateway
 from shared.evolution.media.storage import Storage
@@ -61,14 +61,14 @@ class _Unwritten:
     """What the own database does not know yet, and since when."""
 
     changed: bool = False
-    forgives: bool = False
+    has_progress: bool = False
     planned: Mapping[str, int] | None = None
     since: float = field(default_factory=time.monotonic)
     shown_at: float = field(default_factory=time.monotonic)  # when this owner was last seen to hold the claim
 
     def forget(self) -> None:
         """It was written down, just now."""
-        self.changed = self.forgives = False
+        self.changed = self.has_progress = False
         self.planned = None
         self.since = self.shown_at = time.monotonic()
 
@@ -94,7 +94,7 @@ class Context(Target):
         self.totals.update(counts)
         self._unwritten.changed = True
         # Removing what was planned is progress. What comes back again and again, in confirm, is not.
-        self._unwritten.forgives |= bool(self.claim.planned or self._unwritten.planned) and any(counts.values())
+        self._unwritten.has_progress |= bool(self.claim.planned or self._unwritten.planned) and any(counts.values())
         if time.monotonic() - self._unwritten.since >= _WRITE_SECONDS:
             self.save()
 
@@ -119,10 +119,10 @@ class Context(Target):
             step_counts.record(self.services.own, self.claim, self.entry())
             self._unwritten.forget()
 
-    def entry(self) -> Entry:
+    def entry(self) -> StepRecord:
         """How far the step is, for whoever writes it down."""
         removed = {what: number for what, number in self.totals.items() if number}
-        return Entry(removed, self.notes, self._unwritten.forgives, self._unwritten.planned)
+        return StepRecord(removed, self.notes, self._unwritten.has_progress, self._unwritten.planned)
 
     def page_of(self, table: str) -> int:
         """The first page of a table that this step has not walked."""

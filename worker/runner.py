@@ -156,7 +156,7 @@ class Runner:
             first_pause_seconds=(first_pause_seconds or settings.pause_seconds) * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
             max_pause_seconds=most if first_pause_seconds is None else min(most, _OWN_PAUSE_SECONDS),
             deadline_seconds=settings.deadline_seconds,
-            cap=settings.max_failures,
+            max_failures=settings.max_failures,
         )
         log.warning("step put off", reason=reason, status=status.value, counts=counts)
         self.on_pause()

@@ -8,9 +8,9 @@ from hmac import digest
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, text, update
 
-from shared.database.connections import from_now
 from shared.database.enums import Role
 from shared.database.models import ApiKey
+from shared.database.timing import from_now
 from shared.settings import Settings
 
 BOOTSTRAP = "bootstrap"  # the id of the admin key in the settings

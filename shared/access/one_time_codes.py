@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from shared import encryption, logs
 from shared.access import api_keys
 from shared.access.permissions import KEY_ROLES, PERMISSIONS, Permission
-from shared.database.connections import from_now, own_transaction
+from shared.database.connections import own_transaction
 from shared.database.models import ApiKey, OneTimeCodes
+from shared.database.timing import from_now
 from shared.settings import Settings
 
 log = logs.get(__name__)

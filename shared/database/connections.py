@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -150,8 +149,3 @@ def answers(engine: Engine) -> bool:
     """Whether the server answers a query."""
     with engine.connect() as connection:
         return connection.execute(text("SELECT 1")).scalar() == 1
-
-
-def from_now(seconds: float) -> Any:
-    """The database's clock plus some seconds, as SQL: no two hosts have to agree on the time."""
-    return func.now() + timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""What takes a claim and what ends it: one statement each, for they are run seven times a deletion."""
+"""The statements that claim a step and that finish it: one statement each, for each deletion runs them seven times."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from shared.deletions import rechecks
 
 
 def _claim_statement() -> Update:
-    """Both rows change, or none."""
+    """Claims the row of the deletion and the row of its step, or neither."""
     of_step = Step.deletion_id == bindparam("of_deletion"), Step.name == bindparam("of_step")
     before = select(Deletion.id, Deletion.owner).where(Deletion.id == bindparam("of_deletion")).with_for_update()
     before_cte = before.cte("before")
@@ -55,13 +55,13 @@ def _claim_statement() -> Update:
             deletion.c.instance_id,
             deletion.c.instance_name,
             deletion.c.without_gateways,
-            LAZILY,  # a claim that is forgotten is claimed again
+            LAZILY,  # a claim that a crash of PostgreSQL loses is claimed again
         )
     )
 
 
 def _finish_statement(**end: Any) -> Update:
-    """Both rows change as well, or none: then the claim was lost."""
+    """Finishes the step and advances the deletion, or changes neither: then the claim was lost."""
     deletion = (
         update(Deletion)
         .where(Deletion.id == bindparam("of_deletion"), Deletion.owner == bindparam("of_owner"))
@@ -92,7 +92,7 @@ def _finish_statement(**end: Any) -> Update:
 
 
 CLAIM = _claim_statement()
-# A step that is done is harmless to run again, so its end may be forgotten; that of the deletion may not.
+# A crash may lose the end of a step, which is harmless to run again, but not the end of the deletion.
 FINISH = _finish_statement(next_attempt_at=func.now() + bindparam("republish_after", type_=Interval)).returning(LAZILY)
 CONCLUDE = _finish_statement(
     next_attempt_at=None,

@@ -1,4 +1,4 @@
-"""The life of a claim: the right to run one step, taken and kept by guarded UPDATEs, given back with how it ended."""
+"""Claims: the right to run one step. Guarded UPDATEs take it, keep it, and end it with the step's outcome."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Result, Update, case, func, literal, or_, update
 
-from shared.audit import chain, entries
-from shared.audit.entries import Decision
-from shared.database.connections import from_now, own_statement, own_transaction
+from shared.audit import chain
+from shared.audit.entries import Decision, Entry, deletion_ended
+from shared.database.connections import own_statement, own_transaction
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
+from shared.database.timing import from_now
 from shared.deletions import claim_statements
-from shared.deletions.republishing import StepMessage
 from shared.errors import LostClaim
 from shared.webhooks import outbox
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to run one step of one deletion, for as long as the heartbeat is kept."""
+    """The right of one worker to run one step of one deletion, while its heartbeat is recent."""
 
     deletion_id: UUID
     attempt: int
@@ -29,83 +29,80 @@ class Claim:
     owner: UUID
     instance_id: str
     instance_name: str
-    planned: Mapping[str, int] | None  # what was counted before anything was removed; None: not counted yet
-    removed: Mapping[str, int]  # by the runs before
+    planned: Mapping[str, int] | None  # counted by the preview; None before the first count
+    removed: Mapping[str, int]  # by earlier runs of the step
     notes: Mapping[str, Any]
     without_gateways: tuple[str, ...]
 
 
 def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_seconds: float) -> Claim | None:
-    """Own the next step, if it is this one, the attempt is current and nobody living owns it; else None."""
+    """Claim the step if it is the deletion's next one, the attempt is current and no live worker owns it; else None."""
     owner = uuid4()
+    values = {
+        "of_deletion": deletion_id,
+        "of_attempt": attempt,
+        "of_step": step,
+        "new_owner": owner,
+        "stale_after": timedelta(seconds=stale_seconds),
+    }
     with own_statement(engine) as connection:
-        row = connection.execute(
-            claim_statements.CLAIM,
-            {
-                "of_deletion": deletion_id,
-                "of_attempt": attempt,
-                "of_step": step,
-                "new_owner": owner,
-                "stale_after": timedelta(seconds=stale_seconds),
-            },
-        ).one_or_none()
-    return (
-        None
-        if row is None
-        else Claim(
-            deletion_id=deletion_id,
-            attempt=attempt,
-            step=step,
-            position=row.position,
-            owner=owner,
-            instance_id=row.instance_id,
-            instance_name=row.instance_name,
-            planned=row.planned,
-            removed=row.removed,
-            notes=row.notes,
-            without_gateways=tuple(row.without_gateways),
-        )
+        row = connection.execute(claim_statements.CLAIM, values).one_or_none()
+    if row is None:
+        return None
+    return Claim(
+        deletion_id=deletion_id,
+        attempt=attempt,
+        step=step,
+        position=row.position,
+        owner=owner,
+        instance_id=row.instance_id,
+        instance_name=row.instance_name,
+        planned=row.planned,
+        removed=row.removed,
+        notes=row.notes,
+        without_gateways=tuple(row.without_gateways),
     )
 
 
-def step_of(claim: Claim) -> Update:
-    """An UPDATE of the claimed step's row; to be run after the deletion's row was written to."""
+def step_row(claim: Claim) -> Update:
+    """An UPDATE of the claimed step's row. Run it after an UPDATE of the deletion's row, in the same transaction."""
     return update(Step).where(Step.deletion_id == claim.deletion_id, Step.name == claim.step)
 
 
-def owned(claim: Claim, **values: Any) -> Update:
-    """An UPDATE of the deletion's row that finds it only while the claim holds."""
-    return update(Deletion).where(Deletion.id == claim.deletion_id, Deletion.owner == claim.owner).values(**values)
-
-
 def write(connection: Connection, claim: Claim, **values: Any) -> None:
-    """Change the deletion if it is still ours; raises LostClaim."""
-    _see(connection.execute(owned(claim, **values).returning(Deletion.id)))
+    """Change the deletion's row; raises LostClaim when another worker owns it."""
+    _require_row(connection.execute(_deletion_row(claim).values(**values).returning(Deletion.id)))
 
 
-def _see(written: Result[Any]) -> None:
-    """Whether anything was: it is not where the claim was lost."""
-    if written.one_or_none() is None:
+def _deletion_row(claim: Claim) -> Update:
+    """An UPDATE of the deletion's row, which changes nothing when the claim was lost."""
+    return update(Deletion).where(Deletion.id == claim.deletion_id, Deletion.owner == claim.owner)
+
+
+def _require_row(written: Result[Any]) -> Any:
+    """The row that a guarded UPDATE returned; raises LostClaim when there is none."""
+    row = written.one_or_none()
+    if row is None:
         raise LostClaim
+    return row
 
 
 def send_heartbeat(engine: Engine, claim: Claim) -> None:
-    """Show that the owner lives; raises LostClaim."""
+    """Renew the claim; raises LostClaim."""
     with own_transaction(engine, durable=False) as connection:
         write(connection, claim, heartbeat_at=func.now())
 
 
 def make_irrevocable(engine: Engine, claim: Claim) -> None:
-    """Pass the point of no return; raises LostClaim."""
+    """Record that the deletion cannot be cancelled any more; raises LostClaim."""
     with own_statement(engine) as connection:
         write(connection, claim, irrevocable_at=func.coalesce(Deletion.irrevocable_at, func.now()))
 
 
-def end_slice(engine: Engine, claim: Claim, *, republish_seconds: float) -> StepMessage:
-    """The step has more to do: let others in first."""
+def end_slice(engine: Engine, claim: Claim, *, republish_seconds: float) -> None:
+    """Release the claim of a step that has more to do, so that other deletions get their turn; raises LostClaim."""
     with own_transaction(engine, durable=False) as connection:
         write(connection, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(republish_seconds))
-    return StepMessage(claim.deletion_id, claim.attempt, claim.position)
 
 
 def finish_step(
@@ -117,9 +114,9 @@ def finish_step(
     republish_seconds: float,
     conclude: Callable[[Connection], None] | None = None,
 ) -> None:
-    """The step is done, with these counts and notes: the next one may be claimed.
+    """Record that the step is done, with its counts and notes; the next step may be claimed. Raises LostClaim.
 
-    With conclude, which is run in the same transaction, it was the last one, and the deletion has succeeded.
+    With conclude it was the last step: the deletion has succeeded, and conclude is called in the same transaction.
     """
     values = {
         "of_deletion": claim.deletion_id,
@@ -129,15 +126,12 @@ def finish_step(
         "all_notes": dict(notes),
     }
     if conclude is None:
+        values["republish_after"] = timedelta(seconds=republish_seconds)
         with own_statement(engine) as connection:
-            _see(
-                connection.execute(
-                    claim_statements.FINISH, values | {"republish_after": timedelta(seconds=republish_seconds)}
-                )
-            )
+            _require_row(connection.execute(claim_statements.FINISH, values))
         return
     with own_transaction(engine) as connection:
-        _see(connection.execute(claim_statements.CONCLUDE, values))
+        _require_row(connection.execute(claim_statements.CONCLUDE, values))
         conclude(connection)
 
 
@@ -150,83 +144,63 @@ def postpone(
     first_pause_seconds: float,
     max_pause_seconds: float,
     deadline_seconds: float,
-    cap: int,
+    max_failures: int,
 ) -> DeletionStatus:
-    """Put the deletion off; it fails instead at the cap of failures or after the deadline. Returns its status.
+    """Release the claim and try the step again later. Returns the deletion's status; raises LostClaim.
 
-    The pause grows with the time waited so far: a short outage costs little, a long one few tries.
+    counts: whether this is a failure of the step. The deletion fails after max_failures of them or at the deadline.
+    The pause is as long as the time waited so far: a short outage costs little, and a long one few tries.
     """
+    failures = 1 if counts else 0
     waited = func.now() - func.coalesce(Deletion.waiting_since, func.now())
     pause = func.least(
         func.greatest(waited, timedelta(seconds=first_pause_seconds)), timedelta(seconds=max_pause_seconds)
     )
     over = Deletion.waiting_since < from_now(-deadline_seconds)
     if counts:
-        over = or_(over, Deletion.failures + 1 >= cap)
+        over = or_(over, Deletion.failures + 1 >= max_failures)
     kind = Deletion.status.type
-    status = case((over, literal(DeletionStatus.FAILED, kind)), else_=literal(DeletionStatus.WAITING, kind))
+    change = _deletion_row(claim).values(
+        status=case((over, literal(DeletionStatus.FAILED, kind)), else_=literal(DeletionStatus.WAITING, kind)),
+        owner=None,
+        heartbeat_at=None,
+        failures=Deletion.failures + failures,
+        waiting_since=func.coalesce(Deletion.waiting_since, func.now()),
+        next_attempt_at=case((over, None), else_=func.now() + pause),
+        reason=reason,
+        failed_step=claim.step,
+    )
     with own_transaction(engine) as connection:
-        row = connection.execute(
-            owned(
-                claim,
-                status=status,
-                owner=None,
-                heartbeat_at=None,
-                failures=Deletion.failures + (1 if counts else 0),
-                waiting_since=func.coalesce(Deletion.waiting_since, func.now()),
-                next_attempt_at=case((over, None), else_=func.now() + pause),
-                reason=reason,
-                failed_step=claim.step,
-            ).returning(Deletion.status)
-        ).scalar_one_or_none()
-        if row is None:
-            raise LostClaim
-        step = StepStatus.FAILED if row == DeletionStatus.FAILED else StepStatus.PENDING
-        connection.execute(
-            step_of(claim).values(status=step, error=reason, failures=Step.failures + (1 if counts else 0))
-        )
-        if step is StepStatus.FAILED:
-            chain.append(
-                connection, entries.deletion_ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step)
-            )
-    return row
+        status: DeletionStatus = _require_row(connection.execute(change.returning(Deletion.status))).status
+        has_failed = status is DeletionStatus.FAILED
+        step_status = StepStatus.FAILED if has_failed else StepStatus.PENDING
+        connection.execute(step_row(claim).values(status=step_status, error=reason, failures=Step.failures + failures))
+        if has_failed:
+            chain.append(connection, _audit_entry(claim, Decision.FAILED))
+    return status
 
 
 def fail(engine: Engine, claim: Claim, reason: str) -> None:
-    """Stop for good; only a resume continues it."""
+    """Stop the deletion until somebody resumes it; raises LostClaim."""
     with own_transaction(engine) as connection:
-        write(
-            connection,
-            claim,
-            status=DeletionStatus.FAILED,
-            owner=None,
-            heartbeat_at=None,
-            next_attempt_at=None,
-            failures=Deletion.failures + 1,
-            reason=reason,
-            failed_step=claim.step,
-        )
-        connection.execute(step_of(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
-        chain.append(
-            connection, entries.deletion_ended(Decision.FAILED, claim.deletion_id, claim.instance_id, claim.step)
-        )
+        _stop(connection, claim, DeletionStatus.FAILED, reason, failures=Deletion.failures + 1)
+        connection.execute(step_row(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
+        chain.append(connection, _audit_entry(claim, Decision.FAILED))
 
 
 def cancel(engine: Engine, claim: Claim, reason: str) -> None:
-    """Stop for good before the point of no return: whoever asked may not have it any more."""
+    """Cancel the deletion before the point of no return: its requester lost the permission. Raises LostClaim."""
     with own_transaction(engine) as connection:
-        write(
-            connection,
-            claim,
-            status=DeletionStatus.CANCELLED,
-            owner=None,
-            heartbeat_at=None,
-            next_attempt_at=None,
-            finished_at=func.now(),
-            reason=reason,
-            failed_step=claim.step,
-        )
-        connection.execute(step_of(claim).values(status=StepStatus.PENDING, error=reason))
+        _stop(connection, claim, DeletionStatus.CANCELLED, reason, finished_at=func.now())
+        connection.execute(step_row(claim).values(status=StepStatus.PENDING, error=reason))
         withdrawn = outbox.withdraw(connection, claim.deletion_id)
-        end = entries.deletion_ended(Decision.CANCELLED, claim.deletion_id, claim.instance_id, claim.step)
-        chain.append(connection, *withdrawn, end)
+        chain.append(connection, *withdrawn, _audit_entry(claim, Decision.CANCELLED))
+
+
+def _stop(connection: Connection, claim: Claim, status: DeletionStatus, reason: str, **values: Any) -> None:
+    released = {"owner": None, "heartbeat_at": None, "next_attempt_at": None}
+    write(connection, claim, status=status, reason=reason, failed_step=claim.step, **released, **values)
+
+
+def _audit_entry(claim: Claim, decision: Decision) -> Entry:
+    return deletion_ended(decision, claim.deletion_id, claim.instance_id, claim.step)

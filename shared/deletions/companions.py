@@ -1,4 +1,4 @@
-"""Deletions that wait for the same step at this moment: what costs as much for all as for one is done once."""
+"""Deletions that wait for the same step: work that costs as much for one as for all is done once for all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from shared.database.connections import own_statement, own_transaction
 from shared.database.models import UNDER_WAY, Deletion, Step
 from shared.deletions.claims import Claim
 
-_MOST = 200
+_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
 class Companion:
-    """Another deletion that is due for the step that we run, and that nobody works on."""
+    """Another deletion that waits for the step that this worker runs, and that no worker has claimed."""
 
     deletion_id: UUID
     instance_id: str
@@ -28,7 +28,7 @@ class Companion:
 def waiting_for_same_step(
     engine: Engine, claim: Claim, *, without_note: str, with_note: str | None = None
 ) -> list[Companion]:
-    """Who waits where we are and has not been served yet; the oldest first."""
+    """Unclaimed deletions at the claimed step, oldest first: those whose step has with_note, and not without_note."""
     with own_statement(engine) as connection:
         rows = connection.execute(_waiting(claim.position, without_note, with_note)).all()
     return [Companion(*row) for row in rows]
@@ -43,14 +43,14 @@ def _waiting(position: int, without_note: str, with_note: str | None) -> Select[
         .where(Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None), Deletion.position == position)
         .where(~Step.notes.has_key(without_note), noted)
         .order_by(Deletion.accepted_at)
-        .limit(_MOST)
+        .limit(_AT_ONCE)
     )
 
 
 def share_result(
     engine: Engine, companion: Companion, claim: Claim, counts: Mapping[str, int], notes: Mapping[str, Any]
 ) -> None:
-    """Write down what was done for another deletion; one that was claimed meanwhile counts "at least"."""
+    """Record what was done for another deletion. If a worker has claimed it meanwhile, its counts become "at least"."""
     ((what, number),) = counts.items()
     total = func.coalesce(cast(Step.removed[what].astext, BigInteger), 0) + number
     free = (

@@ -1,34 +1,25 @@
-"""The life of a deletion as others than its owner change it: accepted, resumed, cancelled, overdue."""
+"""Changes of a deletion that no worker makes: accepted, resumed, cancelled, failed at its deadline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    case,
-    exists,
-    func,
-    literal,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Engine, case, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from shared.access.confirmation import Confirmation
 from shared.audit import chain, entries
 from shared.audit.entries import Decision
-from shared.database.connections import from_now, own_transaction
+from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
+from shared.database.timing import from_now
 from shared.deletions.republishing import StepMessage
 from shared.errors import LetheError
 
-# One statement, and no more to build than its values: callers wait for it.
+# Plain SQL, in one statement: callers wait for it, and SQLAlchemy takes long to build it.
 _ACCEPT = text("""
 WITH deletion AS (
     INSERT INTO deletions (id, instance_id, instance_name, status, position, attempt, failures, nudges, next_attempt_at,
@@ -49,11 +40,11 @@ class AlreadyRequested(LetheError):
 
 @dataclass(frozen=True)
 class Requester:
-    """Who answers for a deletion: its rights are looked at again before what cannot be undone."""
+    """Who ordered a deletion. Its permission is checked again before what cannot be undone."""
 
     role: str
     key_id: str | None
-    token_hash: str = ""  # an instance's, so that its token can follow the deletion after the fence has killed it
+    token_hash: str = ""  # of an instance's token, so that it can follow the deletion after the fence has removed it
 
 
 def accept(
@@ -67,7 +58,7 @@ def accept(
     republish_seconds: float,
     confirmation: Confirmation | None = None,
 ) -> StepMessage:
-    """Insert the promise; raises AlreadyRequested when the instance has an unfinished deletion."""
+    """Insert the deletion and its steps; raises AlreadyRequested when the instance has an unfinished deletion."""
     values = {
         "id": deletion_id,
         "instance_id": instance_id,
@@ -89,7 +80,7 @@ def accept(
 
 
 def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
-    """Fail what has made no progress for too long, a step that kills its worker each time among it; how many."""
+    """Fail deletions without progress at the deadline, e.g. one whose step kills its worker. Returns how many."""
     why = func.coalesce(Deletion.reason, "no progress within the deadline")
     with own_transaction(engine) as connection:
         rows = connection.execute(
@@ -121,11 +112,11 @@ def resume(
     without_gateways: Sequence[str] = (),
     confirmation: Confirmation | None = None,
 ) -> StepMessage | None:
-    """Let a failed (or waiting) deletion go on from where it stopped, under a new attempt; None if it is neither.
+    """Continue a failed or waiting deletion where it stopped, as a new attempt; None when it is neither.
 
-    Who resumes it answers for it from then on: whoever asked first may have lost the right, or the key. An instance
-    that asked first can still follow it, and never takes over another's order: it could cancel that then, or let it
-    be cancelled by a new token. without_gateways are given up: nothing waits for them any more.
+    The caller becomes the requester, for the first one may have lost its permission or its key. An instance is the
+    exception: it never replaces another requester, for a new token of the instance would then cancel the deletion.
+    It can follow the deletion all the same. without_gateways: servers that are gone for good; no step waits for them.
     """
     stopped = (DeletionStatus.FAILED, DeletionStatus.WAITING)
     row = connection.execute(
@@ -139,8 +130,8 @@ def resume(
             waiting_since=None,
             reason=None,
             failed_step=None,
-            **_answering(requester),
-            **_confirmed(confirmation),
+            **_requester_values(requester),
+            **_confirmation_values(confirmation),
             next_attempt_at=from_now(republish_seconds),
             without_gateways=Deletion.without_gateways.op("||")(literal(list(without_gateways), JSONB)),
         )
@@ -149,17 +140,17 @@ def resume(
     return StepMessage(*row) if row else None
 
 
-def _answering(requester: Requester) -> dict[str, Any]:
+def _requester_values(requester: Requester) -> dict[str, Any]:
     if requester.role != Role.INSTANCE:
         return {"requester": requester.role, "requester_key_id": requester.key_id}
-    its_own = Deletion.requester == Role.INSTANCE
+    is_requester = Deletion.requester == Role.INSTANCE
     return {
-        "requester_key_id": case((its_own, requester.key_id), else_=Deletion.requester_key_id),
+        "requester_key_id": case((is_requester, requester.key_id), else_=Deletion.requester_key_id),
         "requester_key_hash": requester.token_hash,
     }
 
 
-def _confirmed(confirmation: Confirmation | None) -> dict[str, Any]:
+def _confirmation_values(confirmation: Confirmation | None) -> dict[str, Any]:
     if confirmation is None:
         return {}
     return {
@@ -171,7 +162,7 @@ def _confirmed(confirmation: Confirmation | None) -> dict[str, Any]:
 
 
 def cancel(connection: Connection, deletion_id: UUID) -> str | None:
-    """Stop a deletion whose logout has not begun; the instance's id, or None when it is too late."""
+    """Cancel a deletion before its logout. Returns the instance's id; None when it is too late."""
     planned = exists().where(Step.deletion_id == deletion_id, Step.planned.is_not(None))
     return connection.execute(
         update(Deletion)

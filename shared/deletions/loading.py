@@ -1,4 +1,4 @@
-"""What a deletion is loaded with for whoever looks at it: its steps, its webhooks, and when it failed."""
+"""What is loaded with a deletion that is shown: its steps, its webhooks, and when it failed."""
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import selectinload, with_expression
@@ -6,7 +6,7 @@ from sqlalchemy.orm import selectinload, with_expression
 from shared.audit.entries import WORKER, Action, Decision
 from shared.database.models import AuditLine, Deletion, DeletionStatus
 
-# The audit alone keeps this moment. A line of somebody else's tells of a call that failed.
+# Only the audit has this time. A line of another role is about a call that failed, not about the deletion.
 _LAST_FAILURE = (
     select(func.max(AuditLine.at))
     .where(AuditLine.deletion_id == Deletion.id, AuditLine.role == WORKER.role)

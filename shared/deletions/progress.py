@@ -1,4 +1,4 @@
-"""How far a step is, how fast it goes, and when it will be done: from the counts that it writes down."""
+"""Progress of a step, computed from its counts: done, total, rate and remaining time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def of_step(
     started_at: datetime | None,
     now: datetime,
 ) -> Progress:
-    """The mean rate since the step began; more may go than was planned, never less than was removed."""
+    """The rate is the mean since the step began. The total is what was planned, or what was removed if that is more."""
     done = sum(removed.values())
     total = max(done, sum((planned or {}).values()))
     elapsed = (now - started_at).total_seconds() if started_at else 0.0

@@ -1,4 +1,4 @@
-"""The looks after a success: which are due, and what they have found."""
+"""Rechecks: after a success, Lethe looks for the instance's id again. Which are due, and what they have found."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Engine, case, func, select, update
+from sqlalchemy import Engine, case, func, update
 
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion
+from shared.database.timing import due_rows
 
 AFTER_SECONDS = (60, 300, 900, 3600)
-INSTANCES = "instances"  # of what comes back, the one kind that is not erased again
+INSTANCES = "instances"  # the one kind that a recheck does not erase again
 KINDS = ("files", "objects", "keys", "rows", INSTANCES)
-_GIVE_UP_SECONDS = 86_400  # a look that cannot be done is tried for so long
+_GIVE_UP_SECONDS = 86_400  # a recheck that fails is tried again for so long
 _AT_ONCE = 500
 _HELD = (
     "most likely a server that is not listed in LETHE_GATEWAYS still holds the instance: list it there, or restart it"
@@ -25,73 +26,68 @@ _RESTORED = "most likely a backup was restored: `lethe tombstones replay` erases
 
 
 @dataclass(frozen=True)
-class Due:
-    """A deletion that has succeeded, and for whose id it is time to look again."""
+class DueCheck:
+    """A succeeded deletion whose recheck is due."""
 
     deletion_id: UUID
     instance_id: str
-    came_back: Mapping[str, int]  # found by the looks before
+    came_back: Mapping[str, int]  # found by earlier rechecks
 
 
 @dataclass(frozen=True)
 class CameBack:
-    """What the looks after a success have found of the instance, and why most likely."""
+    """What rechecks have found of an instance, and the most likely cause."""
 
     found: Mapping[str, int]
     at: datetime
     why: str
 
 
-def take_due(engine: Engine, *, lease_seconds: float) -> list[Due]:
-    """Those whose look is due, in the order of their success; for the lease, nobody else gets them.
+def take_due(engine: Engine, *, lease_seconds: float) -> list[DueCheck]:
+    """The rechecks that are due, in the order of success. Until the lease ends, no other worker gets them.
 
-    They are due again after it, unless the look is finished: later each time, and not for ever.
+    A recheck that does not finish is due again after the lease, later each time, until _GIVE_UP_SECONDS are over.
     """
-    due = (
-        select(Deletion.id)
-        .where(Deletion.next_look_at <= func.now())
-        .order_by(Deletion.next_look_at)
-        .limit(_AT_ONCE)
-        .with_for_update(skip_locked=True)
-    )
+    due = update(Deletion).where(Deletion.id.in_(due_rows(Deletion.id, Deletion.next_look_at, limit=_AT_ONCE)))
     age = func.now() - Deletion.finished_at
     again = func.now() + func.greatest(age, timedelta(seconds=lease_seconds))
     with own_transaction(engine) as connection:
         rows = connection.execute(
-            update(Deletion)
-            .where(Deletion.id.in_(due.scalar_subquery()))
-            .values(next_look_at=case((age < timedelta(seconds=_GIVE_UP_SECONDS), again)))
-            .returning(Deletion.id, Deletion.instance_id, Deletion.came_back, Deletion.finished_at)
+            due.values(next_look_at=case((age < timedelta(seconds=_GIVE_UP_SECONDS), again))).returning(
+                Deletion.id, Deletion.instance_id, Deletion.came_back, Deletion.finished_at
+            )
         ).all()
-    return [Due(row.id, row.instance_id, row.came_back or {}) for row in sorted(rows, key=lambda row: row.finished_at)]
+    return [
+        DueCheck(row.id, row.instance_id, row.came_back or {}) for row in sorted(rows, key=lambda row: row.finished_at)
+    ]
 
 
 def finish(engine: Engine, deletion_ids: Sequence[UUID]) -> None:
-    """These looks are done: the next one is due at the first of the moments that is still to come, if there is one."""
+    """Record that these rechecks are done, and when the next ones are due, if there are any."""
     moments = [Deletion.finished_at + timedelta(seconds=seconds) for seconds in AFTER_SECONDS]
     following = case(*((moment > func.now(), moment) for moment in moments))
     with own_transaction(engine) as connection:
         connection.execute(update(Deletion).where(Deletion.id.in_(deletion_ids)).values(next_look_at=following))
 
 
-def report(engine: Engine, due: Due, found: Mapping[str, int]) -> None:
-    """Note on the deletion what has come back, and tell the audit; before it is erased: that may be interrupted."""
+def report(engine: Engine, due: DueCheck, found: Mapping[str, int]) -> None:
+    """Record in the deletion and in the audit what has come back. Call it first, for the erasing may be interrupted."""
     decision = Decision.REFUSED if INSTANCES in found else Decision.ACCEPTED
     total = dict(Counter(due.came_back) + Counter(found))
     with own_transaction(engine) as connection:
         row = update(Deletion).where(Deletion.id == due.deletion_id)
         connection.execute(row.values(came_back=total, came_back_at=func.now()))
-        chain.append(connection, _line(due, decision, "came back", found))
+        chain.append(connection, _entry(due, decision, "came back", found))
 
 
-def report_erased(engine: Engine, due: Due, removed: Mapping[str, int]) -> None:
-    """Tell the audit what went again."""
+def report_erased(engine: Engine, due: DueCheck, removed: Mapping[str, int]) -> None:
+    """Record in the audit what was erased again."""
     with own_transaction(engine) as connection:
-        chain.append(connection, _line(due, Decision.SUCCEEDED, "erased again", removed))
+        chain.append(connection, _entry(due, Decision.SUCCEEDED, "erased again", removed))
 
 
 def came_back(deletion: Deletion) -> CameBack | None:
-    """What the looks after its success have found; None while that is nothing."""
+    """What the rechecks of a deletion have found; None for nothing."""
     if not deletion.came_back or deletion.came_back_at is None:
         return None
     erased = deletion.came_back.keys() - {INSTANCES}
@@ -102,6 +98,6 @@ def came_back(deletion: Deletion) -> CameBack | None:
     return CameBack(deletion.came_back, deletion.came_back_at, " ".join(causes))
 
 
-def _line(due: Due, decision: Decision, what: str, counts: Mapping[str, int]) -> Entry:
+def _entry(due: DueCheck, decision: Decision, what: str, counts: Mapping[str, int]) -> Entry:
     reason = f"{what}: {', '.join(f'{kind} {number}' for kind, number in sorted(counts.items()))}"
     return Entry(Action.LOOK_AGAIN, decision, instance_id=due.instance_id, deletion_id=due.deletion_id, reason=reason)

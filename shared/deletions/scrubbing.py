@@ -1,4 +1,4 @@
-"""What the own database forgets of a deletion when it has succeeded: all that its receipt does not need."""
+"""Removes personal data of a succeeded deletion from the own database: everything that its receipt does not need."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Uuid, bindparam, select, update
 
 from shared.database.models import Step, WebhookEvent, WebhookStatus
 
-# Sentences of our own and moments; any other text or structure that a step has noted goes.
+# Times, and sentences that Lethe wrote; any other text or structure in a step's notes is removed.
 _HARMLESS = {
     "not_logged_out",
     "stuck_gateways",
@@ -27,7 +27,8 @@ _SCRUB_STEP = (
     .where(Step.deletion_id == _OF, Step.name == bindparam("of_step"))
     .values(error=None, notes=bindparam("kept", type_=Step.notes.type))
 )
-_KEPT = (WebhookStatus.PENDING, WebhookStatus.REFUSED)  # not ended yet; known sentences, and no seal any more
+# Pending ones are still to be sent. Refused ones have a known sentence as error, and nothing sealed any more.
+_KEPT = (WebhookStatus.PENDING, WebhookStatus.REFUSED)
 _SCRUB_ENDED = (
     update(WebhookEvent)
     .where(WebhookEvent.deletion_id == _OF, WebhookEvent.status.not_in(_KEPT))
@@ -36,7 +37,7 @@ _SCRUB_ENDED = (
 
 
 def scrub(connection: Connection, deletion_id: UUID) -> None:
-    """Forget errors and all notes but numbers and known sentences; undelivered webhooks stay, sealed."""
+    """Remove errors, and notes that may be personal. Undelivered webhooks stay, encrypted."""
     of_deletion = {"of_deletion": deletion_id}
     for name, notes, error in connection.execute(_STEPS, of_deletion).all():
         kept = harmless(notes)
@@ -46,5 +47,5 @@ def scrub(connection: Connection, deletion_id: UUID) -> None:
 
 
 def harmless(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """The notes that may outlive the instance: numbers, yes or no, and the sentences that we know."""
+    """Notes that are not personal: numbers, booleans, and those in _HARMLESS."""
     return {name: value for name, value in notes.items() if name in _HARMLESS or isinstance(value, int | float)}

@@ -1,4 +1,4 @@
-"""Wakes the API calls that wait for a deletion's end; a lost wake-up only costs the poll's interval."""
+"""Lets API calls wait for a deletion's end. Redis notifies them; when it does not, they poll the own database."""
 
 import time
 from collections.abc import Callable
@@ -15,16 +15,16 @@ def _channel(deletion_id: UUID) -> str:
 
 
 def notify(redis: Redis, deletion_id: UUID) -> None:
-    """Tell whoever waits that the deletion has ended, for now or for good."""
+    """Notify the waiting calls that the deletion has succeeded, failed or was cancelled."""
     redis.publish(_channel(deletion_id), b"1")
 
 
 def wait_until(redis: Redis, deletion_id: UUID, ended: Callable[[], bool], seconds: float) -> bool:
-    """Wait until ended() or the seconds are over; returns whether it ended. Redis may be dead: then it polls."""
+    """Wait until ended() is true, at most for the seconds. Returns ended(). Without Redis it polls each second."""
     deadline = time.monotonic() + seconds
     try:
         with redis.pubsub(ignore_subscribe_messages=True) as listener:  # type: ignore[no-untyped-call]
-            listener.subscribe(_channel(deletion_id))  # before the first look, so that no wake-up is missed
+            listener.subscribe(_channel(deletion_id))  # before the first ended(): no notification is missed
             return _wait(lambda pause: _listen(listener, pause), ended, deadline)
     except RedisError:
         return _wait(time.sleep, ended, deadline)

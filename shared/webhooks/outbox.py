@@ -14,8 +14,9 @@ from sqlalchemy.dialects.postgresql import insert
 from shared import encryption
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
-from shared.database.connections import from_now, own_statement, own_transaction
+from shared.database.connections import own_statement, own_transaction
 from shared.database.models import Deletion, WebhookEvent, WebhookStatus
+from shared.database.timing import from_now
 from shared.settings import Settings
 from shared.webhooks import delivery
 from shared.webhooks.events import Event

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from shared import logs
 from shared.deletions import rechecks
-from shared.deletions.rechecks import Due
+from shared.deletions.rechecks import DueCheck
 from shared.errors import LetheError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.media.storage import Storage
@@ -24,7 +24,7 @@ class _Place:
 
     unit: str
     look: Callable[[set[str]], dict[str, int]]
-    erase: Callable[[Due], Iterable[int]]
+    erase: Callable[[DueCheck], Iterable[int]]
 
 
 def run_due(services: Services) -> int:
@@ -61,7 +61,7 @@ def _look(services: Services, ids: set[str]) -> tuple[dict[str, dict[_Place, int
     return found, all_seen
 
 
-def _erase(services: Services, found: Iterable[tuple[Due, Mapping[_Place, int]]]) -> set[UUID]:
+def _erase(services: Services, found: Iterable[tuple[DueCheck, Mapping[_Place, int]]]) -> set[UUID]:
     """Report and erase, for no longer than a slice; returns what could not be done."""
     ends, undone = time.monotonic() + services.settings.slice_seconds, set[UUID]()
     for due, places in found:
@@ -81,7 +81,7 @@ def _why(error: Exception) -> str:
     return error.title if isinstance(error, LetheError) else f"unexpected {type(error).__name__}"
 
 
-def _report(services: Services, due: Due, found: Mapping[str, int]) -> None:
+def _report(services: Services, due: DueCheck, found: Mapping[str, int]) -> None:
     rechecks.report(services.own, due, found)
     log.error("came back", deletion_id=str(due.deletion_id), instance_id=due.instance_id, found=dict(found))
 

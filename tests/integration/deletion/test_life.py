@@ -18,7 +18,7 @@ from shared.deletions import claims, lifecycle, republishing, step_counts
 from shared.deletions.claims import Claim
 from shared.deletions.lifecycle import AlreadyRequested, Requester
 from shared.deletions.republishing import StepMessage
-from shared.deletions.step_counts import Entry
+from shared.deletions.step_counts import StepRecord
 from shared.errors import LostClaim
 from tasks.pipeline import NAMES
 from tests.conftest import copy_database
@@ -104,7 +104,7 @@ class Life(RuleBasedStateMachine):
     def remove(self, claim: Claim, rows: int) -> None:
         """The owner writes down what it removed."""
         self._if_owner(
-            claim, lambda: step_counts.record(self.engine, claim, Entry({"rows": rows}, {}, forgives=rows > 0))
+            claim, lambda: step_counts.record(self.engine, claim, StepRecord({"rows": rows}, {}, has_progress=rows > 0))
         )
 
     @rule(target=messages, claim=claims)
@@ -129,8 +129,9 @@ class Life(RuleBasedStateMachine):
     @rule(target=messages, claim=claims)
     def end_slice(self, claim: Claim) -> Any:
         """The slice is over."""
-        message = self._if_owner(claim, lambda: claims.end_slice(self.engine, claim, republish_seconds=60))
-        return message or multiple()
+        is_owner = self._owner(claim)
+        self._if_owner(claim, lambda: claims.end_slice(self.engine, claim, republish_seconds=60))
+        return StepMessage(claim.deletion_id, claim.attempt, claim.position) if is_owner else multiple()
 
     @rule(claim=claims, counts=st.booleans())
     def put_off(self, claim: Claim, counts: bool) -> None:
@@ -145,7 +146,7 @@ class Life(RuleBasedStateMachine):
                 first_pause_seconds=1,
                 max_pause_seconds=10,
                 deadline_seconds=1000,
-                cap=3,
+                max_failures=3,
             ),
         )
 

@@ -299,7 +299,7 @@ def test_all_that_are_due_share_one_pass_over_the_keys(
         erase(services, system, name)
     turn_clock(services, 61)
     assert services.cache
-    passes, propose = list[list[str]](), services.cache.propose
+    passes, propose = list[list[str]](), services.cache.find_candidates
 
     def count(ids: Any) -> Any:
         passes.append(list(ids))

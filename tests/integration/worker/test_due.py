@@ -62,7 +62,7 @@ def wait(services: Services, claim: Claim, seconds: float) -> None:
         first_pause_seconds=seconds,
         max_pause_seconds=600,
         deadline_seconds=600,
-        cap=5,
+        max_failures=5,
     )
 
 
