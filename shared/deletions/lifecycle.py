@@ -126,7 +126,7 @@ def resume(
             status=DeletionStatus.QUEUED,
             attempt=Deletion.attempt + 1,
             failures=0,
-            nudges=0,
+            times_republished=0,
             waiting_since=None,
             reason=None,
             failed_step=None,

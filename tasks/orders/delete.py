@@ -1,12 +1,11 @@
 """Takes orders, whichever way they come: accepts a deletion, or finds the one that is there; logs an instance out."""
 
 import time
-from typing import Any
 from uuid import UUID, uuid4
 
 from redis.exceptions import RedisError
 from sqlalchemy import Select, bindparam, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from shared import logs
 from shared.access.confirmation import Confirmation
@@ -32,8 +31,8 @@ _LOOK_AGAIN_SECONDS = 2.0
 _FIRST_LEASE_SECONDS = 10.0  # long enough to be claimed, short enough if this process dies before it inserts
 
 
-def _newest_unfinished_with(column: InstrumentedAttribute[str]) -> Select[Any]:
-    wanted = select(Deletion.__table__).where(column == bindparam("value"), Deletion.status.not_in(ENDED))
+def _newest_unfinished_with(column: InstrumentedAttribute[str]) -> Select[Deletion]:
+    wanted = select(Deletion).where(column == bindparam("value"), Deletion.status.not_in(ENDED))
     return wanted.order_by(Deletion.accepted_at.desc()).limit(1)
 
 
@@ -118,12 +117,11 @@ def _write_audit(services: Services, entry: Entry) -> None:
         chain.append(connection, entry)
 
 
-def _newest_unfinished(services: Services, query: Select[Any], value: str) -> Deletion | None:
+def _newest_unfinished(services: Services, query: Select[Deletion], value: str) -> Deletion | None:
     if "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
         return None
-    with own_statement(services.own) as connection:
-        row = connection.execute(query, {"value": value}).one_or_none()
-    return Deletion(**row._mapping) if row else None
+    with own_statement(services.own) as connection, Session(connection, expire_on_commit=False) as session:
+        return session.scalar(query, {"value": value})
 
 
 def _submit(
