@@ -9,6 +9,7 @@ from demo.evolution.census import census, fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
 from shared.database.models import Step
 from shared.services import Services
+from tests.dangling import dangling_references
 from tests.integration.inline import accept, run_steps
 from tests.system import System
 from worker.runner import Outcome
@@ -57,3 +58,19 @@ def test_all_rows_go_and_none_beside_them(system: System, services: Services) ->
     reserved = f"row:Instance:lethe:{deletion_id}"  # its name, for as long as a server may act by it
     left = {entry: value for entry, value in after if entry.startswith("row:") and entry != reserved}
     assert left == {entry: value for entry, value in before.items() if entry.startswith("row:") and entry not in gone}
+    assert dangling_references(system.deployment.database_url) == {}
+
+
+def test_a_dangling_reference_is_found(system: System) -> None:
+    """The check that all tests of rows share sees what a deletion without triggers could leave."""
+    instance = seed_instance(system.deployment, "torn", messages=3, media=1, updates_per_message=2)
+    with system.deployment.connect() as connection:
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute('DELETE FROM "Message" WHERE "instanceId" = %s', (instance.id,))
+
+    found = dangling_references(system.deployment.database_url)
+    with system.deployment.connect() as connection:
+        connection.execute('DELETE FROM "Instance" WHERE id = %s', (instance.id,))
+
+    assert found == {"MessageUpdate_messageId_fkey": 6, "Media_messageId_fkey": 1}
+    assert dangling_references(system.deployment.database_url) == {}
