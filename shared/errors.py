@@ -36,6 +36,13 @@ class Refused(LetheError):
     """The deployment is in a state in which erasing would not be safe."""
 
 
+class RequirementNotMet(Refused):
+    """Evolution's deployment lacks something that a deletion needs."""
+
+    def __init__(self, problem: str, remedy: str, section: str) -> None:
+        super().__init__(f"{problem}: {remedy} (docs/requirements.md#{section})")
+
+
 class RightsLost(LetheError):
     """Whoever asked for the deletion may not have it any more."""
 

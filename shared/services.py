@@ -1,6 +1,6 @@
 """Everything real that Lethe talks to, made in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from celery import Celery
 from redis import Redis
@@ -16,6 +16,7 @@ from shared.evolution.media.local_folder import LocalFolder
 from shared.evolution.media.storage import Storage
 from shared.evolution.queues.queues import Queues
 from shared.evolution.queues.rabbitmq import RabbitMQ
+from shared.evolution.rehearsed import Rehearsed
 from shared.evolution.rows.tenant import Tenant
 from shared.settings import Settings
 
@@ -34,6 +35,7 @@ class Services:
     storages: tuple[Storage, ...]
     queues: tuple[Queues, ...]
     celery: Celery
+    rehearsed: Rehearsed = field(default_factory=Rehearsed)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -7,7 +7,7 @@ from shared.errors import TransientError
 from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.rows import counting
 from shared.evolution.rows.reservation import Reservation
-from tasks.context import Context, Counts, Progress, Target
+from tasks.context import Context, Counts, Progress, Target, Untried
 from tasks.gateways import drops
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
@@ -17,6 +17,11 @@ _FRESH_SECONDS = 30
 
 class StillThere(TransientError):
     """Something of the instance is still there, or was written again."""
+
+
+def rehearse(target: Target) -> Untried:  # noqa: ARG001 - every step has this signature
+    """It uses the stores that the other steps have tried."""
+    return []
 
 
 def preview(target: Target) -> Counts:  # noqa: ARG001 - every step has this signature

@@ -22,6 +22,7 @@ from shared.evolution.rows.schema import Owned
 from shared.services import Services
 
 Counts = dict[str, int]
+Untried = list[str]  # sentences on what a rehearsal could not try
 _WRITE_SECONDS = 0.25  # what a crash can lose of the counts, not of the work
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from shared import retry
 from shared.deletions import claims, companions, step_counts
@@ -12,7 +13,7 @@ from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from shared.evolution.rows.reservation import Found, Reservation
 from tasks import permission_check
-from tasks.context import Context, Counts, Progress, Target
+from tasks.context import Context, Counts, Progress, Target, Untried
 from tasks.gateways import drops, in_memory
 from tasks.gateways.drops import SENT
 
@@ -37,11 +38,17 @@ class _NameTaken(Exception):
     """Another instance has the name now: nothing is done by it any more."""
 
 
+def rehearse(target: Target) -> Untried:
+    """Remove queues that do not exist. Its rows are tried with those of delete_records, its media by delete_files."""
+    for number, queues in enumerate(target.services.queues):
+        target.services.rehearsed.once(f"queues {number}", partial(queues.rehearse, target.instance_name))
+    return []
+
+
 def preview(target: Target) -> Counts:
     """Gateways that would drop the instance from their memory, and what is kept by its name."""
     counts = Counter({"gateways": len(target.gateways)})
     for storage in target.services.storages:
-        storage.probe()
         counts[storage.unit] = storage.count_named(target.instance_name, target.neighbours)
     for queues in target.services.queues:
         counts.update(queues.count_named(target.instance_name, target.neighbours))

@@ -1,13 +1,31 @@
 """Ends the WhatsApp session at every gateway that holds one."""
 
+from functools import partial
+
 from shared import retry
 from shared.evolution.gateway import Gateway, Stuck, can_be_addressed
 from tasks import permission_check
-from tasks.context import Context, Counts, Progress, Target
-from tasks.gateways import channels
+from tasks.context import Context, Counts, Progress, Target, Untried
+from tasks.gateways import channels, gateway_check
 
 CONNECTED = ("open", "connecting")
 _STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
+
+
+def rehearse(target: Target) -> Untried:
+    """See that each gateway is an Evolution server, takes the calls and accepts the key."""
+    gateway_check.check(target)
+    for gateway in target.gateways:
+        target.services.rehearsed.once(f"gateway {gateway.url}", partial(_call, target, gateway))
+    return []
+
+
+def _call(target: Target, gateway: Gateway) -> None:
+    gateway.rehearse()
+    # A server looks at the key only of a caller who asks for an instance that exists.
+    names = (target.instance_name, *target.neighbours())
+    if (known := next(filter(can_be_addressed, names), None)) is not None:
+        gateway.state(known)
 
 
 def preview(target: Target) -> Counts:

@@ -14,8 +14,7 @@ from shared.deletions.claims import Claim
 from shared.receipts import receipt
 from shared.services import Services
 from tasks import confirm, delete_files, delete_records, deregister, logout, purge_cache, send_webhook
-from tasks.context import Context, Counts, Progress, Target
-from tasks.gateways import gateway_check
+from tasks.context import Context, Counts, Progress, Target, Untried
 
 log = logs.get(__name__)
 
@@ -25,12 +24,13 @@ class PipelineStep:
     """One step: its name, as everywhere shown, and what it does."""
 
     name: str
+    rehearse: Callable[[Target], Untried]
     preview: Callable[[Target], Counts]
     run: Callable[[Context], Progress]
 
 
 def _step(module: ModuleType) -> PipelineStep:
-    return PipelineStep(module.__name__.rpartition(".")[2], module.preview, module.run)
+    return PipelineStep(module.__name__.rpartition(".")[2], module.rehearse, module.preview, module.run)
 
 
 PIPELINE = tuple(
@@ -56,7 +56,15 @@ def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
     return forget_and_write
 
 
+def rehearse(target: Target) -> Untried:
+    """Try all that the steps will use, and change nothing; raises what stands in the way of a deletion.
+
+    Returns sentences on what could not be tried.
+    """
+    return [sentence for step in PIPELINE for sentence in step.rehearse(target)]
+
+
 def preview(target: Target) -> dict[str, Counts]:
-    """What each step would remove; changes nothing, raises what stands in the way of a deletion."""
-    gateway_check.check(target)
+    """What each step would remove, after a rehearsal; changes nothing, raises what stands in the way of a deletion."""
+    rehearse(target)
     return {step.name: step.preview(target) for step in PIPELINE}

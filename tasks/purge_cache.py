@@ -1,12 +1,22 @@
 """Unlinks the instance's keys from Evolution's Redis cache, by id and by name."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from shared.deletions import companions
+from shared.evolution.cache import rehearsal
 from shared.evolution.cache.cache import Cache, Candidates
-from tasks.context import Context, Counts, Progress, Target
+from tasks.context import Context, Counts, Progress, Target, Untried
 
 _PASSED = "passed_at"  # the note that a pass over all keys has served this deletion
+
+
+def rehearse(target: Target) -> Untried:
+    """Run every command that the steps send to the cache."""
+    if cache := target.services.cache:
+        cache.probe()
+        target.services.rehearsed.once("cache", partial(rehearsal.rehearse, cache))
+    return []
 
 
 def preview(target: Target) -> Counts:
@@ -14,7 +24,6 @@ def preview(target: Target) -> Counts:
     cache = target.services.cache
     if cache is None:
         return {}
-    cache.probe()
     if not target.thorough:
         return {}
     proposals = cache.find_candidates([target.instance_id], [target.instance_name])

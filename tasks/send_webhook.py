@@ -4,10 +4,16 @@ from uuid import UUID
 
 from shared.webhooks import delivery, events, outbox
 from shared.webhooks.events import Event
-from tasks.context import Context, Counts, Progress, Target
+from tasks.context import Context, Counts, Progress, Target, Untried
 from tasks.gateways import channels
 
 _TRIES = 2  # a dead receiver costs seconds, not the deletion: the rest is tried from the outbox
+
+
+def rehearse(target: Target) -> Untried:
+    """Read the instance's webhook. Its receiver is not called: it may be away, and is tried later again."""
+    target.services.tenant.webhook(target.instance_id)
+    return []
 
 
 def preview(target: Target) -> Counts:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from cli.doctor import evolution
+from cli.doctor import evolution, rehearsal
 from cli.doctor.findings import Finding, Look, Verdict, explain
 from shared.access import one_time_codes
 from shared.access.permissions import Permission
@@ -26,9 +26,13 @@ _WHO_AND_WHERE = text("SELECT quote_ident(current_user), quote_ident(current_dat
 
 def examine(services: Services) -> Iterator[Finding]:
     """Look at one part after the other; nothing is changed, and one that is broken hides no other."""
+    said: set[str] = set()  # by a part that knows what to do about it
     for part, look in _PARTS.items():
         try:
-            yield from look(services)
+            for finding in look(services):
+                if finding.verdict is not Verdict.BROKEN or finding.says not in said:
+                    yield finding
+                said.add(finding.says)
         except (LetheError, SQLAlchemyError, RedisError, BrokerError, OSError) as error:
             yield Finding(part, Verdict.BROKEN, explain(error), _ADVICE[part])
 
@@ -128,6 +132,7 @@ _PARTS: dict[str, Look] = {
     "cache": evolution.look_at_cache,
     "storages": evolution.look_at_storages,
     "index": evolution.look_at_indexes,
+    "rehearsal": rehearsal.rehearse,
 }
 _ADVICE = {
     "own database": f"start it, or mend {PREFIX}DATABASE_URL",
@@ -142,5 +147,6 @@ _ADVICE = {
     "servers": "mend the tenant database first",
     "cache": f"start it, or mend {PREFIX}CACHE_URL",
     "storages": "mend the settings of files root and bucket",
+    "rehearsal": "mend the tenant database first",
     "index": "mend the tenant database and its schema first",
 }

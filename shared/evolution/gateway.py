@@ -59,6 +59,12 @@ class Gateway:
         if answer.status_code != 404:
             raise self._is_something_else()
 
+    def rehearse(self) -> None:
+        """See that logouts reach it as well: a proxy may let one call pass and stop the other."""
+        answer = self._call("DELETE", "instance/logout", f"lethe-probe-{uuid4()}")
+        if answer.status_code not in (200, 201, 400, 404):
+            raise TransientError(f"gateway {self.url} answered {answer.status_code} to a logout")
+
     def state(self, name: str, *, timeout_seconds: float | None = None) -> str | None:
         """open, connecting or close; None when the server has no session of that name in its memory."""
         answer = self._call("GET", "instance/connectionState", name, timeout_seconds)

@@ -10,10 +10,10 @@ from itertools import islice
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from shared.errors import TransientError, Unreachable
+from shared.errors import LetheError, TransientError, Unreachable
 from shared.evolution import instance_ids
 from shared.evolution.cache import keys as cache_keys
 from shared.evolution.usage import Usage
@@ -106,6 +106,7 @@ class Cache:
         self.redis = redis
         self.prefix = prefix
         self._pass = redis.register_script(_SCRIPT)
+        self._may_run_scripts = True  # until an ACL refuses it
         self._lost_messages = {f"{prefix}:{cache_keys.LOST_MESSAGES}"}  # and those that a pass has met
 
     def probe(self) -> None:
@@ -121,17 +122,32 @@ class Cache:
     def find_candidates(self, ids: Iterable[str], names: Iterable[str] = ()) -> Candidates:
         """Look at every key once, for any number of instances: what could be theirs. It costs the whole keyspace."""
         proposals = Candidates(set(ids), set(names))
-        cursor: bytes | int = 0
+        cursor = 0
         while True:
-            with translate_errors("the cache"):
-                cursor, found = self._pass(args=[cursor, _PAGE, f"{self.prefix}:", *proposals.as_arguments()])
+            cursor, found = self.scan_page(cursor, proposals)
             for key in found:
                 # A key that is not UTF-8 was not written by Evolution.
                 text = key.decode(errors="surrogateescape")
                 proposals.add(self.prefix, text)
                 self._meet(text)
-            if int(cursor) == 0:
+            if cursor == 0:
                 return proposals
+
+    def scan_page(self, cursor: int, candidates: Candidates, *, size: int = _PAGE) -> tuple[int, list[bytes]]:
+        """The next cursor, and the keys of one page that could be candidates; all of it where no script may run."""
+        if self._may_run_scripts:
+            arguments: list[int | str | bytes] = [cursor, size, f"{self.prefix}:", *candidates.as_arguments()]
+            try:
+                with translate_errors("the cache"):
+                    after, found = self._pass(args=arguments)
+                return int(after), found
+            except LetheError as error:
+                if not isinstance(error.__cause__, NoPermissionError):
+                    raise
+                self._may_run_scripts = False
+        with translate_errors("the cache"):
+            after, keys = self.redis.scan(cursor, match=f"{cache_keys.escape(self.prefix)}:*".encode(), count=size)
+        return int(after), [key for key in keys if isinstance(key, bytes)]
 
     def by_id(
         self, instance_id: str, living: Living, proposals: Candidates | None = None

@@ -21,7 +21,7 @@ def count(path: Path) -> int:
     if not path.is_dir() or path.is_symlink():
         return int(exists(path))
     ends, found = time.monotonic() + COUNT_SECONDS, 0
-    for folder, folders, files in os.walk(path, onerror=_raise):
+    for folder, folders, files in os.walk(path, onerror=raise_translated):
         found += len(files) + sum((Path(folder) / name).is_symlink() for name in folders)
         if time.monotonic() > ends:
             break
@@ -54,7 +54,7 @@ def _within(top: Path) -> Iterator[str]:
     """It, and everything in it; a link is never followed."""
     yield str(top)
     if top.is_dir() and not top.is_symlink():
-        for folder, folders, files in os.walk(top, onerror=_raise):
+        for folder, folders, files in os.walk(top, onerror=raise_translated):
             yield from (os.path.join(folder, name) for name in (*folders, *files))
 
 
@@ -65,14 +65,14 @@ def translated(error: OSError) -> TransientError:
     return TransientError(f"the files root: {error.strerror}")
 
 
-def _raise(error: OSError) -> None:
+def raise_translated(error: OSError) -> None:
     """os.walk would leave out what it may not read, and it would count as gone."""
     raise translated(error) from error
 
 
 def may_write(place: Path) -> bool:
     """Whether something can be made in a folder, or moved out of it."""
-    return os.access(place, os.W_OK | os.X_OK)
+    return os.access(place, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def exists(path: Path) -> bool:

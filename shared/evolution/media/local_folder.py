@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from shared.errors import Refused
 from shared.evolution import instance_ids
-from shared.evolution.media import folders
+from shared.evolution.media import folders, rights
 from shared.evolution.usage import Neighbours, Usage
 
 _NO_WAY = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into the trash of the root
@@ -60,6 +60,17 @@ class LocalFolder:
         """Whether things can be moved away from there; to the root, or, from a volume, to its own top."""
         place, ways = self.root / part, (self.root, self.root / part.partition("/")[0])
         return folders.may_write(place) and any(map(folders.may_write, ways))
+
+    def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
+        """Look at the rights on each folder that will be moved and emptied."""
+        self.probe()
+        owned = self._owned(instance_id)
+        named = [self.root / path for path in self._named(name, neighbours)[0]]
+        for path in filter(folders.exists, [*([owned] if owned else []), *named]):
+            try:
+                rights.check(self.root, path)
+            except OSError as error:
+                raise folders.translated(error) from error
 
     def count(self, instance_id: str) -> int:
         """Files of the instance, by its id."""

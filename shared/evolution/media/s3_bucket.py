@@ -13,7 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import Refused, TransientError, Unreachable
 from shared.evolution import instance_ids
+from shared.evolution.media import bucket_rehearsal
 from shared.evolution.media.storage import COUNT_SECONDS, names_of_payload
+from shared.evolution.rehearsed import Rehearsed
 from shared.evolution.usage import Neighbours, Usage
 from shared.settings import Settings
 
@@ -35,6 +37,7 @@ class S3Bucket:
     def __init__(self, settings: Settings, bucket: str) -> None:
         key, secret = settings.s3_access_key, settings.s3_secret_key
         self.bucket = bucket
+        self._rehearsed = Rehearsed()
         self._client = boto3.client(
             "s3",
             endpoint_url=settings.s3_endpoint,
@@ -51,6 +54,11 @@ class S3Bucket:
         """Raise Unreachable or Refused when the bucket cannot be worked on."""
         with self._translate_errors():
             self._client.head_bucket(Bucket=self.bucket)
+
+    def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
+        """Try every call on a key that does not exist: the instance's own objects are counted by the preview."""
+        with self._translate_errors():
+            self._rehearsed.once("calls", lambda: bucket_rehearsal.rehearse(self._client, self.bucket, _ROOT))
 
     def count(self, instance_id: str) -> int:
         """Object versions under the instance's id, and uploads that were begun; at least, where it takes long."""

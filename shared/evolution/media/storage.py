@@ -22,6 +22,9 @@ class Storage(Protocol):
     def probe(self) -> None:
         """Raise Unreachable or Refused when it cannot be worked on."""
 
+    def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
+        """Try all that erasing this instance's media will use, and change nothing; raises Refused or Unreachable."""
+
     def count(self, instance_id: str) -> int:
         """How many files or objects the instance has, by its id; at least, where counting takes long."""
 

@@ -23,6 +23,9 @@ class Queues(Protocol):
     def probe(self) -> None:
         """Raise Unreachable or Refused when it cannot be worked on."""
 
+    def rehearse(self, name: str) -> None:
+        """Try all that removing what is kept by this name will use, and change nothing; raises Refused."""
+
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
         """What is kept by this name, and by no other living one."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 from amqp import Channel
 from amqp.exceptions import AccessRefused, AMQPError, NotAllowed, NotFound, PreconditionFailed
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-from shared.errors import Refused, TransientError, Unreachable
+from shared.errors import Refused, RequirementNotMet, TransientError, Unreachable
 from shared.evolution.event_names import DOTTED_FORMS
 from shared.evolution.queues.queues import Counts, Taken, names_explaining
 from shared.evolution.usage import Neighbours
@@ -31,6 +32,20 @@ class RabbitMQ:
         """Raise Unreachable when it does not answer, Refused when it does not accept the user."""
         with self._connected():
             pass
+
+    def rehearse(self, name: str) -> None:
+        """Delete a queue and an exchange of such a name that do not exist: the server looks at the right first."""
+        missing = f"{name}.lethe-rehearsal-{uuid4()}"
+        if not _can_be_carried(missing):
+            missing = missing[-len("lethe-rehearsal-") - 36 :]
+        with self._connected() as connection:
+            for delete in (connection.default_channel.exchange_delete, connection.default_channel.queue_delete):
+                try:
+                    delete(missing)
+                except AccessRefused as error:
+                    what = delete.__name__.replace("_delete", "s")
+                    problem = f"RabbitMQ does not let Lethe's user delete {what} of the name: {error.reply_text}"
+                    raise RequirementNotMet(problem, "give the user `configure` on them", "queues") from error
 
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
         """The queues and the exchange of the name."""

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.errors import Refused, TransientError, Unreachable
+from shared.errors import Refused, RequirementNotMet, TransientError, Unreachable
 from shared.evolution.event_names import EVENT_FORMS
 from shared.evolution.queues.queues import Counts, Taken, names_explaining
 from shared.evolution.usage import Neighbours
@@ -38,6 +39,17 @@ class Sqs:
         """Raise Unreachable when it does not answer, Refused when it does not accept the key."""
         with _translate_errors():
             self._client.list_queues(MaxResults=1)
+
+    def rehearse(self, name: str) -> None:
+        """Delete a queue that does not exist, beside one that does: without any, its address is not known."""
+        with _translate_errors():
+            listed = self._client.list_queues(MaxResults=1).get("QueueUrls", [])
+        for url in listed:
+            try:
+                self._remove(f"{url.rpartition('/')[0]}/lethe-rehearsal-{uuid4()}")
+            except Refused as error:
+                problem = f"SQS does not let Lethe's key delete queues ({error.title})"
+                raise RequirementNotMet(problem, "grant sqs:DeleteQueue", "queues") from error
 
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
         """The queues of the name."""

@@ -117,6 +117,11 @@ class Tenant:
         query = f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {NOT_RESERVED}"
         return next((Instance(*row) for row in self.ask(query, {"value": value})), None)
 
+    def find_any(self) -> Instance | None:
+        """Some instance; None if there is none."""
+        query = f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {NOT_RESERVED} LIMIT 1"
+        return next((Instance(*row) for row in self.ask(query, {})), None)
+
     def knows_token(self, token: str) -> bool:
         """Whether some instance has this token."""
         if "\x00" in token:

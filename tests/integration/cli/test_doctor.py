@@ -79,6 +79,7 @@ def test_a_running_system_is_well(system: System) -> None:
         "files root",
         "bucket",
         "index",
+        "rehearsal",
     }
     assert "broken" not in parts.values()
 

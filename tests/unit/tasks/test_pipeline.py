@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -56,6 +56,7 @@ def test_a_step_runs_the_functions_of_its_own_module(step: str) -> None:
     """The name leads to the file."""
     module = importlib.import_module(f"tasks.{step}")
 
+    assert pipeline.BY_NAME[step].rehearse is module.rehearse
     assert pipeline.BY_NAME[step].preview is module.preview
     assert pipeline.BY_NAME[step].run is module.run
 
@@ -70,10 +71,11 @@ def test_a_step_says_what_it_does_in_one_sentence(step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ORDER)
-def test_a_step_has_a_preview_and_a_run(step: str) -> None:
+def test_a_step_has_a_rehearsal_a_preview_and_a_run(step: str) -> None:
     """Of one argument each."""
     functions = {node.name: node for node in tree(step).body if isinstance(node, ast.FunctionDef)}
 
+    assert [argument.arg for argument in functions["rehearse"].args.args] == ["target"]
     assert [argument.arg for argument in functions["preview"].args.args] == ["target"]
     assert [argument.arg for argument in functions["run"].args.args] == ["ctx"]
 
@@ -139,16 +141,21 @@ def test_a_broker_that_is_away_is_no_error(services: Any, monkeypatch: pytest.Mo
         assert publishing.publish(services, StepMessage(DELETION, 1, 0)) is False
 
 
-def test_a_preview_asks_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_rehearses_and_asks_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under its name, in order."""
+    tried: list[str] = []
     steps = tuple(
-        pipeline.PipelineStep(name, lambda target, name=name: {name: len(target.instance_name)}, lambda ctx: None)  # type: ignore[misc]
+        pipeline.PipelineStep(
+            name,
+            lambda target, name=name: tried.append(name) or [],  # type: ignore[misc]
+            lambda target, name=name: {name: len(target.instance_name)},  # type: ignore[misc]
+            lambda ctx: None,  # type: ignore[arg-type, return-value]
+        )
         for name in ("one", "two")
     )
     monkeypatch.setattr(pipeline, "PIPELINE", steps)
 
-    services: Any = SimpleNamespace(gateways=(), tenant=SimpleNamespace(table=str, ask=lambda *_: []))
-
-    planned = pipeline.preview(Target(services, "id", "name"))
+    planned = pipeline.preview(Target(cast(Any, None), "id", "name"))
 
     assert list(planned.items()) == [("one", {"one": 4}), ("two", {"two": 4})]
+    assert tried == ["one", "two"]

@@ -563,7 +563,7 @@ def test_what_is_removed_must_be_writable_and_have_a_trash(
     folder: LocalFolder, monkeypatch: pytest.MonkeyPatch, writable: set[str], is_refused: bool
 ) -> None:
     """The root itself need not be, where its folders are volumes."""
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name in writable)
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: Path(path).name in writable)
 
     with pytest.raises(Refused, match="cannot be written to") if is_refused else nullcontext():
         folder.probe()
@@ -578,7 +578,7 @@ def test_a_wrong_root_is_refused(root: Path, wrong: str) -> None:
 
 def test_a_root_that_cannot_be_written_to_is_refused(folder: LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read-only mount."""
-    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: not mode & os.W_OK)
 
     with pytest.raises(Refused, match="cannot be written to"):
         folder.probe()

@@ -1,0 +1,33 @@
+"""Tries all that the steps of a deletion use, on an instance of this deployment, and changes nothing."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+from cli.doctor.findings import Finding, Verdict
+from shared.errors import LetheError
+from shared.services import Services
+from tasks.context import Target
+from tasks.pipeline import PIPELINE
+
+_PART = "rehearsal"
+_ADVICE = "no deletion is begun until then; docs/requirements.md says what Lethe needs"
+
+
+def rehearse(services: Services) -> Iterator[Finding]:
+    """What stands in the way, by step, and what could not be tried."""
+    instance = services.tenant.find_any()
+    target = Target(services, *((instance.id, instance.name) if instance else (str(uuid4()), f"lethe-{uuid4()}")))
+    is_well = True
+    for step in PIPELINE:
+        try:
+            untried = step.rehearse(target)
+        except LetheError as error:
+            is_well = False
+            yield Finding(_PART, Verdict.BROKEN, error.title, _ADVICE)
+        else:
+            yield from (
+                Finding(_PART, Verdict.WARNING, sentence, "docs/requirements.md#rehearsal") for sentence in untried
+            )
+    if is_well:
+        of = f"with the instance {instance.name!r}" if instance else "without an instance: there is none"
+        yield Finding(_PART, Verdict.OK, f"all that the steps use was tried, {of}")
