@@ -1,4 +1,4 @@
-"""Seals what the own database keeps for a while and nobody is to read there."""
+"""Encrypts secrets before they are stored in the own database."""
 
 import base64
 from hashlib import sha256
@@ -9,5 +9,5 @@ from shared.settings import Settings
 
 
 def cipher(settings: Settings) -> Fernet:
-    """The seal of this deployment, derived from secret_key."""
+    """Encrypts and decrypts with a key derived from LETHE_SECRET_KEY."""
     return Fernet(base64.urlsafe_b64encode(sha256(settings.secret_key.get_secret_value().encode()).digest()))

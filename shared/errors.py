@@ -1,4 +1,4 @@
-"""What can go wrong: a TransientError is tried again, any other LetheError fails the deletion."""
+"""Lethe's errors: a step that raises TransientError is tried again, any other LetheError fails the deletion."""
 
 
 class LetheError(Exception):
@@ -13,19 +13,19 @@ class LetheError(Exception):
 class TransientError(LetheError):
     """Something failed that may work when it is tried again."""
 
-    # When to look again at first. A step that says it is not tried again on the spot: its worker is free meanwhile.
+    # First pause before the next try. With one, the step is not retried in place: its worker is free meanwhile.
     first_pause_seconds: float | None = None
 
 
 class Unreachable(TransientError):
-    """A store or gateway could not be reached; waiting for it uses nothing up."""
+    """A store or gateway could not be reached. This does not count as a failure of the step."""
 
     def __init__(self, what: str, why: object = "") -> None:
         super().__init__(f"{what} cannot be reached" + (f": {why}" if why else ""))
 
 
 class NotYet(Unreachable):
-    """Something is not as it has to be, and may be later; waiting for it uses nothing up."""
+    """A condition is not met yet. This does not count as a failure of the step."""
 
     def __init__(self, sentence: str, first_pause_seconds: float | None = None) -> None:
         LetheError.__init__(self, sentence)
@@ -44,7 +44,7 @@ class RequirementNotMet(Refused):
 
 
 class RightsLost(LetheError):
-    """Whoever asked for the deletion may not have it any more."""
+    """The requester does not have the permission for this deletion any more."""
 
 
 class LostClaim(LetheError):

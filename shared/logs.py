@@ -1,4 +1,4 @@
-"""Log lines as JSON or pretty text, our own and the libraries', through one formatter."""
+"""Logging: Lethe's and the libraries' lines as JSON or readable text, from one formatter."""
 
 import logging
 import re
@@ -12,25 +12,28 @@ from shared.settings import Settings
 
 _LONGEST_CHAIN = 10
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_OF_MANY_LINES = ("exception", "stack")  # made of our own frames, and meant to be read
+_ONLY_WARNINGS = """
+urllib3 botocore boto3 kombu amqp alembic celery.beat celery.worker.strategy celery.app.trace requests_hardened
+""".split()  # noqa: SIM905 - a list of quoted words would be longer
+_OF_MANY_LINES = ("exception", "stack")  # stack traces, which Lethe makes itself
 
 
 def _without_messages(exc_info: structlog.typing.ExcInfo) -> str:
-    """Frames and kinds only: what drivers and clients say repeats names, URLs and values."""
-    told: list[str] = []
+    """A stack trace without error messages, for those of drivers and clients contain names, URLs and values."""
+    parts: list[str] = []
     error: BaseException | None = exc_info[1]
-    while error and len(told) < _LONGEST_CHAIN:
+    while error and len(parts) < _LONGEST_CHAIN:
         kind = f"{type(error).__module__}.{type(error).__qualname__}"
-        said = f"{kind}: {error.title}" if isinstance(error, LetheError) else kind
-        told.append("".join([*traceback.format_tb(error.__traceback__), said]))
+        last_line = f"{kind}: {error.title}" if isinstance(error, LetheError) else kind
+        parts.append("".join([*traceback.format_tb(error.__traceback__), last_line]))
         error = error.__cause__ or error.__context__
-    return "\n\ncaused by:\n".join(told)
+    return "\n\ncaused by:\n".join(parts)
 
 
 def _without_controls(
     _: structlog.typing.WrappedLogger, __: str, line: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """One line stays one line, and tells a terminal nothing: JSON escapes by itself, pretty text does not."""
+    """Escape control characters in readable text, so that one line stays one line. JSON does that by itself."""
     return {
         key: _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], value)
         if isinstance(value, str) and key not in _OF_MANY_LINES
@@ -49,7 +52,7 @@ _BEFORE: list[structlog.typing.Processor] = [
 
 
 def configure(settings: Settings) -> None:
-    """Send every log line of this process to standard error in the chosen format."""
+    """Send every log line of this process to standard error, in the format of LETHE_LOG_FORMAT."""
     last: list[structlog.typing.Processor] = (
         [structlog.processors.JSONRenderer()]
         if settings.log_format == "json"
@@ -63,20 +66,9 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    for chatty in (
-        "urllib3",
-        "botocore",
-        "boto3",
-        "kombu",
-        "amqp",
-        "alembic",
-        "celery.beat",
-        "celery.worker.strategy",
-        "celery.app.trace",
-        "requests_hardened",
-    ):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
-    # It warns of each pipeline that an error ended; the error itself is raised, and told by whom it concerns.
+    for name in _ONLY_WARNINGS:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # psycopg warns of each pipeline that an error ended. The error itself is raised and logged where it is handled.
     logging.getLogger("psycopg").setLevel(max(logging.ERROR, root.level))
     structlog.configure(
         processors=[*_BEFORE, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -87,6 +79,6 @@ def configure(settings: Settings) -> None:
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger: a constant message first, facts as fields."""
+    """A logger. Messages are constant; facts are fields."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
     return logger

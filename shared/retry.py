@@ -1,4 +1,4 @@
-"""The one policy for seconds: transient errors are tried again on the spot, with jitter."""
+"""Retries within seconds, in the same process: for transient errors, with growing pauses and jitter."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,12 +18,12 @@ def call(
     only: type[TransientError] = TransientError,
     give_up: Callable[[TransientError], bool] = lambda _: False,
 ) -> T:
-    """Call act again as long as it raises `only`, at most for the seconds; raises its last error.
+    """Call act until it raises no error of the kind `only`, at most for the seconds. Raises the last error.
 
-    The pauses double, from the first one on.
+    Each pause is twice the one before. give_up: whether not to try again after this error.
     """
     policy = Retrying(
-        # Bounded below the soft time limit: for longer waits a step is put off.
+        # Below the soft time limit; for longer waits the step is postponed.
         stop=stop_after_delay(seconds),
         wait=wait_exponential_jitter(multiplier=first_pause_seconds, max=3, jitter=1.5 * first_pause_seconds),
         retry=retry_if_exception(lambda error: isinstance(error, only) and not give_up(error)),

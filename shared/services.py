@@ -1,4 +1,4 @@
-"""Everything real that Lethe talks to, made in one place."""
+"""Connections to everything outside that Lethe uses, made in one place."""
 
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """One process's connections; none is open before the fork, all are closed with the process."""
+    """The connections of one process. They open at first use, after the fork."""
 
     settings: Settings
     own: Engine
@@ -38,7 +38,7 @@ class Services:
     rehearsed: Rehearsed = field(default_factory=Rehearsed)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         self.own.dispose()
         for engine in (self.tenant.engine, *self.replicas):
             engine.dispose()
@@ -49,7 +49,7 @@ class Services:
 
 
 def create(settings: Settings, *, celery: Celery | None = None, pool_size: int = 5) -> Services:
-    """Make this process's connections; none is opened before it is used."""
+    """The services of this process; nothing is connected before its first use."""
     tenant = connections.connect(settings.tenant_database_url.get_secret_value(), name="tenant")
     key = settings.gateway_key.get_secret_value()
     return Services(
@@ -71,9 +71,7 @@ def _storages(settings: Settings) -> tuple[Storage, ...]:
     if settings.files_root:
         storages.append(LocalFolder(settings.files_root))
     if settings.s3_bucket:
-        from shared.evolution.media.s3_bucket import (
-            S3Bucket,  # boto3 and its client take 23 MB: only where there is a bucket
-        )
+        from shared.evolution.media.s3_bucket import S3Bucket  # boto3 takes 23 MB: load it only for a bucket
 
         storages.append(S3Bucket(settings, settings.s3_bucket))
     return tuple(storages)
@@ -98,11 +96,11 @@ def _cache(settings: Settings) -> Cache | None:
 
 
 def _redis(url: str, *, timeout_seconds: float) -> Redis:
-    # redis-py's own default is to wait 5 s for each answer, four times; a dead Redis must be noticed sooner.
+    # By default redis-py waits 5 s for an answer, four times; a dead Redis must be noticed sooner.
     return Redis.from_url(
         url,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=1,
         health_check_interval=15,
-        retry=Retry(NoBackoff(), 1),  # one: a pooled connection may have died with a restart
+        retry=Retry(NoBackoff(), 1),  # once: after a restart of Redis, pooled connections are dead
     )

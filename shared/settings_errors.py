@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in words; never with its value."""
+"""Error texts for wrong settings; they never contain a value."""
 
 from difflib import get_close_matches
 
@@ -6,7 +6,7 @@ from pydantic_core import ErrorDetails
 
 
 def sentence(wrong: ErrorDetails) -> str:
-    """What is wrong with one setting."""
+    """The error text for one setting."""
     match wrong["type"], wrong.get("ctx", {}):
         case "missing", _:
             return "is not set"
@@ -17,5 +17,5 @@ def sentence(wrong: ErrorDetails) -> str:
 
 
 def or_nearest(name: str, known: set[str]) -> str:
-    """The name, and the known one that it is nearest to."""
+    """The name, with the most similar known name if there is one."""
     return f"{name} (is it {near[0]}?)" if (near := get_close_matches(name, known, 1, 0.85)) else name

@@ -1,4 +1,4 @@
-"""Ed25519 signatures over canonical JSON (RFC 8785): made by Lethe, checked by anybody who has the public key."""
+"""Ed25519 signatures over canonical JSON (RFC 8785)."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ class InvalidKeySet(LetheError):
 
 
 def read_private_key(text: str) -> Ed25519PrivateKey:
-    """A private key from its PEM or from the base64 of its 32 bytes; raises ValueError."""
+    """Read a private key: PEM, or the base64 of its 32 bytes; raises ValueError."""
     try:
         if text.lstrip().startswith("-----BEGIN"):
             key = load_pem_private_key(text.encode(), password=None)
@@ -39,11 +39,6 @@ def read_private_key(text: str) -> Ed25519PrivateKey:
     return key
 
 
-def read_public_key(raw: bytes) -> Ed25519PublicKey:
-    """A public key from its 32 bytes."""
-    return Ed25519PublicKey.from_public_bytes(raw)
-
-
 def as_jwk(key: Ed25519PublicKey) -> dict[str, str]:
     """The public key as a JSON Web Key (RFC 8037), named by its thumbprint (RFC 7638)."""
     needed = {"crv": ALGORITHM, "kty": "OKP", "x": _encode(key.public_bytes_raw())}
@@ -52,11 +47,11 @@ def as_jwk(key: Ed25519PublicKey) -> dict[str, str]:
 
 
 def read_key_set(text: str | bytes) -> dict[str, Ed25519PublicKey]:
-    """Public keys by their thumbprints, computed and not believed; raises InvalidKeySet."""
+    """Read a JSON Web Key Set: public keys by their computed thumbprints; raises InvalidKeySet."""
     try:
         members = json.loads(text)["keys"]
         ours = [each for each in members if (each.get("kty"), each.get("crv")) == ("OKP", ALGORITHM)]
-        keys = [read_public_key(_decode(each["x"])) for each in ours]
+        keys = [Ed25519PublicKey.from_public_bytes(_decode(each["x"])) for each in ours]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InvalidKeySet from error
     if not keys:
@@ -65,13 +60,13 @@ def read_key_set(text: str | bytes) -> dict[str, Ed25519PublicKey]:
 
 
 def sign(content: Mapping[str, Any], key: Ed25519PrivateKey) -> str:
-    """The content with algorithm, key id and signature, as canonical JSON; all but the signature is signed."""
+    """The signed document as canonical JSON: the content, the algorithm, the key id, and the signature of all these."""
     document = {**content, "algorithm": ALGORITHM, "keyId": as_jwk(key.public_key())["kid"]}
     return rfc8785.dumps({**document, "signature": _encode(key.sign(rfc8785.dumps(document)))}).decode()
 
 
 def check(text: bytes, keys: Mapping[str, Ed25519PublicKey]) -> dict[str, Any]:
-    """The signed document; raises InvalidDocument, which says what is wrong, when a single byte was changed."""
+    """Verify and read a signed document; raises InvalidDocument, with the reason, when a byte was changed."""
     document = _read(text)
     signature, key = document.get("signature"), keys.get(str(document.get("keyId")))
     if document.get("algorithm") != ALGORITHM:
@@ -97,7 +92,7 @@ def _read(text: bytes) -> dict[str, Any]:
         raise InvalidDocument("it cannot be read as JSON") from error
     if not isinstance(document, dict):
         raise InvalidDocument("it is no JSON object")
-    if canonical != text.removesuffix(b"\n"):  # an editor's or a shell's newline at the end says nothing
+    if canonical != text.removesuffix(b"\n"):  # an editor or a shell may add a newline at the end
         raise InvalidDocument("it is not in the form in which it was signed (RFC 8785): it was edited or formatted")
     return document
 

@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry, where it is installed (lethe[otel]) and switched on; else they cost nothing."""
+"""OpenTelemetry spans, when lethe[otel] is installed and LETHE_TRACES is on; else they do nothing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 HEADERS = ("traceparent", "tracestate")
-_providers: list["TracerProvider"] = []  # none or one: of this process, made after the fork
+_providers: list["TracerProvider"] = []  # empty, or the one of this process, made after the fork
 
 
 def start(settings: Settings, process: str) -> None:
-    """Send the spans of this process from now on; OTEL_EXPORTER_OTLP_ENDPOINT says where to."""
+    """Start to send the spans of this process to OTEL_EXPORTER_OTLP_ENDPOINT."""
     if not settings.traces or _providers:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -28,14 +28,14 @@ def start(settings: Settings, process: str) -> None:
 
 
 def stop() -> None:
-    """Send what is left, before the process ends."""
+    """Send the remaining spans, before the process ends."""
     while _providers:
         _providers.pop().shutdown()
 
 
 @contextmanager
 def span(name: str, carried: Mapping[str, str], **facts: str) -> Iterator[None]:
-    """A span around the block, in the trace that the headers carry; facts are ids, never names."""
+    """A span around the block, in the trace of the headers. facts: ids, never names."""
     if not _providers:
         yield
         return
@@ -48,7 +48,7 @@ def span(name: str, carried: Mapping[str, str], **facts: str) -> Iterator[None]:
 
 
 def headers() -> dict[str, str]:
-    """What carries the current trace on; nothing without one."""
+    """Headers that continue the current trace; empty without one."""
     carried: dict[str, str] = {}
     if _providers:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from cli.runtime import json_option
-from shared.audit.actions import Action, Decision
+from shared.audit.entries import Action, Decision
 
 _WHEN = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 

@@ -1,4 +1,4 @@
-"""API keys: made, found, rotated and revoked; nothing that is kept opens anything."""
+"""API keys: create, rotate, revoke. Only their hashes are stored."""
 
 import secrets
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ _ID_BYTES = 6
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key as its holder gets it, this once."""
+    """A new key; it is shown only once."""
 
     id: str
     key: str
 
 
 def hash_key(settings: Settings, key: str) -> str:
-    """HMAC-SHA256, so that the own database holds nothing a key could be guessed from."""
+    """HMAC-SHA256 of a key, as the own database stores it."""
     return digest(settings.secret_key.get_secret_value().encode(), key.encode(), "sha256").hex()
 
 
 def is_active() -> ColumnElement[bool]:
-    """Neither revoked nor expired, by the database's clock."""
+    """Active keys: not revoked and not expired (database time)."""
     not_expired = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
     return and_(ApiKey.revoked_at.is_(None), not_expired)
 
@@ -46,43 +46,43 @@ def create(
     instances: Sequence[str] | None = None,
     lifetime: timedelta | None = None,
 ) -> NewKey:
-    """Make a key; instances are the names that it is limited to, None is all."""
-    made = _make(secrets.token_hex(_ID_BYTES))
+    """Create a key. instances: the names of the instances that it is limited to; None for all."""
+    new_key = _new_key(secrets.token_hex(_ID_BYTES))
     connection.execute(
         insert(ApiKey).values(
-            id=made.id,
+            id=new_key.id,
             name=name,
             role=role,
-            key_hash=hash_key(settings, made.key),
+            key_hash=hash_key(settings, new_key.key),
             instances=None if instances is None else list(instances),
             expires_at=from_now(lifetime.total_seconds()) if lifetime else None,
         )
     )
-    return made
+    return new_key
 
 
 def find_active(connection: Connection, name: str) -> str | None:
-    """The id of a key of this name that is alive; until the transaction ends, nobody else makes one."""
-    connection.execute(text("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE"))  # it stops no reader
+    """The id of an active key of this name. Until the transaction ends, no other process can create a key."""
+    connection.execute(text("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE"))  # readers do not wait
     return connection.scalar(select(ApiKey.id).where(ApiKey.name == name, is_active()).limit(1))
 
 
 def rotate(connection: Connection, settings: Settings, key_id: str) -> NewKey | None:
-    """Give the key a new secret, and let the old one be wrong from now on; None when it is not alive.
+    """Replace the secret of a key; the old one is invalid at once. None when the key is not active.
 
-    It stays the same key: with its rights, its limits, its lines in the audit and the deletions that it has ordered.
+    Everything else stays: id, role, limits, audit lines, and the deletions that the key has ordered.
     """
-    made = _make(key_id)
+    new_key = _new_key(key_id)
     row = update(ApiKey).where(ApiKey.id == key_id, is_active())
-    changed = connection.execute(row.values(key_hash=hash_key(settings, made.key), rotated_at=func.now()))
-    return made if changed.rowcount else None
+    changed = connection.execute(row.values(key_hash=hash_key(settings, new_key.key), rotated_at=func.now()))
+    return new_key if changed.rowcount else None
 
 
 def revoke(connection: Connection, key_id: str) -> bool:
-    """Let the key open nothing any more, for good; False when there is no such key, or it is revoked already."""
+    """Revoke a key for ever. False when there is no such key, or when it is revoked already."""
     row = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
     return bool(connection.execute(row.values(revoked_at=func.now())).rowcount)
 
 
-def _make(key_id: str) -> NewKey:
+def _new_key(key_id: str) -> NewKey:
     return NewKey(key_id, f"lethe_{key_id}_{secrets.token_urlsafe(_SECRET_BYTES)}")

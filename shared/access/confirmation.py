@@ -1,4 +1,4 @@
-"""Whether a deletion has to be confirmed, and by whom and how one was."""
+"""Confirmations of deletions: who gave one, and how."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ WARNING = "Nothing of this can be recovered after a deletion: export first what 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """Somebody wants it, and knows what would go."""
+    """The confirmation of one deletion."""
 
     key_id: str | None
     means: ConfirmationMethod
-    preview: str | None = None  # SHA-256 of what was shown
+    preview: str | None = None  # SHA-256 of the preview that was confirmed
 
 
 def text_to_type(instance_id: str, instance_name: str) -> str:
-    """What a person types to confirm: the name, or the id where nobody could type the name."""
-    name = instance_name
-    return name if name and name.isprintable() and name == name.strip() else instance_id
+    """What a person types to confirm: the name, or the id when the name cannot be typed."""
+    is_typable = instance_name.isprintable() and instance_name == instance_name.strip()
+    return instance_name if instance_name and is_typable else instance_id

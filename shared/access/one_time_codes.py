@@ -1,4 +1,4 @@
-"""One-time codes (RFC 6238) of API keys: enrolled on the server, each good once, and no place to guess them."""
+"""One-time codes (TOTP, RFC 6238) of API keys: each is valid once, and wrong codes lock the key."""
 
 import time
 from enum import StrEnum
@@ -17,23 +17,23 @@ from shared.database.timing import from_now
 from shared.settings import Settings
 
 log = logs.get(__name__)
-WRONG_ONES = 5  # in a row, then the key confirms nothing for a while
+MAX_WRONG_CODES = 5  # in a row; then the key is locked for LETHE_CODE_LOCK_SECONDS
 _STEP_SECONDS = 30
-_DRIFT_STEPS = 1  # how far the holder's clock may be off, either way
+_DRIFT_STEPS = 1  # how far the clock of the holder may be wrong, in both directions
 
 
 class CodeResult(StrEnum):
-    """What a code is."""
+    """Result of a code."""
 
     GOOD = "good"
     WRONG = "wrong"
-    USED = "used"  # it was good, once
-    LOCKED = "locked"  # after too many wrong ones: nothing was looked at
+    USED = "used"  # valid, but used before
+    LOCKED = "locked"  # after too many wrong codes; this one was not checked
     NOT_ENROLLED = "not enrolled"
 
 
 def enroll(connection: Connection, settings: Settings, key_id: str) -> str | None:
-    """Give the key a new secret in place of any other; its otpauth URI, or None when the key is not alive."""
+    """Give the key a new TOTP secret. Returns its otpauth URI; None when the key is not active."""
     if connection.scalar(select(ApiKey.id).where(ApiKey.id == key_id, api_keys.is_active())) is None:
         return None
     secret = pyotp.random_base32()
@@ -50,23 +50,23 @@ def enroll(connection: Connection, settings: Settings, key_id: str) -> str | Non
 
 
 def count_enrolled(connection: Connection, permission: Permission) -> int:
-    """How many living keys that may do this have codes."""
+    """How many active keys with this permission have one-time codes."""
     roles = [role for role in KEY_ROLES if permission in PERMISSIONS[role]]
     query = select(func.count()).select_from(OneTimeCodes).join(ApiKey, ApiKey.id == OneTimeCodes.key_id)
     return connection.scalar(query.where(ApiKey.role.in_(roles), api_keys.is_active())) or 0
 
 
 def use(engine: Engine, settings: Settings, key_id: str, code: str) -> CodeResult:
-    """Use the code up; when this returns, it is written down that it was used, or that it was wrong."""
+    """Check a code, and commit that it was used or wrong."""
     found = select(OneTimeCodes.__table__, (OneTimeCodes.locked_until > func.now()).label("locked"))
     with own_transaction(engine) as connection:
-        # Taken in turns: of many guesses at once, no more than five come before the lock.
+        # One code at a time: of many parallel guesses, only MAX_WRONG_CODES are checked.
         row = connection.execute(found.where(OneTimeCodes.key_id == key_id).with_for_update()).one_or_none()
         if row is None:
             return CodeResult.NOT_ENROLLED
         if row.locked:
             return CodeResult.LOCKED
-        step = step_of(encryption.cipher(settings).decrypt(row.sealed).decode(), code, time.time())
+        step = time_step(encryption.cipher(settings).decrypt(row.sealed).decode(), code, time.time())
         if step is None:
             return _count_wrong(connection, row, settings.code_lock_seconds)
         if step <= row.last_step:
@@ -75,17 +75,17 @@ def use(engine: Engine, settings: Settings, key_id: str, code: str) -> CodeResul
     return CodeResult.GOOD
 
 
-def step_of(secret: str, code: str, now: float) -> int | None:
-    """The time step whose code it is, of those that are near enough; None when it is of none."""
+def time_step(secret: str, code: str, now: float) -> int | None:
+    """The time step of a code; None when it is no code of the present or a neighbouring step."""
     totp, present = pyotp.TOTP(secret, interval=_STEP_SECONDS), int(now) // _STEP_SECONDS
     near = range(present - _DRIFT_STEPS, present + _DRIFT_STEPS + 1)
-    # All are looked at: how long it takes tells nothing.
+    # All steps are compared, so that the time it takes tells nothing.
     good = [step for step in near if compare_digest(totp.generate_otp(step).encode(), code.encode())]
     return max(good, default=None)
 
 
 def _count_wrong(connection: Connection, row: Row[tuple[object, ...]], lock_seconds: float) -> CodeResult:
-    if row.wrong + 1 < WRONG_ONES:
+    if row.wrong + 1 < MAX_WRONG_CODES:
         _write(connection, row.key_id, wrong=row.wrong + 1)
         return CodeResult.WRONG
     _write(connection, row.key_id, wrong=0, locked_until=from_now(lock_seconds))

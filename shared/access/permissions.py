@@ -1,4 +1,4 @@
-"""What whoever calls may do: the table of roles."""
+"""Permissions of each role."""
 
 from enum import StrEnum
 
@@ -6,9 +6,9 @@ from shared.database.enums import Role
 
 
 class Permission(StrEnum):
-    """Something that is asked for; each endpoint needs one."""
+    """What a caller may do; each endpoint needs one permission."""
 
-    DELETE = "delete"  # a preview too: it is the first half of a deletion, and costs a pass over the stores
+    DELETE = "delete"  # and to preview, which is part of a deletion and reads all stores
     LOGOUT = "logout"
     READ = "read"
     RETRY = "retry"
@@ -17,7 +17,7 @@ class Permission(StrEnum):
     RECEIPTS = "receipts"
 
 
-SERVER = "server"  # the requester of what is ordered on the server: no role, for it is asked for none
+SERVER = "server"  # requester of a deletion that the command line ordered: no role, for it needs no permission
 KEY_ROLES = (Role.ADMIN, Role.OPERATOR, Role.VIEWER, Role.AUDITOR)
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
@@ -30,7 +30,7 @@ _DELETING = frozenset({Permission.DELETE, Permission.RETRY})
 
 
 def permissions_of(role: Role, *, instances_may_delete: bool = True) -> frozenset[Permission]:
-    """What the role may do in this deployment, where instances may be kept from deleting themselves."""
+    """Permissions of the role; instances_may_delete is LETHE_INSTANCE_TOKENS_MAY_DELETE."""
     if role is Role.INSTANCE and not instances_may_delete:
         return PERMISSIONS[role] - _DELETING
     return PERMISSIONS[role]

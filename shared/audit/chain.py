@@ -1,4 +1,4 @@
-"""The audit: who did what, when, and how it ended; lines that are only ever added, each sealed with the one before."""
+"""The audit as a hash chain: lines are only appended, and each contains the hash of the line before it."""
 
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -9,20 +9,18 @@ from uuid import uuid4
 import rfc8785
 from sqlalchemy import Connection, Engine, select, text
 
-from shared.audit.actions import Action as Action
-from shared.audit.actions import Decision as Decision
 from shared.audit.entries import Entry, products
 from shared.database.connections import translate_errors
 from shared.database.models import AuditHead, AuditLine
 
-START = "0" * 64  # what the first line has for the hash of the one before
+START = "0" * 64  # stands for the hash before the first line
 _AT_ONCE = 1000
-_SEALED = (
+_HASHED = (
     "seq", "at", "action", "decision", "role", "key_id", "address", "user_agent", "request_id", "instance_id",
     "deletion_id", "reason", "times", "previous",
 )  # fmt: skip
 
-_BLANK = uuid4().hex  # nobody can guess it, so no value has it
+_BLANK = uuid4().hex  # random, so that no value contains it
 _APPEND = text("""
 WITH head AS (
     SELECT seq + 1 AS seq, hash AS previous, clock_timestamp() AS at FROM audit_head FOR UPDATE
@@ -42,7 +40,7 @@ UPDATE audit_head SET seq = line.seq, hash = line.hash FROM line RETURNING line.
 
 @dataclass(frozen=True)
 class Place:
-    """A line's place in the chain, as a receipt quotes it."""
+    """The place of a line in the chain, as a receipt names it."""
 
     seq: int
     hash: str
@@ -50,7 +48,7 @@ class Place:
 
 @dataclass(frozen=True)
 class ChainCheck:
-    """How many lines hold, where the chain ends, and the first place where it does not hold."""
+    """Result of a check: the number of valid lines, the end of the chain, and the first fault; None for no fault."""
 
     lines: int
     head: Place
@@ -58,11 +56,11 @@ class ChainCheck:
 
 
 def append(connection: Connection, *entries: Entry) -> Place:
-    """Add lines, as the last statement of the transaction that did what they say; returns the last one's place.
+    """Append lines; returns the place of the last one. Call it last in the transaction that did what the lines say.
 
-    The head's row is the lock: writers take turns from here to their commit, so that the chain has one order. Last, so
-    that this is short, and so that nobody who holds it waits for a deletion's row. One statement a line, in which the
-    database hashes: nobody waits while a process that holds the lock does anything else.
+    The row of the head is the lock: from here to the commit, one writer at a time has it, so that the chain has one
+    order. Called last, the lock is short, and its holder never waits for the row of a deletion. The database itself
+    computes the hash, in one statement for each line, so that the lock is not held while a process computes.
     """
     rows = map(_row, entries)
     places = [Place(*connection.execute(_APPEND, row | _pieces(row)).one()) for row in rows]
@@ -76,18 +74,18 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 
 def _pieces(row: dict[str, Any]) -> dict[str, str]:
-    """What digest() would hash, but for what only the database knows: four pieces, for three values between them."""
+    """The text that digest() hashes, cut at the three values that only the database knows: time, seq, previous hash."""
     text = _canonical(row | dict.fromkeys(("at", "previous", "seq"), _BLANK))
     return dict(zip(("before_at", "before_previous", "before_seq", "rest"), text.split(f'"{_BLANK}"'), strict=True))
 
 
 def digest(row: dict[str, Any]) -> str:
-    """SHA-256 of a line's canonical JSON (RFC 8785), so that anybody can compute it again."""
+    """SHA-256 of the line's canonical JSON (RFC 8785)."""
     return sha256(_canonical(row).encode()).hexdigest()
 
 
 def _canonical(row: dict[str, Any]) -> str:
-    return rfc8785.dumps({name: _plain(row[name]) for name in _SEALED}).decode()
+    return rfc8785.dumps({name: _plain(row[name]) for name in _HASHED}).decode()
 
 
 def _plain(value: Any) -> str | int | None:
@@ -97,10 +95,10 @@ def _plain(value: Any) -> str | int | None:
 
 
 def verify(engine: Engine, anchors: tuple[Place, ...] = ()) -> ChainCheck:
-    """Walk the chain from its start; finds the first line that was changed, removed or moved.
+    """Check the whole chain; finds the first line that was changed, removed or moved.
 
-    Who may write everything can compute all hashes anew, the head's too. Only a place that was kept elsewhere (an
-    anchor: a receipt, or what an earlier look has printed) shows that, or that the whole database is an older one.
+    A writer with full access can compute all hashes anew. Only an anchor shows that, or that the database is an older
+    copy: the place of a line that was stored elsewhere, in a receipt or in the output of an earlier check.
     """
     seen, broken = Place(0, START), None
     kept = {anchor.seq: anchor.hash for anchor in anchors}

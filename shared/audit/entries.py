@@ -2,19 +2,48 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
-
-from shared.audit.actions import Action as Action
-from shared.audit.actions import Decision as Decision
 
 _LONGEST_AGENT = 120
 _PRODUCT = re.compile(r"(?<!\S)[A-Za-z][A-Za-z._-]{0,30}/[0-9.]{1,20}(?!\S)")
 _DIGITS = re.compile(r"\d{6,}")
 
 
+class Action(StrEnum):
+    """What was tried."""
+
+    DELETE = "delete"
+    LOGOUT = "logout"
+    PREVIEW = "preview"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    READ = "read"
+    SIGN_IN = "sign_in"
+    RECEIPT = "receipt"
+    KEYS = "keys"
+    SWEEP = "sweep"
+    TOMBSTONES = "tombstones"
+    LOOK_AGAIN = "look_again"
+    THROTTLE = "throttle"
+    WEBHOOK = "webhook"
+
+
+class Decision(StrEnum):
+    """What came of it: the answer to a request, and later its outcome."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+
+
 @dataclass(frozen=True)
 class Actor:
-    """Who acted, and from where; the user agent is made harmless when it is written."""
+    """Who acted, and from where. Only the products of user_agent are stored."""
 
     role: str
     key_id: str | None = None
@@ -23,12 +52,12 @@ class Actor:
     request_id: str | None = None
 
 
-WORKER = Actor("worker")  # tells how it ended what others have asked for
+WORKER = Actor("worker")  # reports how a request of somebody else ended
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a line says; ids only, for an instance's name is often a phone number."""
+    """What a line says. Ids only: the name of an instance is often a phone number."""
 
     action: Action
     decision: Decision
@@ -36,16 +65,16 @@ class Entry:
     instance_id: str | None = None
     deletion_id: UUID | None = None
     reason: str | None = None
-    times: int = 1  # more than one: attempts that were only counted
+    times: int = 1  # how many attempts the line stands for
 
 
 def deletion_ended(decision: Decision, deletion_id: UUID, instance_id: str, step: str | None = None) -> Entry:
-    """How a deletion ended. Why it failed stands on the deletion alone: errors may name what no audit should."""
+    """How a deletion ended. It says at which step, but no error text, which may contain names."""
     reason = f"at {step}" if step else None
     return Entry(Action.DELETE, decision, instance_id=instance_id, deletion_id=deletion_id, reason=reason)
 
 
 def products(user_agent: str | None) -> str | None:
-    """A user agent's products (`curl/8.5.0`) and nothing else: it is free text, and may hold a name or a number."""
+    """The products in a user agent (`curl/8.5.0`). The rest is free text, and may contain a name or a number."""
     found = [_DIGITS.sub("#", product) for product in _PRODUCT.findall(user_agent or "")]
     return " ".join(found)[:_LONGEST_AGENT].strip() or None

@@ -1,4 +1,4 @@
-"""A line for who has read the audit or a receipt: one for a while, so that whoever pages or polls fills no disk."""
+"""Records who has read the audit or a receipt: one line in ten minutes, so that paging and polling fill no disk."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -10,29 +10,29 @@ from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import AuditLine
 
-_A_WHILE = timedelta(minutes=10)
+_REPEAT_AFTER = timedelta(minutes=10)
 
 
 def record_audit_read(engine: Engine, reader: Actor) -> None:
-    """Tell that somebody is reading the audit; to be called before it is shown."""
-    _tell(engine, Entry(Action.READ, Decision.ACCEPTED, reader, reason="audit"))
+    """Record that the audit is read. Call it before the audit is shown."""
+    _record(engine, Entry(Action.READ, Decision.ACCEPTED, reader, reason="audit"))
 
 
 def record_receipt_read(engine: Engine, reader: Actor, instance_id: str, deletion_id: UUID) -> None:
-    """Tell that somebody is reading a receipt; to be called before it is shown."""
-    _tell(engine, Entry(Action.RECEIPT, Decision.ACCEPTED, reader, instance_id, deletion_id))
+    """Record that a receipt is read. Call it before the receipt is shown."""
+    _record(engine, Entry(Action.RECEIPT, Decision.ACCEPTED, reader, instance_id, deletion_id))
 
 
-def _tell(engine: Engine, entry: Entry) -> None:
+def _record(engine: Engine, entry: Entry) -> None:
     with own_transaction(engine) as connection:
-        if not connection.scalar(select(exists().where(*_as_before(entry)))):
+        if not connection.scalar(select(exists().where(*_same_read(entry)))):
             chain.append(connection, entry)
 
 
-def _as_before(entry: Entry) -> tuple[ColumnElement[bool], ...]:
-    """The same was read from the same place with the same key a moment ago."""
+def _same_read(entry: Entry) -> tuple[ColumnElement[bool], ...]:
+    """Lines about the same read: same document, same key and same address, not long ago."""
     return (
-        AuditLine.at > func.now() - _A_WHILE,
+        AuditLine.at > func.now() - _REPEAT_AFTER,
         AuditLine.action == entry.action.value,
         AuditLine.decision == entry.decision.value,
         AuditLine.role == entry.actor.role,

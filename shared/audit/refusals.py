@@ -1,4 +1,4 @@
-"""Refused attempts that are only counted, so that a flood of them costs neither disk nor the audit's lock."""
+"""Counts refused requests in Redis, so that a flood of them costs neither disk nor the lock of the audit."""
 
 import json
 
@@ -12,21 +12,21 @@ from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 
 log = logs.get(__name__)
-UNKNOWN_CALLER = "nobody"  # the role of who has no known key
+UNKNOWN_CALLER = "nobody"  # the role of a caller without a known key
 _COUNTS = "lethe:refused"
-_LINES = 100  # for one key and action in each round of the reconciler; further ones are counted
-_ADDRESSES = 50  # told apart in each round; a botnet's others are counted as one
+_LINES = 100  # lines of one key and action between two rounds of the reconciler; further refusals are counted
+_ADDRESSES = 50  # counted separately between two rounds; all other addresses are counted together
 _OTHERS = "others"
 
 
 def count(redis: Redis, action: Action, actor: Actor) -> bool:
-    """Count a refusal; whether it is to have a line of its own: a known key's first ones are, nobody's never.
+    """Count a refusal. Returns whether it needs an audit line: the first ones of a known key do, others do not.
 
-    Without Redis a known key's have all their lines, and nobody's are in the log alone.
+    Without Redis, every refusal of a known key needs a line. Those of unknown callers are then in the log only.
     """
     try:
         if actor.key_id is None:
-            redis.hincrby(_COUNTS, _field(action, actor, _told_apart(redis, action, actor)), 1)
+            redis.hincrby(_COUNTS, _field(action, actor, _address_to_count(redis, action, actor)), 1)
             return False
         return redis.hincrby(_COUNTS, _field(action, actor, None), 1) <= _LINES
     except RedisError as error:
@@ -34,7 +34,7 @@ def count(redis: Redis, action: Action, actor: Actor) -> bool:
         return actor.key_id is not None
 
 
-def _told_apart(redis: Redis, action: Action, actor: Actor) -> str | None:
+def _address_to_count(redis: Redis, action: Action, actor: Actor) -> str | None:
     known = redis.hexists(_COUNTS, _field(action, actor, actor.address))
     return actor.address if known or redis.hlen(_COUNTS) < _ADDRESSES else _OTHERS
 
@@ -44,9 +44,9 @@ def _field(action: Action, actor: Actor, address: str | None) -> str:
 
 
 def write_lines(engine: Engine, redis: Redis) -> int:
-    """One line for each caller whose refusals were only counted; returns how many lines.
+    """Write one audit line for each caller whose refusals were only counted. Returns the number of lines.
 
-    At most once: a process that is killed between taking the counts and its commit loses them.
+    A process that is killed between reading the counts and its commit loses them.
     """
     if not redis.exists(_COUNTS):
         return 0

@@ -1,4 +1,4 @@
-"""Finds lines of the audit, newest first, a page at a time."""
+"""Searches the audit: newest lines first, page by page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from shared.database.models import AuditLine
 
 @dataclass(frozen=True)
 class Filters:
-    """Which lines; what is None does not matter."""
+    """Which lines to find; None filters nothing."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -30,28 +30,28 @@ class Filters:
 
 @dataclass(frozen=True)
 class Page:
-    """Some lines, and the cursor for those that follow."""
+    """One page of lines, and the cursor of the next page."""
 
     lines: list[AuditLine]
     next: int | None
 
 
-def search(engine: Engine, wanted: Filters) -> Page:
-    """The newest lines that are wanted."""
-    query = select(AuditLine).where(*_conditions(wanted)).order_by(AuditLine.seq.desc()).limit(wanted.limit + 1)
+def search(engine: Engine, filters: Filters) -> Page:
+    """The newest lines that pass the filters."""
+    query = select(AuditLine).where(*_conditions(filters)).order_by(AuditLine.seq.desc()).limit(filters.limit + 1)
     with translate_errors("the own database"), Session(engine, expire_on_commit=False) as session:
         found = list(session.scalars(query))
-    lines = found[: wanted.limit]
-    return Page(lines, lines[-1].seq if len(found) > wanted.limit else None)
+    lines = found[: filters.limit]
+    return Page(lines, lines[-1].seq if len(found) > filters.limit else None)
 
 
-def _conditions(wanted: Filters) -> Iterator[ColumnElement[bool]]:
+def _conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
     for name in ("action", "decision", "key_id", "deletion_id", "instance_id"):
-        if (value := getattr(wanted, name)) is not None:
+        if (value := getattr(filters, name)) is not None:
             yield getattr(AuditLine, name) == value
-    if wanted.since:
-        yield AuditLine.at >= wanted.since
-    if wanted.until:
-        yield AuditLine.at < wanted.until
-    if wanted.cursor is not None:
-        yield AuditLine.seq < wanted.cursor
+    if filters.since:
+        yield AuditLine.at >= filters.since
+    if filters.until:
+        yield AuditLine.at < filters.until
+    if filters.cursor is not None:
+        yield AuditLine.seq < filters.cursor

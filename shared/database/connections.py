@@ -1,4 +1,4 @@
-"""Connections to the two PostgreSQL databases, made so that a dead server is noticed in seconds."""
+"""Connections to PostgreSQL that notice a dead server in seconds, and transactions on the own database."""
 
 import re
 import time
@@ -15,30 +15,30 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from shared.errors import TransientError, Unreachable
 from shared.settings import Settings
 
-# SQLSTATEs after which the same statement may well succeed: a deadlock or a lock that was not had in time,
-# serialisation, a statement that ran out of its time, and a row that was written meanwhile and refers to ours.
+# SQLSTATEs after which the same statement may succeed: serialisation failure, deadlock, lock timeout, statement
+# timeout, and a foreign key of a row that was written meanwhile.
 _TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "23001", "23503"}
 
-_FUNCTION = re.compile(r"^PL/\w+ function (\S+?)\(", re.MULTILINE)  # in the context that the server gives
+_FUNCTION = re.compile(r"^PL/\w+ function (\S+?)\(", re.MULTILINE)  # in the context of an error
 
 _USED_AT, _IDLE_SECONDS = "used_at", 1.0
 _LAZILY = "SET LOCAL synchronous_commit TO off"
-# In what a single statement returns, it has the same effect on the transaction that the statement is.
+# In the RETURNING clause of a single statement it does the same for the statement's own transaction.
 LAZILY = func.set_config("synchronous_commit", "off", True)
 
 
-# Lethe's own statements take milliseconds: one that waits longer waits for something that is stuck.
-# A process that hangs in the middle of a transaction would hold up all others: the audit's lines have one order.
+# Statements on the own database take milliseconds: one that takes seconds waits for something that is stuck. A process
+# that hangs in a transaction would block all others, which wait for the head of the audit.
 _BOUNDED = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
 
 
 def connect_own(settings: Settings, *, pool_size: int = 5) -> Engine:
-    """An engine of Lethe's own database, whose statements are bounded."""
+    """An engine of the own database. Its statements, locks and idle transactions have time limits."""
     return connect(settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_BOUNDED)
 
 
 def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "") -> Engine:
-    """An engine whose connections show name in pg_stat_activity and cannot wait for ever."""
+    """An engine whose connections are named lethe-<name> in pg_stat_activity and notice a dead server."""
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
@@ -49,7 +49,7 @@ def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "")
         connect_args={
             "application_name": f"lethe-{name}",
             "connect_timeout": 3,
-            # A server that vanished without a word is given up after about 10 s, not after 2 hours.
+            # A server that disappears without an answer is noticed after about 10 s, not after 2 hours.
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
@@ -69,19 +69,19 @@ def _note_use(connection: Any, record: ConnectionPoolEntry) -> None:  # noqa: AR
 
 
 def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """Ask a connection whether it still lives; one that was used a moment ago is not worth a round trip."""
+    """Check that a connection is alive, unless it was used a moment ago: each check is a round trip."""
     if time.monotonic() - record.info.get(_USED_AT, time.monotonic()) < _IDLE_SECONDS:
         return
     try:
         connection.execute("SELECT 1")
         connection.rollback()
     except psycopg.Error as error:
-        raise InvalidatePoolError("the server was away") from error  # all of them; the pool opens new ones
+        raise InvalidatePoolError("the server was away") from error  # the pool closes all, and opens new ones
 
 
 @contextmanager
 def translate_errors(what: str) -> Iterator[None]:
-    """Translate the driver's errors: a lost server to Unreachable, a lost race to TransientError."""
+    """Turn the driver's errors into Unreachable (no server) or TransientError. what: the name for the error text."""
     try:
         yield
     except PoolTimeout as error:
@@ -95,7 +95,7 @@ def _translated(what: str, error: DBAPIError | psycopg.Error) -> TransientError:
     state, kind = getattr(cause, "sqlstate", None), type(cause).__name__
     if state in _TRY_AGAIN:
         return TransientError(f"{what}: {kind}")
-    if state == "25006":  # read-only: a standby that took over, or is about to
+    if state == "25006":  # read-only: the server is a standby, e.g. during a failover
         return Unreachable(what, "it is read-only")
     invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
     lost = invalidated or state is None or state[:2] in ("08", "53", "57")
@@ -105,7 +105,7 @@ def _translated(what: str, error: DBAPIError | psycopg.Error) -> TransientError:
 
 
 def _where(cause: BaseException | None) -> str:
-    """The table, or the function that a trigger ran; no more of the server's words, which may hold values."""
+    """The table or trigger function of an error. The rest of the server's message may contain values."""
     diagnosis = getattr(cause, "diag", None)
     if table := getattr(diagnosis, "table_name", None):
         return f' on "{table}"'
@@ -115,10 +115,9 @@ def _where(cause: BaseException | None) -> str:
 
 @contextmanager
 def own_transaction(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
-    """A transaction on the own database; its errors are translated.
+    """A transaction on the own database, with translated errors.
 
-    One that is not durable may be forgotten when PostgreSQL crashes within the next second: for what a step that is
-    run again writes down again.
+    durable=False: a crash of PostgreSQL within the next second may lose it. For what a repeated step writes again.
     """
     with translate_errors("the own database"), engine.begin() if durable else begin_with(engine, _LAZILY) as connection:
         yield connection
@@ -126,7 +125,7 @@ def own_transaction(engine: Engine, *, durable: bool = True) -> Iterator[Connect
 
 @contextmanager
 def own_statement(engine: Engine) -> Iterator[Connection]:
-    """For one statement on the own database that is a transaction by itself: a round trip instead of three."""
+    """A connection for one statement that is its own transaction: one round trip instead of three."""
     with (
         translate_errors("the own database"),
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
@@ -136,8 +135,8 @@ def own_statement(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def begin_with(engine: Engine, settings: str) -> Iterator[Connection]:
-    """A transaction with settings of its own (SET LOCAL), which begins in one round trip instead of two or more."""
-    # AUTOCOMMIT: the driver sends no BEGIN of its own; it still ends what was begun.
+    """A transaction that begins with SET LOCAL statements, in one round trip."""
+    # AUTOCOMMIT: the driver sends no BEGIN by itself, but still sends COMMIT or ROLLBACK.
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection, connection.begin():
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)

@@ -1,10 +1,10 @@
-"""How far deletions, steps and webhooks are: the words of it, without the tables."""
+"""Values of columns: statuses, roles, and kinds of confirmation. Without SQLAlchemy, which takes long to import."""
 
 from enum import StrEnum
 
 
 class ConfirmationMethod(StrEnum):
-    """How it was confirmed."""
+    """How a deletion was confirmed."""
 
     TOKEN = "token"  # noqa: S105 - of a preview
     CODE = "code"
@@ -12,7 +12,7 @@ class ConfirmationMethod(StrEnum):
 
     @property
     def words(self) -> str:
-        """As a person is told."""
+        """For people."""
         return _WORDS[self]
 
 
@@ -24,28 +24,28 @@ _WORDS = {
 
 
 class Role(StrEnum):
-    """Who calls: an API key's role, or an instance by its own token."""
+    """Role of a caller: of an API key, or of an instance with its own token."""
 
     ADMIN = "admin"
     OPERATOR = "operator"
     VIEWER = "viewer"
     AUDITOR = "auditor"
-    INSTANCE = "instance"  # of itself alone, and of what it has ordered
+    INSTANCE = "instance"  # may delete itself, and see the deletions that it has ordered
 
 
 class DeletionStatus(StrEnum):
-    """How far a deletion is; written in shared.deletions only."""
+    """Status of a deletion; only shared.deletions writes it."""
 
-    QUEUED = "queued"  # accepted or resumed, nobody has claimed it since
-    RUNNING = "running"  # its steps are being worked on
+    QUEUED = "queued"  # accepted or resumed, and not claimed since
+    RUNNING = "running"  # a worker runs its steps
     WAITING = "waiting"  # for a dependency, or for the next try
-    FAILED = "failed"  # stopped half-way; can be resumed
-    SUCCEEDED = "succeeded"  # gone and checked; never changes again
-    CANCELLED = "cancelled"  # stopped before the point of no return; never changes again
+    FAILED = "failed"  # stopped; can be resumed
+    SUCCEEDED = "succeeded"  # everything is erased and checked; final
+    CANCELLED = "cancelled"  # stopped before the point of no return; final
 
 
 class StepStatus(StrEnum):
-    """How far one step is."""
+    """Status of a step."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -54,12 +54,12 @@ class StepStatus(StrEnum):
 
 
 class WebhookStatus(StrEnum):
-    """How far the delivery of one event is."""
+    """Status of a webhook."""
 
-    PENDING = "pending"  # to be tried, again or at all
+    PENDING = "pending"  # not delivered yet
     DELIVERED = "delivered"
-    REFUSED = "refused"  # its address is not one that Lethe calls, or none
-    EXPIRED = "expired"  # nobody took it in time, or its deletion was cancelled
+    REFUSED = "refused"  # its URL is invalid, or its address is not allowed
+    EXPIRED = "expired"  # not delivered in time, or its deletion was cancelled
 
 
 ENDED = (DeletionStatus.SUCCEEDED, DeletionStatus.CANCELLED)

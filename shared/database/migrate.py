@@ -1,4 +1,4 @@
-"""Brings the own database up to date: `python -m shared.database.migrate`."""
+"""Migrates the own database to the newest schema: `python -m shared.database.migrate`."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from shared import settings
 from shared.database import connections
 
-_LOCK = 0x1E74E  # any number, the same in every process: two that start at once take turns
+_LOCK = 0x1E74E  # any number, the same in every process, so that two processes do not migrate at once
 
 
 def _config() -> Config:
@@ -23,9 +23,9 @@ def _config() -> Config:
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the migrations that are missing; safe to call from several processes at once."""
+    """Run the missing migrations. Several processes may call it at once."""
     config = _config()
-    # All in one transaction: a lock or setting of the session would be somebody else's behind PgBouncer.
+    # One transaction for all: behind PgBouncer, another client would get a lock or setting of the session.
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout TO 0"))
         connection.execute(text("SET LOCAL lock_timeout TO 0"))
@@ -36,19 +36,19 @@ def upgrade(engine: Engine) -> None:
 
 
 def revisions(engine: Engine) -> tuple[str | None, str | None]:
-    """The schema that the own database has, and the newest one."""
+    """The revision of the own database, and the newest revision."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision(), newest()
 
 
 @cache
 def newest() -> str | None:
-    """The newest schema that this version knows."""
+    """The newest revision that this version of Lethe knows."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the own database has the newest schema."""
+    """Whether the own database has the newest revision."""
     current, head = revisions(engine)
     return current == head
 

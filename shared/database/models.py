@@ -1,4 +1,4 @@
-"""Lethe's own tables: deletions, their steps, their webhooks, API keys, the audit, and when the clocks ticked."""
+"""The tables of the own database."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,12 +18,12 @@ from shared.database.enums import WebhookStatus as WebhookStatus
 
 
 def _text(kind: type[StrEnum]) -> Enum:
-    """Kept as its value in a plain column, so that a new value needs no migration."""
+    """A text column with the value of the enum, so that a new value needs no migration."""
     return Enum(kind, native_enum=False, create_constraint=False, length=16, values_callable=list)
 
 
 class Base(DeclarativeBase):
-    """Naming convention, so that migrations can name what they change."""
+    """Base of all tables; it names constraints and indexes, so that migrations can change them."""
 
     metadata = MetaData(
         naming_convention={
@@ -42,7 +42,7 @@ class Base(DeclarativeBase):
 
 
 class Deletion(Base):
-    """The promise to erase one instance, and how far it is."""
+    """The deletion of one instance, and how far it is."""
 
     __tablename__ = "deletions"
 
@@ -51,37 +51,37 @@ class Deletion(Base):
     instance_name: Mapped[str]
     status: Mapped[DeletionStatus] = mapped_column(_text(DeletionStatus))
     position: Mapped[int] = mapped_column(default=0)  # steps done
-    attempt: Mapped[int] = mapped_column(default=1)  # the fence: messages of an older attempt change nothing
-    failures: Mapped[int] = mapped_column(default=0)  # of this step, in a row
+    attempt: Mapped[int] = mapped_column(default=1)  # messages of an older attempt change nothing
+    failures: Mapped[int] = mapped_column(default=0)  # of the present step, in a row
     times_republished: Mapped[int] = mapped_column("nudges", default=0)  # since it was last claimed
-    owner: Mapped[UUID | None]  # the run that works on it now
+    owner: Mapped[UUID | None]  # the worker's present run of a step
     heartbeat_at: Mapped[datetime | None]
-    next_attempt_at: Mapped[datetime | None]  # when it is published again, if nobody owns it
+    next_attempt_at: Mapped[datetime | None]  # when its message is published again, if it has no owner
     waiting_since: Mapped[datetime | None]
     failed_step: Mapped[str | None]
     reason: Mapped[str | None]
-    requester: Mapped[str]  # the role of who ordered or last resumed it, or "server"
-    requester_key_id: Mapped[str | None]  # whose rights are looked at again
+    requester: Mapped[str]  # the role that ordered or last resumed it, or "server"
+    requester_key_id: Mapped[str | None]  # whose permission is checked again
     requester_key_hash: Mapped[str]  # of an instance's token, so that it can follow its deletion; else empty
-    without_gateways: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))  # gone for good, given up
-    confirmed_by: Mapped[str | None]  # the key's id; of who confirmed it last
+    without_gateways: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))  # URLs that are given up
+    confirmed_by: Mapped[str | None]  # id of the key that confirmed it last
     confirmed_with: Mapped[ConfirmationMethod | None] = mapped_column(_text(ConfirmationMethod))
     confirmed_at: Mapped[datetime | None]
-    confirmed_preview: Mapped[str | None]  # the digest of what was shown
+    confirmed_preview: Mapped[str | None]  # SHA-256 of the preview
     accepted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     started_at: Mapped[datetime | None]
     irrevocable_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    next_look_at: Mapped[datetime | None]  # after success: when its id is looked for again
-    came_back: Mapped[dict[str, int] | None]  # what the looks have found, by kind
-    came_back_at: Mapped[datetime | None]  # when they found something last
+    next_look_at: Mapped[datetime | None]  # when the next recheck is due
+    came_back: Mapped[dict[str, int] | None]  # counts of what rechecks have found, by kind
+    came_back_at: Mapped[datetime | None]  # when a recheck last found something
     failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.deletions.loading
 
     steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
     webhooks: Mapped[list["WebhookEvent"]] = relationship(order_by="WebhookEvent.target", lazy="raise")
 
     __table_args__ = (
-        # The guard of "exactly once": the Redis lock only turns duplicates away early.
+        # Guarantees "exactly once"; the Redis lock only rejects duplicates early.
         Index(
             "uq_deletions_instance_id_unfinished",
             "instance_id",
@@ -89,7 +89,7 @@ class Deletion(Base):
             postgresql_where=text("status NOT IN ('succeeded', 'cancelled')"),
         ),
         Index("ix_deletions_instance_name_accepted_at", "instance_name", "accepted_at"),
-        # Each wrong key is looked for here: it must not take longer than a right one, nor with each deletion.
+        # Every unknown key is looked up here. Without the index that would take longer with each deletion.
         Index("ix_deletions_requester_key_hash", "requester_key_hash"),
         Index(
             "ix_deletions_unfinished",
@@ -110,23 +110,23 @@ class Step(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     position: Mapped[int]
     status: Mapped[StepStatus] = mapped_column(_text(StepStatus), default=StepStatus.PENDING)
-    attempts: Mapped[int] = mapped_column(default=0)  # times it was claimed; a slice counts as one
-    failures: Mapped[int] = mapped_column(default=0)  # of its own, ever
+    attempts: Mapped[int] = mapped_column(default=0)  # claims, one for each slice
+    failures: Mapped[int] = mapped_column(default=0)  # in all
     planned: Mapped[dict[str, int] | None]
     removed: Mapped[dict[str, int]] = mapped_column(server_default=text("'{}'"))
     notes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    at_least: Mapped[bool] = mapped_column(default=False)  # a run died between removing and counting
+    at_least: Mapped[bool] = mapped_column(default=False)  # a run ended between removing and counting
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     error: Mapped[str | None]
 
 
 class WebhookEvent(Base):
-    """One event for one receiver; what it says is sealed, and gone once it is delivered or expired."""
+    """One webhook. Its content is encrypted, and removed when it was delivered or has expired."""
 
     __tablename__ = "webhook_events"
 
-    id: Mapped[str] = mapped_column(primary_key=True)  # sent along, so that a receiver can drop repeats
+    id: Mapped[str] = mapped_column(primary_key=True)  # part of the webhook, so that a receiver can drop repeats
     deletion_id: Mapped[UUID] = mapped_column(ForeignKey("deletions.id", ondelete="CASCADE"))
     target: Mapped[str]  # "instance" or "global"
     status: Mapped[WebhookStatus] = mapped_column(_text(WebhookStatus))
@@ -141,57 +141,57 @@ class WebhookEvent(Base):
 
 
 class ApiKey(Base):
-    """Somebody's key; the key itself is kept nowhere."""
+    """An API key; only its hash is stored."""
 
     __tablename__ = "api_keys"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]  # whose it is, for people
+    name: Mapped[str]  # for people
     role: Mapped[Role] = mapped_column(_text(Role))
     key_hash: Mapped[str] = mapped_column(unique=True)
     instances: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))  # names it is limited to; NULL is all
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     expires_at: Mapped[datetime | None]
-    rotated_at: Mapped[datetime | None]  # when it got its present secret, if not at first
+    rotated_at: Mapped[datetime | None]  # when its secret was last replaced
     revoked_at: Mapped[datetime | None]
 
 
 class OneTimeCodes(Base):
-    """What a key's holder confirms with: the secret, sealed, and how far its codes are used up."""
+    """The TOTP secret of an API key, encrypted, and which of its codes were used."""
 
     __tablename__ = "one_time_codes"
 
     key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"), primary_key=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
-    last_step: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))  # of the code that was used last
-    wrong: Mapped[int] = mapped_column(server_default=text("0"))  # in a row
+    last_step: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))  # of the last used code
+    wrong: Mapped[int] = mapped_column(server_default=text("0"))  # wrong codes in a row
     locked_until: Mapped[datetime | None]
     enrolled_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class Receipt(Base):
-    """The signed proof of a succeeded deletion, byte for byte as it was signed."""
+    """The signed receipt of a succeeded deletion."""
 
     __tablename__ = "receipts"
 
     deletion_id: Mapped[UUID] = mapped_column(ForeignKey("deletions.id", ondelete="CASCADE"), primary_key=True)
-    document: Mapped[str]  # no JSONB: that keeps neither the order nor the spelling
+    document: Mapped[str]  # text, for JSONB would change the bytes that were signed
     signed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class ReceiptKey(Base):
-    """A key that receipts were or are signed with; its public part stays published."""
+    """A key that signs or has signed receipts; its public part stays published."""
 
     __tablename__ = "receipt_keys"
 
     id: Mapped[str] = mapped_column(primary_key=True)  # its thumbprint
     public: Mapped[bytes] = mapped_column(LargeBinary)
-    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)  # the private part; none when it is in the settings
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)  # the private key, encrypted; None for LETHE_RECEIPT_KEY
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class Clock(Base):
-    """When something periodic last ran."""
+    """When a periodic task last ran."""
 
     __tablename__ = "clocks"
 
@@ -200,7 +200,7 @@ class Clock(Base):
 
 
 class ThrottleRow(Base):
-    """One row, or none: what an operator has set in place of the settings; NULL is as the settings have it."""
+    """Settings of `lethe throttle`: one row or none. NULL: the setting of the environment."""
 
     __tablename__ = "throttle"
 
@@ -212,7 +212,7 @@ class ThrottleRow(Base):
 
 
 class AuditLine(Base):
-    """One line of the audit; written in shared.audit.chain, and never changed."""
+    """One line of the audit; only shared.audit.chain writes it, and it never changes."""
 
     __tablename__ = "audit"
 
@@ -226,9 +226,9 @@ class AuditLine(Base):
     user_agent: Mapped[str | None]
     request_id: Mapped[str | None]
     instance_id: Mapped[str | None] = mapped_column(index=True)
-    deletion_id: Mapped[UUID | None] = mapped_column(index=True)  # no foreign key: a line outlives what it tells of
+    deletion_id: Mapped[UUID | None] = mapped_column(index=True)  # no foreign key: lines outlive the deletion
     reason: Mapped[str | None]
-    times: Mapped[int]  # attempts that this line stands for
+    times: Mapped[int]  # how many attempts the line stands for
     previous: Mapped[str]  # hash of the line before
     hash: Mapped[str]
 
@@ -236,7 +236,7 @@ class AuditLine(Base):
 
 
 class AuditHead(Base):
-    """Where the audit ends: one row, which is its lock as well."""
+    """The end of the audit: one row, which also serves as the lock of the audit."""
 
     __tablename__ = "audit_head"
 

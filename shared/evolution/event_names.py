@@ -1,4 +1,4 @@
-"""Evolution's events, and the forms in which queues and files are named after them."""
+"""Evolution's events, and how they are spelled in names of queues and files."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The gateway's HTTP API: the calls Lethe makes of a running Evolution server."""
+"""HTTP client of a gateway (a running Evolution server)."""
 
 from typing import Any
 from urllib.parse import quote, unquote
@@ -10,25 +10,25 @@ from urllib3.exceptions import NewConnectionError
 
 from shared.errors import Refused, TransientError, Unreachable
 
-# A header of every call that Lethe makes of a gateway, and of every answer that Lethe gives: it knows itself by it.
+# A header of Lethe's calls and answers. An answer with it shows that the gateway's address is Lethe's own.
 LETHE_HEADER = "X-Lethe"
-_NAME_SECONDS = 3  # the server may ask WhatsApp for its newest version before it tells its own name
+_NAME_SECONDS = 3  # the server may first ask WhatsApp for its newest version
 
 
 class PointsToLethe(Refused):
-    """The address is Lethe's own."""
+    """The gateway's address is Lethe's own."""
 
 
 class Stuck(TransientError):
-    """The gateway answers, but cannot let go of the session: its socket is dead."""
+    """The gateway answers, but cannot close the session: its WhatsApp socket is dead."""
 
 
 class Unanswered(Unreachable):
-    """The gateway did not answer, but may have got the request, and may still carry it out."""
+    """The gateway did not answer, but may have received the request and may still execute it."""
 
 
 def can_be_addressed(name: str) -> bool:
-    """Whether a URL carries the name unchanged; requests and servers normalise some (empty, dots, outer spaces)."""
+    """Whether a URL path can contain the name. requests and servers change some names (empty, dots, outer spaces)."""
     if not name or name != name.strip() or "\x00" in name:
         return False
     path = requests.Request("GET", f"http://gateway/x/{quote(name, safe='')}").prepare().path_url
@@ -36,19 +36,19 @@ def can_be_addressed(name: str) -> bool:
 
 
 class Gateway:
-    """One Evolution server; a replica has its own memory, so each is one of these."""
+    """One Evolution server. Each replica has its own memory, and so is a gateway of its own."""
 
     def __init__(self, url: str, key: str, timeout_seconds: float) -> None:
         self.url = url
         self._timeout = (min(3.0, timeout_seconds), timeout_seconds)
         self._session = requests.Session()
         self._session.headers.update({"apikey": key, LETHE_HEADER: "1"})
-        self._session.trust_env = False  # a proxy or .netrc of the host must not reroute or re-authenticate
+        self._session.trust_env = False  # ignore proxies and .netrc of the host
         self._session.mount("http://", HTTPAdapter(pool_maxsize=32))
         self._session.mount("https://", HTTPAdapter(pool_maxsize=32))
 
     def probe(self) -> None:
-        """See that drops reach an Evolution server, by one of a name that nobody has.
+        """Check that a deletion would reach an Evolution server, by deleting a name that no instance has.
 
         Raises Unreachable when none answers, PointsToLethe when it is Lethe, Refused when the key is not accepted; but
         Evolution checks the key only when the instance exists.
@@ -66,7 +66,7 @@ class Gateway:
             raise TransientError(f"gateway {self.url} answered {answer.status_code} to a logout")
 
     def state(self, name: str, *, timeout_seconds: float | None = None) -> str | None:
-        """open, connecting or close; None when the server has no session of that name in its memory."""
+        """The connection state: open, connecting or close; None when the name is not in the server's memory."""
         answer = self._call("GET", "instance/connectionState", name, timeout_seconds)
         if answer.status_code == 404:
             return None
@@ -79,15 +79,15 @@ class Gateway:
         return state if isinstance(state, str) else None
 
     def is_down(self) -> bool:
-        """Whether nothing listens at its address: whatever the server was doing has ended with it."""
+        """Whether nothing listens at the address: the server has stopped, and with it everything that it was doing."""
         try:
             self._session.get(self.url, timeout=self._timeout, allow_redirects=False)
         except requests.RequestException as error:
-            return isinstance(_cause_of(error), ConnectionRefusedError)
+            return isinstance(getattr(_connect_error(error), "__cause__", None), ConnectionRefusedError)
         return False
 
     def client_name(self) -> str | None:
-        """What the server calls itself in the rows of its instances; None when it does not tell."""
+        """The clientName that the server writes into the rows of its instances; None when it does not say."""
         timeout = (self._timeout[0], min(_NAME_SECONDS, self._timeout[1]))
         try:
             answer = self._session.request("GET", f"{self.url}/", timeout=timeout, allow_redirects=False)
@@ -97,7 +97,7 @@ class Gateway:
         return name if isinstance(name, str) and name else None
 
     def log_out(self, name: str) -> None:
-        """End the session; an instance that is not connected, or not known, is logged out already."""
+        """Log the session out. One that is not connected or not known counts as logged out."""
         answer = self._call("DELETE", "instance/logout", name)
         if answer.status_code in (200, 201, 400, 404):
             return
@@ -106,9 +106,9 @@ class Gateway:
         raise TransientError(f"gateway {self.url} answered {answer.status_code}")
 
     def drop(self, name: str) -> bool:
-        """Drop the name from the server's memory, only while it is reserved; False when the server does not know it."""
+        """Delete the name from the server's memory, while Lethe reserves it. False when the server does not know it."""
         answer = self._call("DELETE", "instance/delete", name)
-        if answer.status_code == 400 or "Connection Closed" in answer.text:  # it wants to log out first, and cannot
+        if answer.status_code == 400 or "Connection Closed" in answer.text:  # it tries to log out first, and fails
             raise Stuck(f"gateway {self.url} answered {answer.status_code}")
         if answer.status_code not in (200, 201, 404):
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
@@ -129,11 +129,11 @@ class Gateway:
             )
         if answer.status_code in (401, 403):
             raise Refused(f"gateway {self.url} does not accept the global key")
-        if answer.status_code == 404 and not _is_evolutions(answer):  # a proxy that does not know the server
+        if answer.status_code == 404 and not _is_evolutions(answer):  # e.g. of a proxy
             raise self._is_something_else()
         if answer.status_code == 503:
             raise Unreachable(what, "status 503")
-        if answer.status_code in (502, 504):  # a proxy's word: it may have got through
+        if answer.status_code in (502, 504):  # of a proxy: the server may have received it
             raise Unanswered(what, f"status {answer.status_code}")
         return answer
 
@@ -142,26 +142,22 @@ class Gateway:
 
 
 def _was_not_sent(error: requests.RequestException) -> bool:
-    """Whether no connection was made at all."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
+    """Whether no connection was made."""
+    return isinstance(error, requests.ConnectTimeout) or _connect_error(error) is not None
 
 
-def _cause_of(error: requests.RequestException) -> BaseException | None:
-    """Why no connection was made; None when one was, or the address is not known."""
+def _connect_error(error: requests.RequestException) -> NewConnectionError | None:
+    """Why no connection was made; None when one was made, or for a timeout."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return reason.__cause__ if isinstance(reason, NewConnectionError) else None
+    return reason if isinstance(reason, NewConnectionError) else None
 
 
 def _is_evolutions(answer: requests.Response) -> bool:
-    """Whether the gateway itself says that there is no such instance."""
+    """Whether a 404 is Evolution's answer for an unknown instance."""
     try:
-        body = answer.json()
-    except requests.JSONDecodeError:
+        return "does not exist" in str(_json(answer).get("response"))
+    except TransientError:
         return False
-    return isinstance(body, dict) and "does not exist" in str(body.get("response"))
 
 
 def _json(answer: requests.Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What each store of Evolution says of what it holds, and whom it must spare."""
+"""Types that the stores of Evolution share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Neighbours = Callable[[], list[str]]  # the names of all other instances
 
 @dataclass(frozen=True)
 class Usage:
-    """How much a place holds for one id, and when the newest of it was written; None when that is not known."""
+    """How much a store holds for one id or name. newest: when the last of it was written; None if not known."""
 
     number: int
     size_bytes: int

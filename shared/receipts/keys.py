@@ -1,7 +1,7 @@
-"""The key that receipts are signed with, and all that ever were: from the settings, else made here and sealed."""
+"""Keys that sign receipts: LETHE_RECEIPT_KEY, else a generated key, which is stored encrypted."""
 
 from cryptography.fernet import InvalidToken
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -9,23 +9,23 @@ from shared import encryption, signing
 from shared.database.models import ReceiptKey
 from shared.settings import Settings
 
-_LOCK = 0x1E74E5  # any number, the same in every process: two that need a first key at once make one
+_LOCK = 0x1E74E5  # any number, the same in every process, so that two processes do not both generate the first key
 
 
 def current(connection: Connection, settings: Settings) -> Ed25519PrivateKey:
-    """The key to sign with now; its public part is kept before anything is signed with it."""
+    """The key to sign with now. Its public part is stored before it is used."""
     if settings.receipt_key:
         key = signing.read_private_key(settings.receipt_key.get_secret_value())
-        _keep(connection, key, sealed=None)
+        _store(connection, key, sealed=None)
         return key
-    return _newest(connection, settings) or _make(connection, settings)
+    return _newest(connection, settings) or _generate(connection, settings)
 
 
 def published(connection: Connection, settings: Settings) -> list[dict[str, str]]:
-    """The public keys as JSON Web Keys, newest first: a receipt stays good after a change of key."""
+    """All public keys as JSON Web Keys, newest first: old receipts stay valid after a change of the key."""
     current(connection, settings)
     rows = connection.scalars(select(ReceiptKey.public).order_by(ReceiptKey.created_at.desc(), ReceiptKey.id))
-    return [signing.as_jwk(signing.read_public_key(public)) for public in rows]
+    return [signing.as_jwk(Ed25519PublicKey.from_public_bytes(public)) for public in rows]
 
 
 def _newest(connection: Connection, settings: Settings) -> Ed25519PrivateKey | None:
@@ -33,21 +33,21 @@ def _newest(connection: Connection, settings: Settings) -> Ed25519PrivateKey | N
     for row in connection.scalars(sealed):
         try:
             return Ed25519PrivateKey.from_private_bytes(encryption.cipher(settings).decrypt(row or b""))
-        except InvalidToken:  # sealed with another secret_key: good for checking, not for signing
+        except InvalidToken:  # encrypted with another secret_key: it cannot sign any more
             continue
     return None
 
 
-def _make(connection: Connection, settings: Settings) -> Ed25519PrivateKey:
+def _generate(connection: Connection, settings: Settings) -> Ed25519PrivateKey:
     connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     if made_meanwhile := _newest(connection, settings):
         return made_meanwhile
     key = Ed25519PrivateKey.generate()
-    _keep(connection, key, sealed=encryption.cipher(settings).encrypt(key.private_bytes_raw()))
+    _store(connection, key, sealed=encryption.cipher(settings).encrypt(key.private_bytes_raw()))
     return key
 
 
-def _keep(connection: Connection, key: Ed25519PrivateKey, *, sealed: bytes | None) -> None:
+def _store(connection: Connection, key: Ed25519PrivateKey, *, sealed: bytes | None) -> None:
     public = key.public_key()
     row = insert(ReceiptKey).values(id=signing.as_jwk(public)["kid"], public=public.public_bytes_raw(), sealed=sealed)
     connection.execute(row.on_conflict_do_nothing())

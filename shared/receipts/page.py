@@ -1,4 +1,4 @@
-"""The receipt as one page to print: no script, nothing from elsewhere, everything escaped."""
+"""The receipt as an HTML page to print, without scripts and external files."""
 
 import json
 from base64 import b64encode
@@ -10,13 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def render(document: str) -> str:
-    """The page of a signed document."""
+    """The HTML page of a signed receipt."""
     digest = sha256(document.encode()).hexdigest()
     return _PAGES.get_template("receipt.html").render(json.loads(document), digest=digest)
 
 
 def style_hash(page: str) -> str:
-    """The page's only style as a Content-Security-Policy names it, so that no other is let in."""
+    """The hash of the page's style, for its Content-Security-Policy."""
     style = page.partition("<style>")[2].partition("</style>")[0]
     return f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}"
 

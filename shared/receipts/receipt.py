@@ -1,4 +1,4 @@
-"""The receipt: what a succeeded deletion did, for an auditor; written in the transaction of its success."""
+"""Receipts: what a succeeded deletion did. A receipt is signed in the transaction in which the deletion succeeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -23,7 +23,7 @@ _EVENTS = select(WebhookEvent.__table__).where(WebhookEvent.deletion_id == _OF).
 
 
 def write(connection: Connection, deletion_id: UUID, settings: Settings, line: Place) -> None:
-    """Sign and keep the receipt of a deletion that succeeds in this transaction."""
+    """Sign and store the receipt of a deletion that succeeds in this transaction. line: its place in the audit."""
     deletion, steps, events = (
         connection.execute(query, {"of_deletion": deletion_id}) for query in (_DELETION, _STEPS, _EVENTS)
     )
@@ -33,13 +33,13 @@ def write(connection: Connection, deletion_id: UUID, settings: Settings, line: P
 
 
 def load(engine: Engine, deletion_id: UUID) -> str | None:
-    """The signed document, as it was signed; None when there is none."""
+    """The signed receipt; None when there is none."""
     with own_transaction(engine) as connection:
         return connection.scalar(select(Receipt.document).where(Receipt.deletion_id == deletion_id))
 
 
 def proved(document: Mapping[str, Any]) -> dict[str, str]:
-    """What a signed document is the receipt of; raises InvalidDocument when it is no receipt."""
+    """Which deletion a verified document proves, and the key id; raises InvalidDocument when it is no receipt."""
     content = document.get("receipt")
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise signing.InvalidDocument("it is signed, but no receipt that this version knows")
@@ -50,7 +50,7 @@ def proved(document: Mapping[str, Any]) -> dict[str, str]:
 def compose(
     deletion: Row[Any], steps: Sequence[Row[Any]], events: Sequence[Row[Any]], gateways: Sequence[str], line: Place
 ) -> dict[str, Any]:
-    """What the receipt says. Gateways are numbered as in the settings: their addresses are the operator's."""
+    """The content of the receipt. Gateways have numbers, in the order of the settings, for addresses are private."""
     notes: dict[str, Mapping[str, Any]] = {step.name: step.notes for step in steps}
     confirmed = notes.get("confirm", {})
     sessions = sum(step.removed.get("sessions", 0) for step in steps)
@@ -79,7 +79,7 @@ def compose(
 
 
 def _confirmed(deletion: Row[Any]) -> dict[str, Any] | None:
-    """Who confirmed it and how; the preview by the digest of what was shown."""
+    """Who confirmed the deletion, and how."""
     if deletion.confirmed_with is None:
         return None
     return {
@@ -111,7 +111,7 @@ def _webhook(event: Row[Any]) -> dict[str, Any]:
 
 
 def _session(logout: Mapping[str, Any], sessions: int, numbers: Mapping[str, str]) -> str:
-    """How the WhatsApp session ended, in words."""
+    """How the WhatsApp session ended, as text."""
     if unaddressed := logout.get("not_logged_out"):
         return str(unaddressed)
     if stuck := logout.get("stuck_gateways"):
@@ -120,7 +120,7 @@ def _session(logout: Mapping[str, Any], sessions: int, numbers: Mapping[str, str
 
 
 def _dropped(deregister: Mapping[str, Any], numbers: Mapping[str, str]) -> dict[str, Any]:
-    """How each gateway let go of the name, in words."""
+    """The result of each gateway's drop, as text, and whether another instance had the name."""
     outcomes: Mapping[str, str] = deregister.get("gateways", {})
     return {
         "gateways": [
@@ -131,7 +131,7 @@ def _dropped(deregister: Mapping[str, Any], numbers: Mapping[str, str]) -> dict[
 
 
 def _kept(steps: Sequence[Row[Any]]) -> dict[str, int]:
-    """What stayed because it belongs to another living instance as well."""
+    """Counts of what was kept, for it may belong to another existing instance."""
     return {
         name.removeprefix("kept_"): number
         for step in steps

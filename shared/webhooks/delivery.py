@@ -1,4 +1,4 @@
-"""One try to deliver a webhook: signed, bounded in time, and to no address inside."""
+"""Sends a webhook once: signed, with a time limit, and not to private addresses."""
 
 import base64
 import json
@@ -17,9 +17,9 @@ from shared.settings import Settings
 from shared.webhooks import session as webhook_session
 from shared.webhooks.events import GLOBAL, Event
 
-NOT_ALLOWED = "its address is not allowed"  # and no word of where that leads
-NO_URL = "its URL is none that can be called"
-PERMANENT_FAILURES = (NOT_ALLOWED, NO_URL)  # another try would end alike
+NOT_ALLOWED = "its address is not allowed"  # it does not say which address that is
+NO_URL = "its URL is invalid"
+PERMANENT_FAILURES = (NOT_ALLOWED, NO_URL)  # another try has the same result
 _NO_URLS = (
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
@@ -29,7 +29,7 @@ _NO_URLS = (
 
 
 def signing_key(settings: Settings) -> str:
-    """The key that receivers check signatures with, as standardwebhooks writes it: whsec_<base64>."""
+    """The key for webhook signatures, as Standard Webhooks writes it: whsec_<base64>."""
     if settings.webhook_key:
         return settings.webhook_key.get_secret_value()
     derived = digest(settings.secret_key.get_secret_value().encode(), b"lethe webhook signatures", "sha256")
@@ -37,9 +37,9 @@ def signing_key(settings: Settings) -> str:
 
 
 def deliver(event: Event, settings: Settings) -> str | None:
-    """Try once; None when it was delivered, else why not. Never raises for what a receiver does."""
+    """Send the webhook once. Returns None when it was delivered, else the error; raises none of the receiver's."""
     outcome: list[str | None] = []
-    # In a thread, for requests' time-out is for each read: a receiver that sends a byte a second is never over it.
+    # In a thread: the timeout of requests is for each read, and a receiver that sends a byte a second never exceeds it.
     attempt = Thread(target=lambda: outcome.append(_post(event, settings)), daemon=True)
     attempt.start()
     attempt.join(timeout=settings.webhook_timeout_seconds * 2)
@@ -51,32 +51,36 @@ def _post(event: Event, settings: Settings) -> str | None:
     body = json.dumps(event.body)
     try:
         with _session(event, settings) as session:
-            session.trust_env = False  # a .netrc of the host would overwrite the customer's Authorization
+            session.trust_env = False  # else a .netrc of the host replaces the customer's Authorization header
             answer = session.post(
                 event.url,
                 data=body.encode(),
                 headers={**_headers(event.headers), **_signature(event.id, body, settings)},
                 timeout=(min(2.0, timeout_seconds), timeout_seconds),
                 allow_redirects=False,
-                stream=True,  # what it answers is not read, however long it is
+                stream=True,  # the answer's body is not read
             )
     except InvalidIPAddress:
         return NOT_ALLOWED
     except _NO_URLS:
         return NO_URL
-    except (requests.RequestException, jwt.PyJWTError, ValueError) as error:  # what a customer has typed in
+    except (
+        requests.RequestException,
+        jwt.PyJWTError,
+        ValueError,
+    ) as error:  # headers or jwt_key may be wrong
         return type(error).__name__
     return None if answer.ok and not answer.is_redirect else f"status {answer.status_code}"
 
 
 def _session(event: Event, settings: Settings) -> requests.Session:
-    if event.target == GLOBAL:  # the operator's own URL may lead anywhere
+    if event.target == GLOBAL:  # the operator's own URL may be a private address
         return requests.Session()
     return webhook_session.restricted(event.url, settings.webhook_allow)
 
 
 def _signature(event_id: str, body: str, settings: Settings) -> dict[str, str]:
-    """Standard Webhooks: the id stays the same for every try, so that a receiver can drop repeats."""
+    """Headers of Standard Webhooks. The id is the same in every try, so that a receiver can drop repeats."""
     now = datetime.now(UTC)
     return {
         "Content-Type": "application/json",
@@ -87,7 +91,7 @@ def _signature(event_id: str, body: str, settings: Settings) -> dict[str, str]:
 
 
 def _headers(configured: dict[str, str]) -> dict[str, str]:
-    """The configured headers; one named jwt_key becomes a bearer token signed with its value."""
+    """The configured headers. Like in Evolution, jwt_key becomes a bearer token signed with its value."""
     headers = {name: value for name, value in configured.items() if name != "jwt_key"}
     if key := configured.get("jwt_key"):
         now = int(time.time())

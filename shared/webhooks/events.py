@@ -1,4 +1,4 @@
-"""The INSTANCE_DELETE webhook: whom it goes to, and what it says."""
+"""The INSTANCE_DELETE webhook: its receivers and its content."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +8,13 @@ from shared.evolution.rows.tenant import WebhookRow
 from shared.settings import Settings
 
 EVENT = "INSTANCE_DELETE"
-GLOBAL = "global"  # the operator's own receiver
+GLOBAL = "global"  # the operator's receiver, LETHE_WEBHOOK_GLOBAL_URL
 _PATH = "/instance-delete"
 
 
 @dataclass(frozen=True)
 class Event:
-    """One webhook to be delivered; the id stays the same however often it is tried."""
+    """One webhook to deliver; its id is the same in every try."""
 
     id: str
     target: str  # "instance" or "global"
@@ -26,7 +26,7 @@ class Event:
 def events_for(
     deletion_id: UUID, instance_id: str, instance_name: str, row: WebhookRow | None, settings: Settings
 ) -> list[Event]:
-    """The events of one deletion: the instance's own webhook, if it asks for this event, and the global one."""
+    """The events of a deletion: to the instance's webhook, if that wants INSTANCE_DELETE, and to the global one."""
     body = {
         "event": EVENT,
         "instance": instance_name,

@@ -1,9 +1,9 @@
-"""Webhooks that are kept until they are delivered: sealed in the own database, tried again with growing pauses."""
+"""Stores webhooks, encrypted, until they are delivered; sends them again with growing pauses."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,13 +16,13 @@ from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import Deletion, WebhookEvent, WebhookStatus
-from shared.database.timing import from_now
+from shared.database.timing import after_growing_pause, due_rows, from_now
 from shared.settings import Settings
 from shared.webhooks import delivery
 from shared.webhooks.events import Event
 
-WITHDRAWN = "withdrawn"  # the error of what is not sent any more, for its deletion was cancelled
-_ENDS = {None: Decision.DELIVERED} | dict.fromkeys(delivery.PERMANENT_FAILURES, Decision.REFUSED)
+WITHDRAWN = "withdrawn"  # the error of a webhook whose deletion was cancelled
+_DECISIONS = {None: Decision.DELIVERED} | dict.fromkeys(delivery.PERMANENT_FAILURES, Decision.REFUSED)
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
 _OF_DELETION = (
@@ -36,12 +36,17 @@ _PENDING = (
     .where(WebhookEvent.deletion_id == bindparam("of_deletion"), WebhookEvent.status == WebhookStatus.PENDING)
     .order_by(WebhookEvent.target.desc())
 )
-_TOLD = (WebhookEvent.deletion_id, _OF_DELETION, WebhookEvent.target, WebhookEvent.tries)  # what the audit tells
+_AUDITED = (
+    WebhookEvent.deletion_id,
+    _OF_DELETION,
+    WebhookEvent.target,
+    WebhookEvent.tries,
+)  # what the audit line needs
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of one webhook, for whoever may see its deletion."""
+    """The state of one webhook, for callers that may see its deletion."""
 
     target: str
     status: WebhookStatus
@@ -52,15 +57,15 @@ class Delivery:
 
 
 def delivery_of(event: WebhookEvent) -> Delivery:
-    """As the row has it; one of an earlier version has forgotten why it was refused, but that was always the same."""
+    """The state of a webhook. Rows of an earlier version have no error when refused: it was always NOT_ALLOWED."""
     refused = delivery.NOT_ALLOWED if event.status is WebhookStatus.REFUSED else None
     next_try_at = event.next_try_at if event.status is WebhookStatus.PENDING else None
     return Delivery(event.target, event.status, event.tries, next_try_at, event.ended_at, event.error or refused)
 
 
 def store(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
-    """Keep events before they are first tried; one that is kept already stays as it is."""
-    sealed_with = encryption.cipher(settings)  # URL, headers and secret of a customer's webhook are personal
+    """Store events, before they are first sent. An event that is already stored is not changed."""
+    cipher = encryption.cipher(settings)  # URL and headers of a customer's webhook are private
     with own_transaction(engine) as connection:
         for event in events:
             connection.execute(
@@ -70,41 +75,29 @@ def store(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequenc
                     deletion_id=deletion_id,
                     target=event.target,
                     status=WebhookStatus.PENDING,
-                    sealed=sealed_with.encrypt(json.dumps(asdict(event)).encode()),
-                    next_try_at=from_now(_FIRST_PAUSE_SECONDS),  # who keeps it tries it at once
+                    sealed=cipher.encrypt(json.dumps(asdict(event)).encode()),
+                    next_try_at=from_now(_FIRST_PAUSE_SECONDS),  # the caller sends it first, at once
                 )
                 .on_conflict_do_nothing()
             )
 
 
 def pending_ids(engine: Engine, deletion_id: UUID) -> list[str]:
-    """Ids of the deletion's events that nobody has taken yet."""
+    """Ids of the deletion's events that are not delivered yet."""
     with own_statement(engine) as connection:
         return list(connection.scalars(_PENDING, {"of_deletion": deletion_id}))
 
 
 def take_due(engine: Engine, limit: int) -> list[str]:
-    """Ids of events whose pause is over, put off so that nobody else tries them now."""
-    due = (
-        select(WebhookEvent.id)
-        .where(WebhookEvent.status == WebhookStatus.PENDING, WebhookEvent.next_try_at <= func.now())
-        .order_by(WebhookEvent.next_try_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    """Ids of events that are due. Their next try is moved, so that no other process sends them now."""
+    due = due_rows(WebhookEvent.id, WebhookEvent.next_try_at, WebhookEvent.status == WebhookStatus.PENDING, limit=limit)
+    taken = update(WebhookEvent).where(WebhookEvent.id.in_(due)).values(next_try_at=from_now(_FIRST_PAUSE_SECONDS))
     with own_transaction(engine) as connection:
-        return list(
-            connection.scalars(
-                update(WebhookEvent)
-                .where(WebhookEvent.id.in_(due.scalar_subquery()))
-                .values(next_try_at=from_now(_FIRST_PAUSE_SECONDS))
-                .returning(WebhookEvent.id)
-            )
-        )
+        return list(connection.scalars(taken.returning(WebhookEvent.id)))
 
 
 def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | None:
-    """Send a kept event once, and write down how it went; None when it was taken, else why not."""
+    """Send a stored event once, and store the result. Returns None when it was delivered, else the error."""
     with own_transaction(engine) as connection:
         sealed = connection.scalar(
             select(WebhookEvent.sealed).where(WebhookEvent.id == event_id, WebhookEvent.status == WebhookStatus.PENDING)
@@ -117,62 +110,56 @@ def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | N
         failure: str | None = "sealed with another secret_key"
     else:
         failure = delivery.deliver(event, settings)
-    _write_down(engine, event_id, failure)
+    _store_result(engine, event_id, failure)
     return failure
 
 
-def _write_down(engine: Engine, event_id: str, failure: str | None) -> None:
+def _store_result(engine: Engine, event_id: str, failure: str | None) -> None:
     row = update(WebhookEvent).where(WebhookEvent.id == event_id, WebhookEvent.status == WebhookStatus.PENDING)
     if failure is None:
         change = row.values(
             status=WebhookStatus.DELIVERED, tries=WebhookEvent.tries + 1, sealed=None, ended_at=func.now(), error=None
         )
-    elif failure in delivery.PERMANENT_FAILURES:  # nobody tries again what is not to be called, or cannot be
+    elif failure in delivery.PERMANENT_FAILURES:  # no further try
         change = row.values(status=WebhookStatus.REFUSED, sealed=None, ended_at=func.now(), error=failure)
     else:
-        pause = func.least(
-            _FIRST_PAUSE_SECONDS * func.power(2, func.least(WebhookEvent.tries, 10)), _LONGEST_PAUSE_SECONDS
-        )
-        change = row.values(
-            tries=WebhookEvent.tries + 1, error=failure, next_try_at=func.now() + pause * timedelta(seconds=1)
-        )
+        next_try_at = after_growing_pause(_FIRST_PAUSE_SECONDS, WebhookEvent.tries, _LONGEST_PAUSE_SECONDS)
+        change = row.values(tries=WebhookEvent.tries + 1, error=failure, next_try_at=next_try_at)
     with own_transaction(engine) as connection:
-        ended = connection.execute(change.returning(*_TOLD)).all()
-        decision = _ENDS.get(failure)
+        ended = connection.execute(change.returning(*_AUDITED)).all()
+        decision = _DECISIONS.get(failure)
         if decision and ended:
-            _tell(connection, decision, ended)
+            _audit(connection, decision, ended)
 
 
-def _tell(connection: Connection, decision: Decision, events: Sequence[Row[Any]]) -> None:
-    chain.append(connection, *(_line(decision, *tuple(event)) for event in events))
+def _audit(connection: Connection, decision: Decision, events: Sequence[Row[Any]]) -> None:
+    chain.append(connection, *(_entry(decision, *tuple(event)) for event in events))
 
 
-def _line(decision: Decision, deletion_id: UUID, instance_id: str, target: str, tries: int) -> Entry:
+def _entry(decision: Decision, deletion_id: UUID, instance_id: str, target: str, tries: int) -> Entry:
     reason = f"{target} webhook, tries: {tries}"
     return Entry(Action.WEBHOOK, decision, instance_id=instance_id, deletion_id=deletion_id, reason=reason)
 
 
 def withdraw(connection: Connection, deletion_id: UUID) -> list[Entry]:
-    """Send no more of a deletion that was cancelled: it would be untrue. Returns what the audit is to tell of it."""
-    of_deletion = WebhookEvent.deletion_id == deletion_id, WebhookEvent.status == WebhookStatus.PENDING
-    row = update(WebhookEvent).where(*of_deletion)
-    change = row.values(status=WebhookStatus.EXPIRED, sealed=None, error=WITHDRAWN, ended_at=func.now())
-    return [_line(Decision.CANCELLED, *tuple(event)) for event in connection.execute(change.returning(*_TOLD))]
+    """Stop the webhooks of a cancelled deletion, for they would not be true. Returns the audit entries to append."""
+    pending = update(WebhookEvent).where(
+        WebhookEvent.deletion_id == deletion_id, WebhookEvent.status == WebhookStatus.PENDING
+    )
+    change = pending.values(status=WebhookStatus.EXPIRED, sealed=None, error=WITHDRAWN, ended_at=func.now())
+    return [_entry(Decision.CANCELLED, *tuple(event)) for event in connection.execute(change.returning(*_AUDITED))]
 
 
 def expire(engine: Engine, settings: Settings) -> int:
-    """Give up events that were kept long enough: what they say is forgotten. Returns how many."""
+    """Expire events after LETHE_WEBHOOK_KEEP_SECONDS, and remove their content. Returns how many."""
+    old = update(WebhookEvent).where(
+        WebhookEvent.status == WebhookStatus.PENDING,
+        WebhookEvent.created_at < from_now(-settings.webhook_keep_seconds),
+    )
     expired = literal(WebhookStatus.EXPIRED, WebhookEvent.status.type)
+    change = old.values(status=expired, sealed=None, ended_at=func.now())
     with own_transaction(engine) as connection:
-        events = connection.execute(
-            update(WebhookEvent)
-            .where(
-                WebhookEvent.status == WebhookStatus.PENDING,
-                WebhookEvent.created_at < from_now(-settings.webhook_keep_seconds),
-            )
-            .values(status=expired, sealed=None, ended_at=func.now())
-            .returning(*_TOLD)
-        ).all()
+        events = connection.execute(change.returning(*_AUDITED)).all()
         if events:
-            _tell(connection, Decision.EXPIRED, events)
+            _audit(connection, Decision.EXPIRED, events)
     return len(events)

@@ -1,4 +1,4 @@
-"""Where a customer's webhook may lead: never inside, unless the operator opened the host or the network."""
+"""HTTP sessions for customers' webhooks: no private addresses, unless LETHE_WEBHOOK_ALLOW lists them."""
 
 import ipaddress
 import logging
@@ -14,19 +14,19 @@ from requests_hardened.ip_filter_adapter import IPFilterAdapter
 from shared import logs
 
 log = logs.get(__name__)
-logging.getLogger("requests_hardened").setLevel(logging.ERROR)  # it calls forbidden what is opened
+logging.getLogger("requests_hardened").setLevel(logging.ERROR)  # it warns of allowed addresses too
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class _Guard(IPFilterAdapter):  # type: ignore[misc] # it has no type information
-    """Looks a name up once and connects to what was found, unless that is private, loopback or otherwise special.
+class _AddressFilter(IPFilterAdapter):  # type: ignore[misc] # it has no type information
+    """Resolves a name once and connects to that address; raises InvalidIPAddress for a private or special address.
 
-    An address in an opened network is connected to all the same.
+    Addresses in the allowed networks are accepted.
     """
 
-    def __init__(self, scheme: str, opened: Sequence[Network]) -> None:
+    def __init__(self, scheme: str, allowed: Sequence[Network]) -> None:
         super().__init__(is_https_proto=scheme == "https")
-        self._opened = opened
+        self._allowed = allowed
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
@@ -35,8 +35,8 @@ class _Guard(IPFilterAdapter):  # type: ignore[misc] # it has no type informatio
             return super().build_connection_pool_key_attributes(request, verify, cert)
         except InvalidIPAddress as refused:  # by now, the Host header has the name
             (address,) = refused.args
-            if not any(address in network for network in self._opened):
-                log.warning("webhook leads inside", address=str(address))
+            if not any(address in network for network in self._allowed):
+                log.warning("webhook to a private address refused", address=str(address))
                 raise
         attributes: Any = HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
         host, pool = attributes
@@ -47,17 +47,17 @@ class _Guard(IPFilterAdapter):  # type: ignore[misc] # it has no type informatio
 
 
 def restricted(url: str, allowed: Sequence[str]) -> requests.Session:
-    """A session for this URL alone: a customer typed it, and we stand within."""
+    """A session for this URL that refuses private addresses, unless allowed lists the host or its network."""
     session = requests.Session()
     if not _is_named(url, allowed):
-        opened = [network for each in allowed if (network := _network(each))]
+        networks = [network for each in allowed if (network := _network(each))]
         for scheme in ("http", "https"):
-            session.mount(f"{scheme}://", _Guard(scheme, opened))
+            session.mount(f"{scheme}://", _AddressFilter(scheme, networks))
     return session
 
 
 def _is_named(url: str, allowed: Sequence[str]) -> bool:
-    """Whether the operator opened this host by its name."""
+    """Whether the host of the URL is in the list by its name."""
     try:
         host = urlsplit(url).hostname
     except ValueError:

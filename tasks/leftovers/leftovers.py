@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.database.connections import translate_errors
 from shared.database.models import ENDED, Deletion
-from shared.evolution.cache.cache import Kept
+from shared.evolution.cache.cache import KeysByOwner
 from shared.evolution.media.local_folder import LocalFolder
 from shared.evolution.usage import Usage
 from shared.services import Services
@@ -80,7 +80,7 @@ class _Seen:
     """What the stores hold, whosesoever."""
 
     media: dict[str, set[str]]
-    kept: Kept
+    kept: KeysByOwner
     fields: list[tuple[str, str, Usage]]
     rows: dict[str, Orphans]
 
@@ -105,8 +105,8 @@ def _see(services: Services) -> _Seen:
     cache = services.cache
     return _Seen(
         media={storage.unit: storage.ids() for storage in services.storages},
-        kept=cache.kept() if cache else Kept(),
-        fields=sorted(cache.fields()) if cache else [],
+        kept=cache.all_keys() if cache else KeysByOwner(),
+        fields=sorted(cache.lost_messages()) if cache else [],
         rows=orphan_rows.find(services.tenant),
     )
 

@@ -1,4 +1,4 @@
-"""Evolution's Redis cache: finds and unlinks the keys that are exactly one instance's."""
+"""Evolution's Redis cache: finds and unlinks the keys that belong to exactly one instance."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -19,13 +19,11 @@ from shared.evolution.cache import keys as cache_keys
 from shared.evolution.usage import Usage
 
 _AT_ONCE = 500
-Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name") and values: those that other instances bear
-
-Bears = Callable[[set[str]], set[str]]
-# The value of a lost-messages field: a cuid, as JSON; its first eight digits are milliseconds since 1970, to base 36.
+Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name"), values: those that other instances have
+# The value of a field of lost messages: a cuid as JSON. Its first eight digits are milliseconds since 1970, base 36.
 _CUID = re.compile(rb'"?c([0-9a-z]{8})[0-9a-z]{16}"?')
-# One page of the pass: every key that could be one of these ids' or names'. A part up to any colon may be the name, up
-# to any underscore the id; keys.py decides. ARGV: cursor, page, prefix and colon, number of ids, ids, names.
+# One page of a scan: keys that may belong to these ids or names. A part up to any colon may be the name, and up to any
+# underscore the id; keys.py decides. ARGV: cursor, page size, prefix and colon, number of ids, ids, names.
 _SCRIPT = """
 local ids, names, head, found = {}, {}, ARGV[3], {}
 local last = 4 + tonumber(ARGV[4])
@@ -46,25 +44,25 @@ for _, key in ipairs(page[2]) do
 end
 return {page[1], found}
 """
-_LOST_WORD = cache_keys.LOST_MESSAGES.partition(":")[0]  # as if it were a name: so the pass sees those hashes too
-_LARGE = 100_000  # keys; a pass over them takes about a tenth of a second
-_PAGE = 2_000  # keys that Redis looks at in one go, about 2 ms
+_LOST_WORD = cache_keys.LOST_MESSAGES.partition(":")[0]  # given as a name, so that a scan finds those hashes too
+_LARGE = 100_000  # keys; a scan of them takes about 0.1 s
+_PAGE = 2_000  # keys that Redis scans in one command, in about 2 ms
 
 
 class Candidates:
-    """Candidates of one pass over the keys: by id or name, each key with all whose it could be."""
+    """Keys that one scan found, by id and by name. Each key has all ids or names that it may belong to."""
 
     def __init__(self, ids: set[str], names: set[str]) -> None:
         self.by_id: dict[str, dict[str, set[str]]] = {each: {} for each in ids}
         self.by_name: dict[str, dict[str, set[str]]] = {each: {} for each in names}
 
     def as_arguments(self) -> list[bytes]:
-        """As the script takes them."""
+        """Arguments of the script."""
         names = (*self.by_name, _LOST_WORD)
         return [str(len(self.by_id)).encode(), *(each.encode() for each in (*self.by_id, *names))]
 
     def add(self, prefix: str, key: str) -> None:
-        """File a key under each of ours that explains it; a pass may bring one twice."""
+        """Add a key to each wanted id or name that it may belong to. A scan may return a key twice."""
         for owners, wanted in (
             (cache_keys.ids_explaining(prefix, key), self.by_id),
             (cache_keys.names_explaining(prefix, key), self.by_name),
@@ -74,14 +72,14 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Keys by the id or the name that they are kept by."""
+class KeysByOwner:
+    """Keys by the instance id or the instance name in them."""
 
     by_id: dict[str, list[str]] = field(default_factory=dict)
     by_name: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, prefix: str, key: str) -> None:
-        """File a key; one that is kept by neither is nobody's, and left out."""
+        """Add a key; one with neither an id nor a name is left out."""
         if (owner := cache_keys.id_in(prefix, key)) is not None:
             self.by_id.setdefault(owner, []).append(key)
         elif (name := cache_keys.name_in(prefix, key)) is not None:
@@ -90,7 +88,7 @@ class Kept:
 
 @contextmanager
 def translate_errors(what: str) -> Iterator[None]:
-    """Translate redis-py's errors."""
+    """Turn redis-py's errors into Unreachable or TransientError. what: the name for the error text."""
     try:
         yield
     except (RedisConnectionError, RedisTimeout) as error:
@@ -107,7 +105,7 @@ class Cache:
         self.prefix = prefix
         self._pass = redis.register_script(_SCRIPT)
         self._may_run_scripts = True  # until an ACL refuses it
-        self._lost_messages = {f"{prefix}:{cache_keys.LOST_MESSAGES}"}  # and those that a pass has met
+        self._lost_messages = {f"{prefix}:{cache_keys.LOST_MESSAGES}"}  # and those that a scan has found
 
     def probe(self) -> None:
         """Raise Unreachable when Redis does not answer."""
@@ -115,12 +113,12 @@ class Cache:
             self.redis.ping()
 
     def is_large(self) -> bool:
-        """Whether a pass over all keys takes long enough to be worth waiting for company."""
+        """Whether a scan takes so long that waiting for other deletions, which share it, is worth it."""
         with translate_errors("the cache"):
             return int(self.redis.dbsize()) > _LARGE
 
     def find_candidates(self, ids: Iterable[str], names: Iterable[str] = ()) -> Candidates:
-        """Look at every key once, for any number of instances: what could be theirs. It costs the whole keyspace."""
+        """Scan all keys once, for any number of instances. The time depends on the number of keys only."""
         proposals = Candidates(set(ids), set(names))
         cursor = 0
         while True:
@@ -129,7 +127,7 @@ class Cache:
                 # A key that is not UTF-8 was not written by Evolution.
                 text = key.decode(errors="surrogateescape")
                 proposals.add(self.prefix, text)
-                self._meet(text)
+                self._note_lost_messages(text)
             if cursor == 0:
                 return proposals
 
@@ -152,32 +150,32 @@ class Cache:
     def by_id(
         self, instance_id: str, living: Living, proposals: Candidates | None = None
     ) -> tuple[list[str], list[str]]:
-        """Keys of the instance by its id, and those that a living id explains as well."""
+        """Keys of the instance by its id, and keys that may belong to another existing instance as well."""
         candidates = (proposals or self.find_candidates([instance_id])).by_id[instance_id]
-        ours, shared = _judge(candidates, instance_id, partial(living, "id"))
+        ours, shared = _split(candidates, instance_id, partial(living, "id"))
         session = f"{self.prefix}:instance:{instance_id}"
-        # An id is never reused, so this key is ours even if somebody took our id for a name.
+        # An id is never reused: this key is the instance's, even when another instance has this id as its name.
         return [*ours, *self._existing([session])], shared
 
     def by_name(self, name: str, living: Living, proposals: Candidates | None = None) -> tuple[list[str], list[str]]:
-        """Keys of the bearer of a name, and those that another living instance explains as well."""
+        """Keys of the instance by its name, and keys that may belong to another existing instance as well."""
         candidates = (proposals or self.find_candidates([], [name])).by_name[name]
-        ours, shared = _judge(candidates, name, partial(living, "name"))
+        ours, shared = _split(candidates, name, partial(living, "name"))
         legacy = self._existing([f"{self.prefix}:instance:{name}"])
         if legacy and living("id", {name}):  # it is the session of the instance with that id
             return ours, [*shared, *legacy]
         return [*ours, *legacy], shared
 
-    def kept(self) -> Kept:
-        """All keys that are kept by an instance's id or name, whosesoever; one pass over all keys."""
-        kept = Kept()
+    def all_keys(self) -> KeysByOwner:
+        """Scan all keys for those with an instance id or name in them, of all instances."""
+        keys = KeysByOwner()
         for key in self._scan(f"{cache_keys.escape(self.prefix)}:*"):
-            kept.add(self.prefix, key)
-            self._meet(key)
-        return kept
+            keys.add(self.prefix, key)
+            self._note_lost_messages(key)
+        return keys
 
-    def fields(self) -> Iterator[tuple[str, str, Usage]]:
-        """The lost messages of Chatwoot that a pass has met: each hash, name and what its field holds."""
+    def lost_messages(self) -> Iterator[tuple[str, str, Usage]]:
+        """Chatwoot's lost messages, as far as a scan has found them: hash, instance name, and usage of its field."""
         for lost in self._hashes():
             with translate_errors("the cache"):
                 found = dict(self.redis.hscan_iter(lost, count=_PAGE))
@@ -186,11 +184,11 @@ class Cache:
                     yield lost, text, Usage(1, len(value), _written_at(value))
 
     def measure(self, keys: list[str]) -> Usage:
-        """The memory of these keys, and when the last of them was used: a key does not say when it was made."""
+        """Usage of these keys. newest: when one was last used, for Redis does not know when a key was written."""
         with translate_errors("the cache"), self.redis.pipeline(transaction=False) as pipeline:
             for key in (key.encode(errors="surrogateescape") for key in keys):
                 pipeline.memory_usage(key)
-                pipeline.object("IDLETIME", key)  # refused where maxmemory-policy counts uses instead of times
+                pipeline.object("IDLETIME", key)  # an error with an LFU maxmemory-policy
             answers = pipeline.execute(raise_on_error=False)
         sizes, idle = answers[::2], answers[1::2]
         newest = (
@@ -201,24 +199,24 @@ class Cache:
         return Usage(len(keys), sum(each for each in sizes if isinstance(each, int)), newest)
 
     def count_fields(self, name: str) -> int:
-        """How many fields the name has among the lost messages of Chatwoot, as far as a pass has met them."""
+        """How many hashes of lost messages have the name, as far as a scan has found them."""
         with translate_errors("the cache"):
             return sum(int(self.redis.hexists(lost, name)) for lost in self._hashes())
 
     def remove_field(self, name: str, lost: str | None = None) -> int:
-        """Remove the name's fields from the lost messages of Chatwoot, or from one hash of them."""
+        """Remove the name from all hashes of lost messages, or from one. Returns how many had it."""
         with translate_errors("the cache"):
             return sum(int(self.redis.hdel(each, name)) for each in ([lost] if lost else self._hashes()))
 
     def unlink(self, keys: Iterable[str]) -> Iterator[int]:
-        """Unlink keys, some hundreds in one command; yields how many each one removed."""
+        """Unlink keys, many in one command; yields how many each command removed."""
         waiting = iter(keys)
         while some := list(islice(waiting, _AT_ONCE)):
             with translate_errors("the cache"):
                 removed = int(self.redis.unlink(*(key.encode(errors="surrogateescape") for key in some)))
             yield removed
 
-    def _meet(self, key: str) -> None:
+    def _note_lost_messages(self, key: str) -> None:
         if cache_keys.is_lost_messages(self.prefix, key):
             self._lost_messages.add(key)
 
@@ -235,14 +233,16 @@ class Cache:
             return [key for key in keys if self.redis.exists(key)]
 
 
-def _judge(explained: dict[str, set[str]], ours: str, bears: Bears) -> tuple[list[str], list[str]]:
-    """Ours alone, and what another living one explains as well."""
-    others = bears({owner for owners in explained.values() for owner in owners} - {ours})
-    shared = {key for key, owners in explained.items() if owners & others}
-    return [key for key in explained if key not in shared], sorted(shared)
+def _split(
+    candidates: dict[str, set[str]], owner: str, living: Callable[[set[str]], set[str]]
+) -> tuple[list[str], list[str]]:
+    """Keys of the owner alone, and keys that may belong to another existing instance as well."""
+    others = living({each for owners in candidates.values() for each in owners} - {owner})
+    shared = {key for key, owners in candidates.items() if owners & others}
+    return [key for key in candidates if key not in shared], sorted(shared)
 
 
 def _written_at(value: bytes) -> datetime | None:
-    """When a field of the lost messages was written, as its value says; a field itself has no time."""
+    """When a field of lost messages was written, from its value; None if it is no cuid."""
     cuid = _CUID.fullmatch(value)
     return datetime.fromtimestamp(int(cuid[1], 36) / 1000, UTC) if cuid else None

@@ -1,4 +1,4 @@
-"""Folders on a disk: counted, measured and removed with all that is in them; no link is ever followed."""
+"""Counts, measures and removes folders with everything in them. Symbolic links are never followed."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ _AWAY = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDO
 
 
 def count(path: Path) -> int:
-    """Files in a folder, at least; anything else is one by itself, and a link is never followed."""
+    """The number of files in a folder; after COUNT_SECONDS, at least so many. A file or link counts as one."""
     if not path.is_dir() or path.is_symlink():
         return int(exists(path))
     ends, found = time.monotonic() + COUNT_SECONDS, 0
@@ -29,7 +29,7 @@ def count(path: Path) -> int:
 
 
 def folders_in(place: Path, is_called: Callable[[str], bool]) -> set[str]:
-    """The folders in a place that are called so; a link is none."""
+    """Names of the folders in a place that is_called accepts; links are left out."""
     try:
         with os.scandir(place) as entries:
             return {each.name for each in entries if is_called(each.name) and each.is_dir(follow_symlinks=False)}
@@ -40,7 +40,7 @@ def folders_in(place: Path, is_called: Callable[[str], bool]) -> set[str]:
 
 
 def measure(*tops: Path) -> Usage:
-    """Everything in these folders, themselves included: a rename into one makes it new."""
+    """Usage of these folders. Their own times count too, for a rename into a folder changes its time."""
     number, size, newest = 0, 0, 0.0
     for path in (each for top in tops for each in _within(top)):
         facts = os.lstat(path)
@@ -51,7 +51,7 @@ def measure(*tops: Path) -> Usage:
 
 
 def _within(top: Path) -> Iterator[str]:
-    """It, and everything in it; a link is never followed."""
+    """The path itself, and everything below it."""
     yield str(top)
     if top.is_dir() and not top.is_symlink():
         for folder, folders, files in os.walk(top, onerror=raise_translated):
@@ -59,32 +59,32 @@ def _within(top: Path) -> Iterator[str]:
 
 
 def translated(error: OSError) -> TransientError:
-    """A volume that is away is waited for; what stands in the way on it counts."""
+    """Unreachable when the volume is away, else a TransientError, which counts as a failure."""
     if error.errno in _AWAY:
         return Unreachable("the files root", error.strerror)
     return TransientError(f"the files root: {error.strerror}")
 
 
 def raise_translated(error: OSError) -> None:
-    """os.walk would leave out what it may not read, and it would count as gone."""
+    """For os.walk, which else leaves out what it cannot read, so that it would count as removed."""
     raise translated(error) from error
 
 
 def may_write(place: Path) -> bool:
-    """Whether something can be made in a folder, or moved out of it."""
+    """Whether entries can be created in the folder, or moved out of it."""
     return os.access(place, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there, be it a link that leads nowhere."""
+    """Whether the path exists; a broken link does."""
     try:
         return os.path.lexists(path)
-    except (OSError, ValueError):  # a name that no file system takes has no folder
+    except (OSError, ValueError):  # the name is not possible on this file system
         return False
 
 
 def remove(top: Path) -> Iterator[int]:
-    """Remove a folder without following links; yields how many files went at a time."""
+    """Remove a folder or file; yields numbers of removed files."""
     if not top.is_dir() or top.is_symlink():
         top.unlink(missing_ok=True)
         yield 1

@@ -1,4 +1,4 @@
-"""Media in a folder of this host; nothing outside of the root is ever touched."""
+"""Media in a local folder. Nothing outside of the root is ever touched."""
 
 import errno
 import json
@@ -13,12 +13,12 @@ from shared.evolution import instance_ids
 from shared.evolution.media import folders, rights
 from shared.evolution.usage import Neighbours, Usage
 
-_NO_WAY = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into the trash of the root
-_LONGEST_NAME = 255  # bytes, of every common file system
+_CANNOT_MOVE = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into this trash, but perhaps into another one
+_MAX_NAME_BYTES = 255  # on every common file system
 _TRASH = ".trash"
-_HOMES = ("", "instances/", "store/")  # that can have a trash: nothing can be moved from one volume to another
+_TRASH_PARENTS = ("", "instances/", "store/")  # each may be a volume, and a move stays on its volume
 _NAMED = "store/chatwoot"
-_BY_ID, _BY_NAME = "instances", "chatwoot"  # how parts of the trash are called
+_BY_ID, _BY_NAME = "instances", "chatwoot"  # prefixes of names in the trash
 
 
 class LocalFolder:
@@ -30,7 +30,7 @@ class LocalFolder:
         self.root = root
 
     def probe(self) -> None:
-        """Raise Refused when the root is not the folder it should be."""
+        """Raise Refused when the root is not Evolution's working directory, or cannot be written to."""
         try:
             found = {entry.name for entry in os.scandir(self.root)}
         except OSError as error:
@@ -38,7 +38,7 @@ class LocalFolder:
         if not found & {"instances", "store"} and not self._is_working_directory():
             what = "holds neither instances/ nor store/" if found - {_TRASH} else "is empty"
             raise Refused(f"the files root {what}: LETHE_FILES_ROOT has to lead to Evolution's working directory")
-        trashes = [f"{home}{_TRASH}" for home in _HOMES]
+        trashes = [f"{home}{_TRASH}" for home in _TRASH_PARENTS]
         for part in ("instances", "store", _NAMED, *trashes):
             if (self.root / part).is_symlink():
                 raise Refused(f"{part} in the files root is a symbolic link, and none is followed: mount it there")
@@ -47,19 +47,19 @@ class LocalFolder:
                 raise Refused(f"{part} in the files root cannot be written to")
 
     def _is_working_directory(self) -> bool:
-        """Whether a server can run here: one that keeps its sessions in Redis makes neither of its folders."""
+        """Whether Evolution is installed here. With sessions in Redis, it creates neither of its folders."""
         try:
             package = json.loads((self.root / "package.json").read_bytes())
         except (OSError, ValueError):
             return False
-        # Its sources alone may lie beside a compose file, whose container has a working directory of its own.
+        # Sources alone may be a checkout beside a compose file; the container has another working directory.
         is_installed = (self.root / "node_modules").is_dir()
         return isinstance(package, dict) and package.get("name") == "evolution-api" and is_installed
 
     def _is_writable(self, part: str) -> bool:
-        """Whether things can be moved away from there; to the root, or, from a volume, to its own top."""
-        place, ways = self.root / part, (self.root, self.root / part.partition("/")[0])
-        return folders.may_write(place) and any(map(folders.may_write, ways))
+        """Whether entries can be moved from there into a trash: that of the root or that of its volume."""
+        place, tops = self.root / part, (self.root, self.root / part.partition("/")[0])
+        return folders.may_write(place) and any(map(folders.may_write, tops))
 
     def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
         """Look at the rights on each folder that will be moved and emptied."""
@@ -73,23 +73,23 @@ class LocalFolder:
                 raise folders.translated(error) from error
 
     def count(self, instance_id: str) -> int:
-        """Files of the instance, by its id."""
+        """The number of files in the instance's folder."""
         folder = self._owned(instance_id)
         return folders.count(folder) if folder else 0
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
-        """Rename the instance's folder into the trash of this deletion, then empty that."""
+        """Move the instance's folder into the trash of this deletion, then empty the trash."""
         folder = self._owned(instance_id)
         if folder and folders.exists(folder):
             self._move(folder, deletion_id, _BY_ID)
         yield from self.empty_trash(deletion_id)
 
     def empty_trash(self, deletion_id: UUID) -> Iterator[int]:
-        """Remove what this deletion put into the trash."""
+        """Remove what this deletion has moved into the trash; yields numbers of removed files."""
         for trash in filter(Path.is_dir, self._trashes(deletion_id)):
             try:
                 for part in sorted(trash.iterdir()):
-                    # What came by its name was counted when it was taken.
+                    # What belonged to the name was counted when it was moved.
                     yield from (
                         folders.remove(part) if part.name.startswith(_BY_ID) else (0 for _ in folders.remove(part))
                     )
@@ -98,128 +98,128 @@ class LocalFolder:
                 raise folders.translated(error) from error
 
     def ids(self) -> set[str]:
-        """Ids that have a folder of their own in instances/."""
+        """Instance ids that have a folder in instances/."""
         return folders.folders_in(self.root / "instances", instance_ids.is_uuid)
 
     def measure(self, instance_id: str) -> Usage:
-        """Files of the instance's folder."""
+        """Usage of the instance's folder."""
         folder = self._owned(instance_id)
         return folders.measure(folder) if folder else Usage(0, 0, None)
 
     def trash_ids(self) -> set[str]:
-        """Deletions that have something in the trash."""
+        """Ids of the deletions that have something in the trash."""
         return set().union(
-            *(folders.folders_in(self.root / f"{home}{_TRASH}", instance_ids.is_uuid) for home in _HOMES)
+            *(folders.folders_in(self.root / f"{home}{_TRASH}", instance_ids.is_uuid) for home in _TRASH_PARENTS)
         )
 
     def measure_trash(self, deletion_id: UUID) -> Usage:
-        """Files that the deletion has in the trash."""
+        """Usage of the deletion's trash."""
         held = [folders.measure(trash) for trash in self._trashes(deletion_id) if trash.is_dir()]
         newest = max((each.newest for each in held if each.newest), default=None)
         return Usage(sum(each.number for each in held), sum(each.size_bytes for each in held), newest)
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
-        """Files in store/chatwoot/<name>, without those in the folders of others."""
+        """The number of files in store/chatwoot/<name>, without nested folders of other instances."""
         return sum(folders.count(self.root / path) for path in self._named(name, neighbours)[0])
 
     def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
-        """Folders in store/chatwoot that none of these names leads to, without the folders of others in them."""
+        """Folders in store/chatwoot whose names no existing instance has, without nested folders of others."""
         names, others = folders.folders_in(self.root / _NAMED, instance_ids.is_storable), neighbours()
         found = {name: self._named(name, lambda: others)[0] for name in names}
         return {name: folders.measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
 
     def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
-        """Move store/chatwoot/<name> into the trash, without the folders of others in it."""
+        """Move store/chatwoot/<name> into the trash, without nested folders of other instances."""
         mine, shared = self._named(name, neighbours)
-        taken = 0
+        moved = 0
         for path in mine:
             files = folders.count(self.root / path)
             self._move(self.root / path, deletion_id, _BY_NAME)
-            taken += files
+            moved += files
         if mine:
-            self._tidy(name, neighbours)
-        return taken, shared
+            self._remove_empty_parents(name, neighbours)
+        return moved, shared
 
-    def _tidy(self, name: str, neighbours: Neighbours) -> None:
-        """Remove the empty folders around a nested one, for a name with slashes makes several."""
+    def _remove_empty_parents(self, name: str, neighbours: Neighbours) -> None:
+        """Remove empty parents of the name's folder: a name with slashes makes several folders."""
         others = {_named_path(other) for other in neighbours()}
         parent = posixpath.dirname(_named_path(name) or _NAMED)
         while parent.startswith(f"{_NAMED}/") and parent not in others:
             try:
                 (self.root / parent).rmdir()
-            except OSError:  # not empty: somebody else's
+            except OSError:  # not empty
                 return
             parent = posixpath.dirname(parent)
 
     def _named(self, name: str, neighbours: Neighbours) -> tuple[list[str], list[str]]:
-        """Paths that are this name's alone, and those that another living name leads to as well."""
+        """Paths that belong to this name alone, and paths that belong to another instance as well."""
         ours = _named_path(name)
         if ours is None or not folders.exists(self.root / ours) or not self._is_inside(self.root / ours):
             return [], []
         others = {path for other in neighbours() if (path := _named_path(other))}
         nested = {other for other in others if other.startswith(f"{ours}/") and folders.exists(self.root / other)}
         is_folder = (self.root / ours).is_dir() and not (self.root / ours).is_symlink()
-        in_anothers = any(ours.startswith(f"{other}/") for other in others)
-        # What is no folder, in another's folder, is that one's file; a link around another's folder is its as well.
-        if ours in others or (not is_folder and in_anothers) or ((self.root / ours).is_symlink() and nested):
+        in_other_folder = any(ours.startswith(f"{other}/") for other in others)
+        # A file in the folder of another instance is that instance's; so is a link to a folder with its folder in it.
+        if ours in others or (not is_folder and in_other_folder) or ((self.root / ours).is_symlink() and nested):
             return [], [ours]
         return self._without(ours, nested), []
 
     def _without(self, path: str, others: set[str]) -> list[str]:
-        """The path, or, where folders of others lie in it, everything around them."""
+        """The path; when folders of others are in it, everything in it but those."""
         if not others:
             return [path]
-        if (self.root / path).is_symlink():  # never looked into: it stays, with the others' folders behind it
+        if (self.root / path).is_symlink():  # links are not followed: it is kept
             return []
         entries = [f"{path}/{entry}" for entry in sorted(os.listdir(self.root / path))]
         return [
-            kept
+            part
             for entry in entries
             if entry not in others
-            for kept in self._without(entry, {other for other in others if other.startswith(f"{entry}/")})
+            for part in self._without(entry, {other for other in others if other.startswith(f"{entry}/")})
         ]
 
     def _owned(self, instance_id: str) -> Path | None:
         if instance_id in ("", ".", "..", _TRASH) or "/" in instance_id or "\x00" in instance_id:
             return None
-        if len(os.fsencode(instance_id)) > _LONGEST_NAME:
+        if len(os.fsencode(instance_id)) > _MAX_NAME_BYTES:
             return None
         folder = self.root / "instances" / instance_id
         return folder if self._is_inside(folder) else None
 
     def _trashes(self, deletion_id: UUID) -> list[Path]:
-        """Where this deletion puts things, the root's first; a link in its place could lead anywhere."""
-        homes = [self.root / home for home in _HOMES if not home or not (self.root / home[:-1]).is_symlink()]
+        """Trash folders of this deletion, that of the root first; raises Refused when one is a symbolic link."""
+        homes = [self.root / home for home in _TRASH_PARENTS if not home or not (self.root / home[:-1]).is_symlink()]
         trashes = [home / _TRASH / str(deletion_id) for home in homes]
         if any(trash.is_symlink() or trash.parent.is_symlink() for trash in trashes):
             raise Refused("the trash in the files root is a symbolic link")
         return trashes
 
     def _is_inside(self, path: Path) -> bool:
-        """Whether no symbolic link on the way leads elsewhere; the last part may be one, it is moved as such."""
+        """Whether no parent of the path is a symbolic link. The path itself may be one: the link is then moved."""
         parent = Path(os.path.realpath(path.parent))
         return parent == Path(os.path.realpath(self.root)) / path.parent.relative_to(self.root)
 
     def _move(self, path: Path, deletion_id: UUID, kind: str) -> None:
-        """Put something into the trash: the root's, or, from a volume of its own, that at its top."""
+        """Move a path into the trash of the root, or of its own volume if it is on another one."""
         top = self.root / path.relative_to(self.root).parts[0]
         in_root, *others = self._trashes(deletion_id)
-        ways = [in_root, *(trash for trash in others if trash.is_relative_to(top))]
-        for trash in ways:
+        trashes = [in_root, *(trash for trash in others if trash.is_relative_to(top))]
+        for trash in trashes:
             try:
                 trash.mkdir(parents=True, exist_ok=True)
-                path.rename(trash / f"{kind}-{uuid4()}")  # atomic: a kill leaves it here or there
+                path.rename(trash / f"{kind}-{uuid4()}")  # atomic
             except OSError as error:
-                if isinstance(error, FileNotFoundError) and not folders.exists(path):  # somebody else removed it
+                if isinstance(error, FileNotFoundError) and not folders.exists(path):  # it was removed meanwhile
                     return
-                if error.errno not in _NO_WAY or trash is ways[-1]:
+                if error.errno not in _CANNOT_MOVE or trash is trashes[-1]:
                     raise folders.translated(error) from error
             else:
                 return
 
 
 def _named_path(name: str) -> str | None:
-    """store/chatwoot/<name> as the gateway's path.join would have it; None when that leaves store/chatwoot."""
+    """store/chatwoot/<name> as the path.join of the gateway makes it; None for a path outside of store/chatwoot."""
     if "\x00" in name:
         return None
     path = posixpath.normpath(f"{_NAMED}/{name}")

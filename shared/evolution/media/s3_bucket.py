@@ -1,4 +1,4 @@
-"""Media in an S3 bucket: every object under the instance's id, in all its versions."""
+"""Media in an S3 bucket: all versions of all objects under the instance's id."""
 
 import re
 import time
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _ROOT = "evolution-api"
 _PAYLOADS = f"{_ROOT}/messages/"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PAGE = 1_000  # the most that one call removes
+_PAGE = 1_000  # objects that one call can remove
 _DENIED = ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
 
 class S3Bucket:
-    """Evolution's bucket; works alike on versioned and plain ones."""
+    """Evolution's bucket, with or without versions."""
 
     unit = "objects"
 
@@ -44,14 +44,14 @@ class S3Bucket:
             region_name=settings.s3_region,
             aws_access_key_id=key.get_secret_value() if key else None,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
-            # Path style is what MinIO and most self-hosted servers serve.
+            # MinIO and most self-hosted servers need path style.
             config=Config(
                 connect_timeout=3, read_timeout=15, retries={"max_attempts": 1}, s3={"addressing_style": "path"}
             ),
         )
 
     def probe(self) -> None:
-        """Raise Unreachable or Refused when the bucket cannot be worked on."""
+        """Raise Unreachable or Refused when the bucket cannot be used."""
         with self._translate_errors():
             self._client.head_bucket(Bucket=self.bucket)
 
@@ -61,7 +61,7 @@ class S3Bucket:
             self._rehearsed.once("calls", lambda: bucket_rehearsal.rehearse(self._client, self.bucket, _ROOT))
 
     def count(self, instance_id: str) -> int:
-        """Object versions under the instance's id, and uploads that were begun; at least, where it takes long."""
+        """The number of object versions and unfinished uploads under the id; after COUNT_SECONDS, at least so many."""
         ends, found = time.monotonic() + COUNT_SECONDS, len(self._uploads(self._prefix(instance_id)))
         for page in self._pages(self._prefix(instance_id)):
             found += len(page)
@@ -70,7 +70,7 @@ class S3Bucket:
         return found
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
-        """Remove every version of every object under the instance's id; yields how many went at a time."""
+        """Remove all versions of all objects under the id; yields numbers of removed versions."""
         for page in self._pages(self._prefix(instance_id)):
             yield self._remove(page)
         for key, upload_id in self._uploads(self._prefix(instance_id)):
@@ -79,7 +79,7 @@ class S3Bucket:
             yield 1
 
     def ids(self) -> set[str]:
-        """Ids that are a folder of the bucket, be it with old versions alone."""
+        """Instance ids that have objects, or old versions of objects."""
         pages = self._client.get_paginator("list_object_versions")
         with self._translate_errors():
             listed = pages.paginate(Bucket=self.bucket, Prefix=f"{_ROOT}/", Delimiter="/")
@@ -87,30 +87,30 @@ class S3Bucket:
         return {name for name in names if instance_ids.is_uuid(name)}
 
     def measure(self, instance_id: str) -> Usage:
-        """Object versions under the id."""
+        """Usage of all object versions under the id."""
         return _total([held for _, held in self._listed(self._prefix(instance_id))])
 
     def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
-        """Oversize SQS payloads that none of these names explains, by the shortest name that does."""
+        """Large SQS payloads that belong to no existing instance, by the shortest name that they may belong to."""
         found = [(names_of_payload(key.removeprefix(_PAYLOADS)), held) for key, held in self._listed(_PAYLOADS)]
-        others, nobodys = set(neighbours()), dict[str, list[Usage]]()
+        others, orphans = set(neighbours()), dict[str, list[Usage]]()
         for names, held in found:
             if names and not names & others:
-                nobodys.setdefault(min(names, key=len), []).append(held)
-        return {name: _total(each) for name, each in nobodys.items()}
+                orphans.setdefault(min(names, key=len), []).append(held)
+        return {name: _total(each) for name, each in orphans.items()}
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
-        """Oversize SQS payloads of a name."""
+        """The number of large SQS payloads of the name."""
         return len(self._named(name, neighbours)[0])
 
     def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
-        """Remove the oversize SQS payloads of a name; exact names, never a prefix."""
+        """Remove the large SQS payloads of the name, by their exact keys."""
         mine, shared = self._named(name, neighbours)
         return sum(self._remove(mine[at : at + _PAGE]) for at in range(0, len(mine), _PAGE)), shared
 
     def _named(self, name: str, neighbours: Neighbours) -> tuple[list["ObjectIdentifierTypeDef"], list[str]]:
-        """Payloads that are this name's alone, and those that another living name explains as well."""
-        # A prefix only proposes; not every server can be asked for one with control characters in it.
+        """Payloads that belong to this name alone, and keys that may belong to another instance as well."""
+        # A prefix finds candidates. It ends before a control character, which not every server accepts.
         found = [version for page in self._pages(_PAYLOADS + _CONTROL.split(f"{name}_")[0]) for version in page]
         owners = {version["Key"]: names_of_payload(version["Key"].removeprefix(_PAYLOADS)) for version in found}
         found = [version for version in found if name in owners[version["Key"]]]
@@ -124,13 +124,13 @@ class S3Bucket:
         return f"{_ROOT}/{instance_id}/"  # the slash, so that `fo` does not match `foo`
 
     def _uploads(self, prefix: str) -> list[tuple[str, str]]:
-        """Multipart uploads that nobody finished: their parts are kept, and listed nowhere else."""
+        """Unfinished multipart uploads: their parts use space, and no other list shows them."""
         with self._translate_errors():
             answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
         return [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", [])]
 
     def _listed(self, prefix: str) -> Iterator[tuple[str, Usage]]:
-        """The key of every object version and delete marker, and what it holds."""
+        """The key and the usage of every object version and delete marker."""
         with self._translate_errors():
             for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
                 for version in page.get("Versions", []):
@@ -149,7 +149,7 @@ class S3Bucket:
         with self._translate_errors():
             answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": versions, "Quiet": True})
         errors = answer.get("Errors", [])
-        if errors:  # the call itself answers 200
+        if errors:  # in an answer with status 200
             raise TransientError(f"the bucket kept {len(errors)} objects: {errors[0].get('Code')}")
         return len(versions)
 

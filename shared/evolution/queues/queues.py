@@ -1,4 +1,4 @@
-"""Queues that Evolution named after an instance; two kinds: RabbitMQ (rabbitmq) and SQS (sqs)."""
+"""The interface of message brokers with queues of instances: RabbitMQ (rabbitmq) or Amazon SQS (sqs)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ Counts = dict[str, int]
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What went, by kind, and how many stay because they are not this instance's alone."""
+class Removed:
+    """What was removed, by kind, and how many were kept because they may belong to others."""
 
     counts: Counts
     kept: int
 
 
 class Queues(Protocol):
-    """A message broker of Evolution's. Removing twice is harmless; what is in a queue goes with it."""
+    """A message broker of Evolution. A queue is removed with its messages. Removing twice is harmless."""
 
     def probe(self) -> None:
-        """Raise Unreachable or Refused when it cannot be worked on."""
+        """Raise Unreachable or Refused when the broker cannot be used."""
 
     def rehearse(self, name: str) -> None:
         """Try all that removing what is kept by this name will use, and change nothing; raises Refused."""
 
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
-        """What is kept by this name, and by no other living one."""
+        """What belongs to this name, and to no other existing instance."""
 
-    def remove_named(self, name: str, neighbours: Neighbours) -> Taken:
-        """Remove what is kept by this name; to be called while the name is reserved."""
+    def remove_named(self, name: str, neighbours: Neighbours) -> Removed:
+        """Remove what count_named() counts. Call it while the name is reserved."""
 
 
 def names_explaining(queue: str, separator: str, forms: Iterable[str]) -> Iterator[str]:
-    """Every name whose queue <name><separator><event> this could be."""
+    """Every instance name that a queue <name><separator><event> may belong to."""
     for form in forms:
         if queue.endswith(ending := f"{separator}{form}"):
             yield queue.removesuffix(ending)

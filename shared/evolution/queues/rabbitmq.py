@@ -1,4 +1,4 @@
-"""The exchange and the queues of an instance in Evolution's RabbitMQ: exact names only."""
+"""The exchange and the queues of an instance in Evolution's RabbitMQ, by their exact names."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,32 +11,32 @@ from kombu.exceptions import OperationalError
 
 from shared.errors import Refused, RequirementNotMet, TransientError, Unreachable
 from shared.evolution.event_names import DOTTED_FORMS
-from shared.evolution.queues.queues import Counts, Taken, names_explaining
+from shared.evolution.queues.queues import Counts, Removed, names_explaining
 from shared.evolution.usage import Neighbours
 
-_LONGEST_NAME_BYTES = 255  # of a queue or an exchange
+_MAX_NAME_BYTES = 255  # of a queue or an exchange
 _KIND = "topic"  # of the exchanges that Evolution declares
-_IMPOSSIBLE = {"alternate-exchange": 0}  # has to be a name
+_IMPOSSIBLE = {"alternate-exchange": 0}  # RabbitMQ accepts only a name here
 _ALL_BUT_THE_IMPOSSIBLE = "PRECONDITION_FAILED - inequivalent arg 'alternate-exchange'"  # in RabbitMQ's words
 _TIMEOUTS = {"read_timeout": 10, "write_timeout": 10}
 
 
 class RabbitMQ:
-    """One virtual host, with a connection for each use: it is needed once in a deletion."""
+    """One virtual host. Each call opens a connection, for a deletion needs it once."""
 
     def __init__(self, url: str, shared_names: frozenset[str]) -> None:
         self._url = url
         self._shared_names = shared_names
 
     def probe(self) -> None:
-        """Raise Unreachable when it does not answer, Refused when it does not accept the user."""
+        """Raise Unreachable when RabbitMQ does not answer, Refused when it rejects the user."""
         with self._connected():
             pass
 
     def rehearse(self, name: str) -> None:
         """Delete a queue and an exchange of such a name that do not exist: the server looks at the right first."""
         missing = f"{name}.lethe-rehearsal-{uuid4()}"
-        if not _can_be_carried(missing):
+        if not _is_possible_name(missing):
             missing = missing[-len("lethe-rehearsal-") - 36 :]
         with self._connected() as connection:
             for delete in (connection.default_channel.exchange_delete, connection.default_channel.queue_delete):
@@ -48,34 +48,34 @@ class RabbitMQ:
                     raise RequirementNotMet(problem, "give the user `configure` on them", "queues") from error
 
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
-        """The queues and the exchange of the name."""
+        """The number of queues and exchanges of the name."""
         with self._connected() as connection:
             queues, exchanges, _ = self._find(connection, name, neighbours)
         return {"queues": len(queues), "exchanges": len(exchanges)}
 
-    def remove_named(self, name: str, neighbours: Neighbours) -> Taken:
-        """Remove the exchange first, so that nothing more is routed, then the queues with their messages."""
+    def remove_named(self, name: str, neighbours: Neighbours) -> Removed:
+        """Remove the exchange, so that nothing more is routed, then the queues with their messages."""
         with self._connected() as connection:
             queues, exchanges, kept = self._find(connection, name, neighbours)
             for exchange in exchanges:
                 connection.default_channel.exchange_delete(exchange)
             for queue in queues:
                 connection.default_channel.queue_delete(queue)
-        return Taken({"queues": len(queues), "exchanges": len(exchanges)}, kept)
+        return Removed({"queues": len(queues), "exchanges": len(exchanges)}, kept)
 
     def _find(self, connection: Connection, name: str, neighbours: Neighbours) -> tuple[list[str], list[str], int]:
-        """Queues and exchanges that are the name's alone, and how many are not."""
-        found = [queue for queue in sorted(_queues_of(name)) if _exists(connection, _look_for_queue(queue))]
+        """Queues and exchanges that belong to this name alone, and how many others may belong to another name."""
+        found = [queue for queue in sorted(_queues_of(name)) if _exists(connection, Channel.queue_declare, queue)]
         others = {*neighbours(), *self._shared_names} if found else set[str]()
         mine = [queue for queue in found if not others & set(names_explaining(queue, ".", DOTTED_FORMS))]
         exchanges, foreign = self._exchange(connection, name)
         return mine, exchanges, len(found) - len(mine) + foreign
 
     def _exchange(self, connection: Connection, name: str) -> tuple[list[str], int]:
-        if not _can_be_carried(name) or not _exists(connection, _look_for_exchange(name)):
+        if not _is_possible_name(name) or not _exists(connection, Channel.exchange_declare, name, _KIND):
             return [], 0
         if name in self._shared_names or not _is_a_topic(connection, name):
-            return [], 1  # everybody's, or not Evolution's at all
+            return [], 1  # shared by all instances, or not of Evolution
         return [name], 0
 
     @contextmanager
@@ -93,35 +93,27 @@ class RabbitMQ:
 
 
 def _explain(error: Exception) -> Exception:
-    """A refusal is not an absence, even where kombu wraps both alike."""
+    """Refused or Unreachable: kombu wraps both in the same error."""
     if isinstance(error.__cause__, AccessRefused | NotAllowed):
         return Refused(f"RabbitMQ refuses Lethe's user: {type(error.__cause__).__name__}")
     return Unreachable("RabbitMQ", type(error.__cause__ or error).__name__)
 
 
-def _can_be_carried(name: str) -> bool:
-    """Whether RabbitMQ takes the name as it is: it drops line breaks, and `a\\n` would become a neighbour's `a`."""
-    kept = not set("\r\n") & set(name) and len(name.encode()) <= _LONGEST_NAME_BYTES
-    return kept and bool(name) and not name.startswith("amq.")  # the empty one and amq.* are RabbitMQ's own
+def _is_possible_name(name: str) -> bool:
+    """Whether RabbitMQ keeps the name as it is. It drops line breaks: `a\\n` would become another instance's `a`."""
+    is_unchanged = not set("\r\n") & set(name) and len(name.encode()) <= _MAX_NAME_BYTES
+    return is_unchanged and bool(name) and not name.startswith("amq.")  # these are RabbitMQ's own
 
 
 def _queues_of(name: str) -> set[str]:
-    return {queue for form in DOTTED_FORMS if _can_be_carried(queue := f"{name}.{form}")} if name else set()
+    return {queue for form in DOTTED_FORMS if _is_possible_name(queue := f"{name}.{form}")} if name else set()
 
 
-def _look_for_queue(queue: str) -> Callable[[Channel], object]:
-    return lambda channel: channel.queue_declare(queue, passive=True)
-
-
-def _look_for_exchange(name: str) -> Callable[[Channel], object]:
-    return lambda channel: channel.exchange_declare(name, _KIND, passive=True)
-
-
-def _exists(connection: Connection, look: Callable[[Channel], object]) -> bool:
-    """Whether a passive declaration finds it; a miss closes the channel, so each look has its own."""
+def _exists(connection: Connection, declare: Callable[..., object], *arguments: str) -> bool:
+    """Whether a passive declaration finds it. RabbitMQ closes the channel when it does not, so each call opens one."""
     channel = connection.channel()
     try:
-        look(channel)
+        declare(channel, *arguments, passive=True)
     except NotFound:
         return False
     channel.close()
@@ -129,10 +121,10 @@ def _exists(connection: Connection, look: Callable[[Channel], object]) -> bool:
 
 
 def _is_a_topic(connection: Connection, name: str) -> bool:
-    """Whether what exists is an exchange as Evolution declares it: of another kind, it is somebody else's.
+    """Whether the exchange is a topic exchange, as Evolution declares them. One of another kind is not Evolution's.
 
-    A passive declaration tells nothing of the kind. This one is refused whatever is there, so that it never creates
-    an exchange that has gone since: kinds are compared first, and only then what no exchange can have.
+    A passive declaration does not compare the kind. This one always fails, so that it never creates an exchange that
+    was removed meanwhile: RabbitMQ compares the kind first, and then an argument that no exchange can have.
     """
     channel = connection.channel()
     try:

@@ -1,4 +1,4 @@
-"""The queues of an instance in Amazon SQS: a prefix only proposes, exact names decide."""
+"""The queues of an instance in Amazon SQS. A prefix finds candidates; only exact names are removed."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import Refused, RequirementNotMet, TransientError, Unreachable
 from shared.evolution.event_names import EVENT_FORMS
-from shared.evolution.queues.queues import Counts, Taken, names_explaining
+from shared.evolution.queues.queues import Counts, Removed, names_explaining
 from shared.evolution.usage import Neighbours
 from shared.settings import Settings
 
@@ -21,7 +21,7 @@ _DENIED = ("403", "AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch
 
 
 class Sqs:
-    """One account and region."""
+    """The SQS queues of one account and region."""
 
     def __init__(self, settings: Settings, region: str, shared_names: frozenset[str]) -> None:
         key, secret = settings.sqs_access_key, settings.sqs_secret_key
@@ -36,7 +36,7 @@ class Sqs:
         )
 
     def probe(self) -> None:
-        """Raise Unreachable when it does not answer, Refused when it does not accept the key."""
+        """Raise Unreachable when SQS does not answer, Refused when it rejects the key."""
         with _translate_errors():
             self._client.list_queues(MaxResults=1)
 
@@ -52,18 +52,18 @@ class Sqs:
                 raise RequirementNotMet(problem, "grant sqs:DeleteQueue", "queues") from error
 
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
-        """The queues of the name."""
+        """The number of queues of the name."""
         return {"queues": len(self._find(name, neighbours)[0])}
 
-    def remove_named(self, name: str, neighbours: Neighbours) -> Taken:
+    def remove_named(self, name: str, neighbours: Neighbours) -> Removed:
         """Remove the queues of the name, with their messages."""
         mine, kept = self._find(name, neighbours)
-        return Taken({"queues": sum(self._remove(url) for url in mine)}, kept)
+        return Removed({"queues": sum(self._remove(url) for url in mine)}, kept)
 
     def _find(self, name: str, neighbours: Neighbours) -> tuple[list[str], int]:
-        """The URLs of the queues that are the name's alone, and how many another name explains as well."""
+        """URLs of the queues that belong to this name alone, and how many others may belong to another name."""
         if not _NAME.fullmatch(name):
-            return [], 0  # SQS takes no queue of such a name
+            return [], 0  # SQS allows no queue of such a name
         owners = {url: set(_owners(url)) for url in self._list(f"{name}_")}
         found = [url for url in owners if name in owners[url]]
         others = {*neighbours(), *self._shared_names} if found else set[str]()
@@ -81,7 +81,7 @@ class Sqs:
         try:
             with _translate_errors():
                 self._client.delete_queue(QueueUrl=url)
-        except _Gone:  # it is listed for a minute after it went
+        except _Gone:  # SQS lists a removed queue for another minute
             return 0
         return 1
 

@@ -17,7 +17,7 @@ from demo.ports import server_port
 from shared.database.models import Deletion, Step
 from shared.errors import Refused, Unreachable
 from shared.evolution.queues import rabbitmq
-from shared.evolution.queues.queues import Taken
+from shared.evolution.queues.queues import Removed
 from shared.evolution.queues.rabbitmq import RabbitMQ
 from shared.evolution.queues.sqs import Sqs
 from shared.services import Services
@@ -83,7 +83,7 @@ def test_the_exchange_and_the_queues_of_a_name_go(broker: Broker, name: str) -> 
     taken = [queues.remove_named(name, nobody) for _ in range(2)]
 
     assert counted == {"queues": 3, "exchanges": 1}
-    assert taken == [Taken(counted, 0), Taken({"queues": 0, "exchanges": 0}, 0)]
+    assert taken == [Removed(counted, 0), Removed({"queues": 0, "exchanges": 0}, 0)]
     assert broker.names("queues") | broker.names("exchanges") == set()
 
 
@@ -181,7 +181,7 @@ def test_sqs_queues_go_by_their_exact_name(account: Account) -> None:
     taken = [account.queues.remove_named("a", lambda: ["a_b", "A", "ab"]) for _ in range(2)]
 
     assert counted == {"queues": 3}
-    assert taken == [Taken({"queues": 3}, 0), Taken({"queues": 0}, 0)]
+    assert taken == [Removed({"queues": 3}, 0), Removed({"queues": 0}, 0)]
     assert account.names() == set(others)
 
 
