@@ -9,40 +9,51 @@ BEGIN = "<!-- settings: `make settings` writes these tables, and a test compares
 END = "<!-- end of settings -->\n"
 
 NEEDED = "Needed"
-ADVANCED = "Advanced"
-# What is required stands under NEEDED, and what no group names under ADVANCED.
+TIMES = "Advanced: times and limits"
+# Required settings are in NEEDED, and those that no group names in TIMES.
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     NEEDED: ("Lethe does not start without them.", ()),
-    "Evolution's stores": (
-        "Set those that your deployment uses. Lethe removes nothing from a store that is not set.",
+    "Common": (
+        "Set the stores that your deployment uses. Lethe removes nothing from a store that is not set. With the table"
+        " above, these are enough for most deployments; all further tables are for special needs.",
         (
-            "tenant_schema", "cache_url", "cache_prefix", "files_root",
-            "s3_bucket", "s3_endpoint", "s3_region", "s3_access_key", "s3_secret_key",
-            "rabbitmq_url", "sqs_region", "sqs_endpoint", "sqs_access_key", "sqs_secret_key", "shared_queue_names",
+            "cache_url", "files_root", "s3_bucket", "s3_access_key", "s3_secret_key", "rabbitmq_url", "sqs_region",
+            "bind",
         ),
     ),
-    "Who may delete": (
+    "Advanced: Evolution's stores": (
+        "Set them when your deployment differs from Evolution's defaults.",
+        (
+            "tenant_schema", "cache_prefix", "s3_endpoint", "s3_region",
+            "sqs_endpoint", "sqs_access_key", "sqs_secret_key", "shared_queue_names",
+        ),
+    ),
+    "Advanced: who may delete": (
         "See [keys and roles](keys.md) and [confirmation](confirmation.md).",
         (
             "instance_tokens_may_delete", "limit_per_minute", "limit_per_hour",
             "confirmation", "code_lock_seconds", "console_idle_seconds",
         ),
     ),
-    "Webhooks and receipts": (
+    "Advanced: webhooks and receipts": (
         "See [webhooks](api.md#webhooks) and [receipts](receipts.md).",
         ("webhook_global_url", "webhook_global_by_events", "webhook_allow", "webhook_key", "receipt_key"),
     ),
-    "Lethe's own processes": (
+    "Advanced: Lethe's own processes": (
         "See [sizing](operations/sizing.md) and [brokers](operations/brokers.md).",
         (
-            "broker_url", "bind", "trusted_proxies", "api_processes", "worker_concurrency",
+            "broker_url", "trusted_proxies", "api_processes", "worker_concurrency",
             "log_format", "log_level", "traces",
         ),
     ),
-    ADVANCED: (
-        "The defaults fit together. `lethe throttle` changes the load on Evolution's database without a restart.",
-        (),
+    "Advanced: load on Evolution's database": (
+        "`lethe throttle` changes the first three without a restart.",
+        (
+            "batch_seconds", "row_connections", "pause_between_batches_seconds",
+            "replica_urls", "replica_lag_seconds",
+        ),
     ),
+    TIMES: ("The defaults fit together. Change them only for a reason.", ()),
 }  # fmt: skip
 
 
@@ -52,7 +63,7 @@ def render() -> str:
 
 
 def write() -> None:
-    """Replace what stands between the marks of the page."""
+    """Replace the text between the marks of the page."""
     before, rest = PAGE.read_text().split(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n{render()}\n{END}{rest.split(END)[1]}")
 
@@ -60,7 +71,7 @@ def write() -> None:
 def _members(title: str) -> list[str]:
     if title == NEEDED:
         return [name for name, field in Settings.model_fields.items() if field.is_required()]
-    if title != ADVANCED:
+    if title != TIMES:
         return list(GROUPS[title][1])
     grouped = {name for _, names in GROUPS.values() for name in names}
     return [name for name, field in Settings.model_fields.items() if not field.is_required() and name not in grouped]

@@ -1,4 +1,4 @@
-"""Everything that can be set, read once from LETHE_* variables; the only reader of the environment."""
+"""Lethe's settings, from LETHE_* variables; no other module reads the environment."""
 
 import base64
 import binascii
@@ -18,27 +18,28 @@ from shared.settings_errors import or_nearest, sentence
 
 
 class ConfirmationMode(StrEnum):
-    """What a deletion over HTTP has to be confirmed with."""
+    """How a deletion over HTTP must be confirmed."""
 
     OFF = "off"
     TOKEN = "token"  # noqa: S105 - of a preview
-    TOTP = "totp"  # a one-time code of the key's holder
+    TOTP = "totp"  # a one-time code of the API key
 
 
 PREFIX = "LETHE_"
-_OF_THE_COMPOSE_FILE = {"LETHE_PORT", "LETHE_FLOWER_PORT", "LETHE_DATABASE_PASSWORD"}  # it hands its whole .env over
+# Variables of docker-compose.yml, which passes its whole .env to Lethe.
+_OF_COMPOSE = {"LETHE_PORT", "LETHE_FLOWER_PORT", "LETHE_DATABASE_PASSWORD"}
 _POSTGRES = ("postgresql", "postgres")
 _SCHEMES = {
     "database_url": _POSTGRES,
     "tenant_database_url": _POSTGRES,
     "rabbitmq_url": ("amqp", "amqps"),
-    "broker_url": (),
-}  # a broker can be of any kind
+    "broker_url": (),  # of any kind
+}
 _SHORTEST_KEY = 24  # bytes, as Standard Webhooks recommends
 
 
 class FileSource(PydanticBaseSettingsSource):
-    """Reads LETHE_X from the file that LETHE_X_FILE names, as container secrets are handed over."""
+    """Reads LETHE_X from the file that LETHE_X_FILE names, e.g. a container's secret."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: D102
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
@@ -50,7 +51,7 @@ class FileSource(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Lethe's settings; refuses to start on nonsense. Durations are in seconds."""
+    """Lethe's settings. Wrong ones raise ValidationError. Durations are in seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -61,98 +62,94 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    admin_key: SecretStr = Field(min_length=16, description="API key that may do everything, of 16 characters or more")
+    admin_key: SecretStr = Field(min_length=16, description="API key with all permissions; 16 characters or more")
     instance_tokens_may_delete: bool = Field(True, description="Whether an instance's own token may delete it")
-    limit_per_minute: int = Field(10, ge=1, description="Deletions that one key may order in a minute")
-    limit_per_hour: int = Field(100, ge=1, description="Deletions that one key may order in an hour")
+    limit_per_minute: int = Field(10, ge=1, description="Deletions that one API key may order in a minute")
+    limit_per_hour: int = Field(100, ge=1, description="Deletions that one API key may order in an hour")
     confirmation: ConfirmationMode = Field(
         ConfirmationMode.OFF, description="How deletions are confirmed: off, token or totp"
     )
-    code_lock_seconds: float = Field(900, gt=0, description="How long a key confirms nothing after five wrong codes")
-    console_idle_seconds: int = Field(1800, ge=60, description="How long the console stays signed in without a click")
+    code_lock_seconds: float = Field(900, gt=0, description="How long a key is locked after five wrong codes")
+    console_idle_seconds: int = Field(1800, ge=60, description="How long an idle console stays signed in")
     secret_key: SecretStr = Field(
-        min_length=32, description="For hashes, seals and signatures, of 32 characters or more"
+        min_length=32, description="For encryption, hashes, signatures; 32 characters or more"
     )
 
     database_url: SecretStr = Field(description="Lethe's own PostgreSQL database")
     tenant_database_url: SecretStr = Field(description="Evolution's PostgreSQL database")
     tenant_schema: str = Field("public", description="PostgreSQL schema of Evolution's tables")
-    redis_url: SecretStr = Field(description="Redis for locks and wake-ups")
-    broker_url: SecretStr | None = Field(None, description="Celery broker; without it, redis_url")
-    cache_url: SecretStr | None = Field(None, description="Evolution's Redis cache; without it, none is purged")
+    redis_url: SecretStr = Field(description="Lethe's own Redis")
+    broker_url: SecretStr | None = Field(None, description="Celery broker; else LETHE_REDIS_URL")
+    cache_url: SecretStr | None = Field(None, description="Evolution's Redis cache")
     cache_prefix: str = Field("evolution-cache", description="Evolution's CACHE_REDIS_PREFIX_KEY")
 
-    gateways: Annotated[tuple[str, ...], NoDecode] = Field(description="Base URLs of all Evolution servers, by comma")
+    gateways: Annotated[tuple[str, ...], NoDecode] = Field(
+        description="URLs of all Evolution servers, separated by commas"
+    )
     gateway_key: SecretStr = Field(description="Evolution's global API key (AUTHENTICATION_API_KEY)")
-    gateway_timeout_seconds: float = Field(10, gt=0, le=20, description="Longest wait for one gateway answer")
-    gateway_late_seconds: float = Field(1500, gt=0, description="Longest wait for what a server still does by name")
+    gateway_timeout_seconds: float = Field(10, gt=0, le=20, description="Timeout of a request to a gateway")
+    gateway_late_seconds: float = Field(1500, gt=0, description="Longest wait until a server has forgotten a name")
 
-    files_root: Path | None = Field(None, description="Folder that holds Evolution's instances/ and store/")
-    s3_bucket: str | None = Field(None, description="Bucket of Evolution's media; without it, no objects are removed")
+    files_root: Path | None = Field(None, description="Folder that contains Evolution's instances/ and store/")
+    s3_bucket: str | None = Field(None, description="Evolution's S3 bucket")
     s3_endpoint: str | None = Field(None, description="S3 endpoint URL; without it, AWS")
     s3_region: str = Field("us-east-1", description="S3 region")
     s3_access_key: SecretStr | None = Field(None, description="S3 access key")
     s3_secret_key: SecretStr | None = Field(None, description="S3 secret key")
 
-    rabbitmq_url: SecretStr | None = Field(None, description="Evolution's RabbitMQ; without it, no queues are removed")
-    sqs_region: str | None = Field(None, description="Region of Evolution's SQS; without it, no queues are removed")
+    rabbitmq_url: SecretStr | None = Field(None, description="Evolution's RabbitMQ")
+    sqs_region: str | None = Field(None, description="Region of Evolution's Amazon SQS")
     sqs_endpoint: str | None = Field(None, description="SQS endpoint URL; without it, AWS")
     sqs_access_key: SecretStr | None = Field(None, description="SQS access key")
     sqs_secret_key: SecretStr | None = Field(None, description="SQS secret key")
     shared_queue_names: str = Field(
         "evolution_exchange,evolution,global",
-        description="Exchange and prefixes of all instances' events, by comma: never removed",
+        description="Exchange and prefixes that all instances share, separated by commas: never removed",
     )
 
-    webhook_global_url: str | None = Field(None, description="Receives INSTANCE_DELETE of every instance")
+    webhook_global_url: str | None = Field(None, description="URL that receives INSTANCE_DELETE of every instance")
     webhook_global_by_events: bool = Field(False, description="Append /instance-delete to the global URL")
     webhook_allow: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Hosts and networks inside that customers' webhooks may lead to, by comma"
+        (), description="Private hosts and networks that webhooks may use, separated by commas"
     )
-    webhook_key: SecretStr | None = Field(
-        None, description="Signs webhooks: whsec_<base64>; else derived from secret_key"
-    )
-    webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Longest wait for one webhook answer")
-    webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is tried again")
+    webhook_key: SecretStr | None = Field(None, description="Signs webhooks: whsec_<base64>; else derived")
+    webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Timeout of a webhook")
+    webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is retried")
 
-    receipt_key: SecretStr | None = Field(
-        None, description="Signs receipts: Ed25519, PEM or base64 of 32 bytes; else made at first need"
-    )
+    receipt_key: SecretStr | None = Field(None, description="Key for receipts: Ed25519, PEM or base64; else generated")
 
     bind: str = Field("127.0.0.1:8080", description="Address and port of the API")
     api_processes: int = Field(2, ge=1, description="Processes of the API")
-    trusted_proxies: int = Field(
-        0, ge=0, description="Proxies before the API whose X-Forwarded-For and -Proto are believed"
-    )
+    trusted_proxies: int = Field(0, ge=0, description="Proxies to trust (X-Forwarded-For and -Proto)")
     worker_concurrency: int = Field(4, ge=1, description="Steps that one worker runs at a time")
 
     wait_seconds: float = Field(25, ge=0, le=60, description="How long a DELETE waits before it answers 202")
     api_threads: int = Field(32, ge=4, description="Threads of one API process")
-    max_waiters: int = Field(20, ge=1, description="Waiting calls per API process; above it the answer is 202")
+    max_waiters: int = Field(20, ge=1, description="Calls per API process that wait; further ones get 202 at once")
 
-    slice_seconds: float = Field(20, gt=0, description="Longest a step works before it lets others in")
+    slice_seconds: float = Field(20, gt=0, description="How long a step works before other deletions get a turn")
     yield_seconds: float = Field(2, gt=0, description="The same, while other deletions wait in the queue")
     soft_limit_seconds: int = Field(45, gt=0, description="Celery's soft time limit of a task")
     hard_limit_seconds: int = Field(60, gt=0, description="Celery's hard time limit of a task")
-    visibility_seconds: int = Field(300, gt=0, description="When Redis hands an unacknowledged message out again")
-    batch_seconds: float = Field(0.1, gt=0, description="How long one DELETE statement should take")
-    row_connections: int | None = Field(None, ge=1, le=8, description="Connections for rows; else 1 or 2, as fits")
+    visibility_seconds: int = Field(300, gt=0, description="When Redis redelivers an unacknowledged message")
+    batch_seconds: float = Field(0.1, gt=0, description="Target time of one DELETE statement")
+    row_connections: int | None = Field(None, ge=1, le=8, description="Connections that delete rows; else 1 or 2")
     pause_between_batches_seconds: float = Field(0, ge=0, le=10, description="Pause before each batch of rows")
     replica_urls: SecretStr | None = Field(
-        None, description="Replicas of Evolution's database, by comma: batches wait while one lags"
+        None, description="Replicas of Evolution's database, separated by commas: batches wait for them"
     )
-    replica_lag_seconds: float = Field(10, gt=0, description="Lag of a replica from which on batches wait")
+    replica_lag_seconds: float = Field(10, gt=0, description="Lag of a replica above which batches wait")
 
-    heartbeat_seconds: float = Field(5, gt=0, description="How often the owner of a step shows that it lives")
-    stale_seconds: float = Field(30, gt=0, description="Silence after which an owner counts as dead")
-    redeliver_seconds: float = Field(15, gt=0, description="How often undelivered webhooks are looked for")
-    reconcile_seconds: float = Field(30, gt=0, description="How often the reconciler looks")
+    heartbeat_seconds: float = Field(5, gt=0, description="How often a worker sends a heartbeat for its step")
+    stale_seconds: float = Field(30, gt=0, description="Time without a heartbeat after which a worker counts as dead")
+    redeliver_seconds: float = Field(15, gt=0, description="How often undelivered webhooks are checked")
+    reconcile_seconds: float = Field(30, gt=0, description="How often the reconciler runs")
     nudge_seconds: float = Field(60, gt=0, description="First pause before an unclaimed deletion is published again")
-    retry_seconds: float = Field(10, gt=0, description="How long tenacity retries a step on the spot")
-    pause_seconds: float = Field(5, gt=0, description="First pause after a step's retries are used up")
-    max_pause_seconds: float = Field(600, gt=0, description="Longest pause between tries")
+    retry_seconds: float = Field(10, gt=0, description="How long a step is retried before it is postponed")
+    pause_seconds: float = Field(5, gt=0, description="First pause of a postponed step")
+    max_pause_seconds: float = Field(600, gt=0, description="Longest pause of a postponed step")
     max_failures: int = Field(5, ge=1, description="Failures in a row of one step before the deletion fails")
-    deadline_seconds: float = Field(86_400, gt=0, description="How long a deletion waits for a dead dependency")
+    deadline_seconds: float = Field(86_400, gt=0, description="How long a deletion waits for what is unreachable")
 
     log_format: str = Field("json", pattern="^(json|pretty)$", description="json or pretty")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
@@ -167,7 +164,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is passed in, else the environment, else the file it names."""
+        """Values passed in, else the environment, else files that it names."""
         return init_settings, env_settings, FileSource(settings_cls)
 
     @field_validator("gateways", "webhook_allow", mode="before")
@@ -219,7 +216,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_receipt_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key is not None:
-            from shared import signing  # 9 MB of cryptography, which beat and Flower do without
+            from shared import signing  # with cryptography: 9 MB, which beat and Flower do not need
 
             signing.read_private_key(key.get_secret_value())
         return key
@@ -232,8 +229,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_spelling(self) -> Self:
         known = {f"{PREFIX}{name.upper()}{suffix}" for name in type(self).model_fields for suffix in ("", "_FILE")}
-        unknown = {name for name in os.environ if name.startswith(PREFIX)} - known - _OF_THE_COMPOSE_FILE
-        if unknown:  # a confirmation that is misspelt is none
+        unknown = {name for name in os.environ if name.startswith(PREFIX)} - known - _OF_COMPOSE
+        if unknown:  # a misspelt LETHE_CONFIRMATION would otherwise confirm nothing
             raise ValueError(
                 f"there is no setting called {', '.join(or_nearest(each, known) for each in sorted(unknown))}"
             )
@@ -269,7 +266,7 @@ class Settings(BaseSettings):
 
 
 def explain(error: ValidationError | OSError) -> str:
-    """What is missing or wrong, by the names of the variables; never a value."""
+    """What is missing or wrong, with the names of the variables and without values."""
     if isinstance(error, OSError):
         return f"A secret's file cannot be read: {error.filename}"
     wrong = [
@@ -280,7 +277,7 @@ def explain(error: ValidationError | OSError) -> str:
 
 
 def source_of(name: str) -> str:
-    """Where the setting of this name comes from: its variable, the file that another one names, or the default."""
+    """The source of a setting: its variable, its variable for a file, or "default"."""
     is_set = {variable.upper() for variable, value in os.environ.items() if value}
     variable = f"{PREFIX}{name.upper()}"
     if variable in is_set:
@@ -291,7 +288,7 @@ def source_of(name: str) -> str:
 
 @cache
 def read() -> Settings:
-    """Read the settings of this process; one that cannot run with them ends, and says why."""
+    """Read the settings, once for this process. With wrong settings, the process ends with an error text."""
     try:
         return Settings()
     except (ValidationError, OSError) as error:
