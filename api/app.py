@@ -13,7 +13,7 @@ from api.console import blueprint as console
 from api.console import session
 from api.openapi import docs, responses
 from api.openapi.schemas import Error
-from api.request import auditing, current, errors, itself
+from api.request import auditing, errors, loop_guard, resources
 from api.request.raw_target import RawTarget
 from shared import logs, services, settings, tracing
 from shared.services import Services
@@ -22,7 +22,7 @@ _LARGEST_BODY = 64 * 1024
 
 
 def create(given: Services | None = None) -> OpenAPI:
-    """An application on these services; without any, on those of the process's settings."""
+    """The application with these services; by default, with services from the process's settings."""
     if given is None:
         logs.configure(settings.read())
     made = given or services.create(settings.read(), pool_size=10)
@@ -32,13 +32,13 @@ def create(given: Services | None = None) -> OpenAPI:
         security_schemes=responses.SECURITY,
         validation_error_status=400,
         validation_error_model=Error,
-        validation_error_callback=errors.on_invalid,
+        validation_error_callback=errors.respond,
         doc_ui=False,  # api.openapi.docs has a page of its own
         static_folder=None,
     )
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.url_map.merge_slashes = False
-    current.attach(app, made)
+    resources.attach(app, made)
     errors.register(app)
     auditing.register(app)
     for blueprint in (
@@ -51,7 +51,7 @@ def create(given: Services | None = None) -> OpenAPI:
     ):
         app.register_api(blueprint)
     app.before_request(_name_request)
-    itself.register(app)
+    loop_guard.register(app)
     session.register(app, made.settings)
     app.register_blueprint(console.blueprint)
     app.after_request(_add_headers)
@@ -59,7 +59,7 @@ def create(given: Services | None = None) -> OpenAPI:
     app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
     if proxies := made.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
-    responses.tidy(app.api_doc)
+    responses.remove_null_defaults(app.api_doc)
     return app
 
 
@@ -69,7 +69,9 @@ def _name_request() -> None:
     if deletion_id := (request.view_args or {}).get("deletion_id"):
         structlog.contextvars.bind_contextvars(deletion_id=str(deletion_id))
     g.span = ExitStack()
-    rule = request.url_rule.rule if request.url_rule else "unknown"  # not the path: a name can be a phone number
+    rule = (
+        request.url_rule.rule if request.url_rule else "unknown"
+    )  # not the path: an instance name can be a phone number
     g.span.enter_context(tracing.span(f"{request.method} {rule}", dict(request.headers)))
 
 
@@ -80,5 +82,5 @@ def _end_span(_: BaseException | None) -> None:
 
 def _add_headers(response: Response) -> Response:
     response.headers["X-Request-Id"] = structlog.contextvars.get_contextvars().get("request_id", "")
-    response.headers.update(itself.HEADERS)
+    response.headers.update(loop_guard.HEADERS)
     return response

@@ -1,4 +1,4 @@
-"""What Prometheus is told: asked of the own database at each scrape, so that no process has to add anything up."""
+"""Metrics for Prometheus, read from Lethe's own database at each scrape: no process keeps counters."""
 
 from collections.abc import Iterable, Iterator
 
@@ -27,13 +27,13 @@ _RECONCILER = "SELECT coalesce(extract(epoch FROM max(ticked_at)), 0) FROM clock
 
 
 class Deletions:
-    """Collects everything in one look at the database."""
+    """Collects all metrics in one database connection."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def collect(self) -> Iterator[Metric]:
-        """All families, with every step named even where it counts nothing."""
+        """All metric families; every step is present, also with a count of 0."""
         with translate_errors("the own database"), self._engine.connect() as connection:
             yield from _collect(connection)
 
@@ -71,13 +71,13 @@ def _collect(connection: Connection) -> Iterable[Metric]:
 def _came_back(connection: Connection) -> Metric:
     family = CounterMetricFamily("lethe_came_back", "What was found after a success, by kind", labels=["kind"])
     found = {kind: float(number) for kind, number in connection.execute(text(_CAME_BACK))}
-    for kind in rechecks.KINDS:  # from 0 on, else Prometheus would not see the first one
+    for kind in rechecks.KINDS:  # start at 0, else Prometheus does not count the first increase
         family.add_metric([kind], found.get(kind, 0.0))
     return family
 
 
 def registry(engine: Engine) -> CollectorRegistry:
-    """A registry with these metrics alone."""
+    """A registry with only these metrics."""
     made = CollectorRegistry(auto_describe=False)
     made.register(Deletions(engine))
     return made

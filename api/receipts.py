@@ -1,16 +1,16 @@
-"""The receipt of a deletion, for whoever may prove it."""
+"""The endpoint of receipts."""
 
 from typing import Any, Literal
 from uuid import UUID
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
 from api import deletions
 from api.openapi import examples, responses
+from api.openapi.blueprints import protected_blueprint
 from api.openapi.schemas import ById, Schema
-from api.request import auditing, auth, current
+from api.request import auditing, resources
 from api.request.errors import Conflict, NotFound
 from api.request.pages import page
 from shared.audit import reads as audit_reads
@@ -20,19 +20,11 @@ from shared.receipts import receipt
 
 _AS_PAGE = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}
 
-blueprint = APIBlueprint(
-    "receipts",
-    __name__,
-    abp_tags=[Tag(name="receipts", description="The signed proof of a deletion")],
-    abp_security=[{"apikey": []}],
-    abp_responses=responses.errors(401, 404, 409),
-    operation_id_callback=responses.operation_id,
-)
-blueprint.before_request(auth.authenticate)
+blueprint = protected_blueprint("receipts", __name__, "The signed proof of a deletion", 404, 409)
 
 
 class Form(BaseModel):
-    """How to show it."""
+    """The format of the receipt."""
 
     format: Literal["json", "html"] = Field("json", description="json, as it was signed, or html, to print")
 
@@ -49,7 +41,7 @@ class SignedReceipt(Schema):
 @blueprint.get(
     "/deletions/<uuid:deletion_id>/receipt",
     summary="Prove a deletion",
-    responses={200: responses.told(SignedReceipt, "The receipt", also=_AS_PAGE, receipt=examples.RECEIPT)},
+    responses={200: responses.response(SignedReceipt, "The receipt", also=_AS_PAGE, receipt=examples.RECEIPT)},
 )
 def show_receipt(path: ById, query: Form) -> Response:
     """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""
@@ -57,10 +49,10 @@ def show_receipt(path: ById, query: Form) -> Response:
 
 
 def show(deletion_id: UUID, form: Literal["json", "html"]) -> Response:
-    """The receipt of a deletion that the caller may see."""
-    deletion = deletions.permitted(deletion_id)
+    """The receipt, if the caller may see its deletion; raises Conflict when it has not succeeded."""
+    deletion = deletions.find_permitted(deletion_id)
     document = _document(deletion)
-    audit_reads.record_receipt_read(current.services().own, auditing.actor(), deletion.instance_id, deletion_id)
+    audit_reads.record_receipt_read(resources.services().own, auditing.actor(), deletion.instance_id, deletion_id)
     if form == "html":
         html = receipt_page.render(document)
         return page(html, f"style-src '{receipt_page.style_hash(html)}'")
@@ -72,7 +64,7 @@ def _document(deletion: Deletion) -> str:
         raise Conflict(
             f"The deletion is {deletion.status.value}: a receipt proves success", deletionId=str(deletion.id)
         )
-    document = receipt.load(current.services().own, deletion.id)
+    document = receipt.load(resources.services().own, deletion.id)
     if document is None:
         raise NotFound("The deletion succeeded before receipts were written")
     return document

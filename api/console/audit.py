@@ -1,4 +1,4 @@
-"""The audit, for those who may read it."""
+"""The console's page of the audit."""
 
 from flask import Blueprint, render_template
 
@@ -8,16 +8,16 @@ from api.openapi.audit_schemas import AuditFilter
 from shared.audit.entries import Action, Decision
 
 _TIMES = ("since", "until")
-_PAGE = 25  # lines: what is read on a telephone without losing one's place
+_PAGE = 25  # lines
 
 blueprint = Blueprint("audit", __name__, url_prefix="/audit")
 
 
 @blueprint.get("")
 def list_lines() -> str:
-    """Newest first, a page at a time."""
-    given = filters.given(AuditFilter)
-    # A browser's field for a time has no zone: the page says that it is UTC.
+    """Newest first, one page at a time."""
+    given = filters.filled_in(AuditFilter)
+    # A datetime field of a browser has no time zone: the page says UTC.
     zoned = {name: f"{text}Z" if name in _TIMES and text[-1:].isdigit() else text for name, text in given.items()}
     page = audit.find_page(AuditFilter.model_validate({"limit": _PAGE, **zoned}))
     later = given.pop("cursor", None) is not None

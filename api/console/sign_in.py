@@ -1,11 +1,11 @@
-"""Signing in with an API key, and out."""
+"""The console's pages to sign in with an API key, and to sign out."""
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from limits import RateLimitItemPerMinute
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.console import session
-from api.request import auditing, current
+from api.request import auditing, resources
 from api.request.errors import LimitReached
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
@@ -17,21 +17,21 @@ blueprint = Blueprint("sign_in", __name__)
 
 
 @blueprint.get("/sign-in")
-def ask() -> Response:
+def show_form() -> Response:
     """The form."""
     return _form()
 
 
 @blueprint.post("/sign-in")
 def sign_in() -> AnyResponse:
-    """Begin a session, if the key is one; each address has a few attempts a minute."""
-    if not current.limiter().hit(_ATTEMPTS, "sign-in", request.remote_addr or ""):
+    """Begin a session if the key is valid; each address has a few attempts per minute."""
+    if not resources.rate_limiter().hit(_ATTEMPTS, "sign-in", request.remote_addr or ""):
         raise LimitReached("Too many attempts: try again in a minute", headers={"Retry-After": "60"})
-    holder = session.begin(request.form.get("key", ""))
-    if holder is None:
+    signed_in = session.begin(request.form.get("key", ""))
+    if signed_in is None:
         return _form(wrong=True)
-    with own_transaction(current.services().own) as connection:
-        chain.append(connection, Entry(Action.SIGN_IN, Decision.ACCEPTED, auditing.actor_of(holder)))
+    with own_transaction(resources.services().own) as connection:
+        chain.append(connection, Entry(Action.SIGN_IN, Decision.ACCEPTED, auditing.actor_of(signed_in)))
     return redirect(url_for("console.instances.list_instances"), 303)
 
 
@@ -39,7 +39,7 @@ def sign_in() -> AnyResponse:
 def sign_out() -> AnyResponse:
     """End the session."""
     session.end()
-    return redirect(url_for("console.sign_in.ask"), 303)
+    return redirect(url_for("console.sign_in.show_form"), 303)
 
 
 def _form(*, wrong: bool = False) -> Response:

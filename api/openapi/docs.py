@@ -1,14 +1,15 @@
-"""The contract, for machines at /openapi.json and for people at /docs: Swagger UI, with nothing from elsewhere."""
+"""The OpenAPI document at /openapi.json, and Swagger UI at /docs, served without external files."""
 
 from pathlib import Path
 
 import flask_openapi3_swagger
 from flask import Response, current_app, send_from_directory
-from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from flask_openapi3 import OpenAPI
 from pydantic import BaseModel, Field
 
 from api.openapi import responses
-from api.request.errors import answer
+from api.openapi.blueprints import open_blueprint
+from api.request.errors import json_response
 from api.request.pages import page
 
 _SWAGGER = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
@@ -33,13 +34,7 @@ _START = """SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepL
 # Swagger UI sets styles of its elements and draws its icons from data: URLs.
 _ALLOWED = ("script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "connect-src 'self'")
 
-blueprint = APIBlueprint(
-    "docs",
-    __name__,
-    abp_tags=[Tag(name="contract", description="This document")],
-    abp_responses=responses.errors(),
-    operation_id_callback=responses.operation_id,
-)
+blueprint = open_blueprint("contract", __name__, "This document")
 
 
 class Part(BaseModel):
@@ -56,33 +51,33 @@ class Document(BaseModel):
 
 @blueprint.get(
     "/openapi.json",
-    summary="The contract",
-    responses={200: responses.told(Document, "This document, as OpenAPI 3.1", document={"openapi": "3.1.0"})},
+    summary="OpenAPI document",
+    responses={200: responses.response(Document, "This document, as OpenAPI 3.1", document={"openapi": "3.1.0"})},
 )
 def show_openapi() -> Response:
-    """The OpenAPI document, where design and clients look for it."""
+    """The OpenAPI document of this API."""
     app = current_app
     assert isinstance(app, OpenAPI)
-    return answer(app.api_doc)
+    return json_response(app.api_doc)
 
 
 @blueprint.get(
     "/docs",
-    summary="The contract, for people",
-    responses={200: responses.written("text/html", "A page with Swagger UI", "<!doctype html>")},
+    summary="Swagger UI",
+    responses={200: responses.text_response("text/html", "A page with Swagger UI", "<!doctype html>")},
 )
 def show_docs() -> Response:
-    """Swagger UI: read, fill in and send requests in the browser."""
+    """Swagger UI: read the API and send requests in the browser."""
     return page(_PAGE, *_ALLOWED)
 
 
 @blueprint.get("/docs/start.js", doc_ui=False)
 def start() -> Response:
-    """The one line that starts Swagger UI: its page runs no script that stands in it."""
+    """The line that starts Swagger UI; the Content-Security-Policy forbids inline scripts."""
     return Response(_START, content_type="text/javascript; charset=utf-8")
 
 
 @blueprint.get("/docs/<path:filename>", doc_ui=False)
 def show_part(path: Part) -> Response:
-    """What Swagger UI consists of."""
+    """The files of Swagger UI."""
     return send_from_directory(_SWAGGER, path.filename)

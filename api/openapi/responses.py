@@ -73,7 +73,7 @@ _WITH_A_DELETION = frozenset({409})
 _ALWAYS = frozenset({400, 414, 431, 500})
 
 
-def told(
+def response(
     model: type[BaseModel],
     description: str,
     *,
@@ -100,13 +100,13 @@ def errors(*statuses: int) -> dict[str | int | HTTPStatus, Any]:
     return {status: _error(status) for status in sorted(_ALWAYS.union(statuses))}
 
 
-def written(media_type: str, description: str, example: str) -> dict[str, Any]:
-    """An answer that is no JSON."""
+def text_response(media_type: str, description: str, example: str) -> dict[str, Any]:
+    """A response that is not JSON."""
     content = {media_type: {"schema": {"type": "string"}, "example": example}}
     return {"description": description, "headers": {"X-Request-Id": _header("X-Request-Id")}, "content": content}
 
 
-def following(*operations: str, at: str = "/id") -> dict[str, Any]:
+def links_to(*operations: str, at: str = "/id") -> dict[str, Any]:
     """Links from an answer that carries a deletion's id there to what can be done with it."""
     return {
         operation: {"operationId": operation, "parameters": {"deletion_id": f"$response.body#{at}"}}
@@ -120,23 +120,23 @@ def operation_id(*, name: str, **_: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def tidy(document: object) -> None:
-    """Take out what no schema allows: a default of null, which pydantic writes for what may be left out."""
+def remove_null_defaults(document: object) -> None:
+    """Remove `default: null`, which pydantic writes for optional fields and their schemas do not allow."""
     if isinstance(document, dict):
         if document.get("type", "null") != "null" and document.get("default", 0) is None:
             del document["default"]
         for part in document.values():
-            tidy(part)
+            remove_null_defaults(part)
     if isinstance(document, list):
         for part in document:
-            tidy(part)
+            remove_null_defaults(part)
 
 
 @cache  # each is a model that takes pydantic milliseconds, and most calls end with the same ones
 def _error(status: int) -> type[BaseModel]:
     description, message, headers = _ERRORS[status]
     named = {"deletionId": examples.DELETION_ID} if status in _WITH_A_DELETION else {}
-    return told(Error, description, headers=headers, error={"error": True, "message": message, **named})
+    return response(Error, description, headers=headers, error={"error": True, "message": message, **named})
 
 
 def _header(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The audit's edge: who calls from where, and a line for each call that was refused."""
+"""Writes an audit line for each refused request; tells who calls, and from where."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from flask import Flask, Response, g, request
 
-from api.request import auth, current
+from api.request import auth, resources
 from api.request.errors import ApiError, in_words
 from shared import logs
 from shared.audit import chain, refusals
@@ -28,33 +28,33 @@ _ACTIONS = {
     "console.instances.log_out": Action.LOGOUT,
     "console.deletions.retry_deletion": Action.RETRY,
     "console.deletions.cancel_deletion": Action.CANCEL,
-    "console.giving_up.give_up": Action.RETRY,
+    "console.gateways.give_up": Action.RETRY,
     "console.deletions.show_receipt": Action.RECEIPT,
 }
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What this request is about, as far as it is known yet."""
+    """What the audit line of this request will say, as far as it is known."""
 
     action: Action | None
-    accepted: bool = False
+    skipped: bool = False
     instance_id: str | None = None
     deletion_id: UUID | None = None
 
 
 def register(app: Flask) -> None:
-    """Look at every answer before it leaves."""
+    """Check every response before it is sent."""
     app.after_request(_write_refusal)
 
 
 def actor() -> Actor:
-    """Who calls, and from where; nobody when no key was known."""
-    return actor_of(auth.known_principal())
+    """The caller of this request, with address and user agent; `nobody` when the key is unknown."""
+    return actor_of(auth.principal_or_none())
 
 
 def actor_of(caller: auth.Principal | None) -> Actor:
-    """Somebody, as this request's caller."""
+    """This principal as the caller of this request."""
     return Actor(
         role=caller.role if caller else refusals.UNKNOWN_CALLER,
         key_id=caller.key_id if caller else None,
@@ -64,24 +64,19 @@ def actor_of(caller: auth.Principal | None) -> Actor:
     )
 
 
-def acting(action: Action) -> None:
-    """The request turned out to be this, rather than what its endpoint says."""
+def set_action(action: Action) -> None:
+    """Audit this request as another action than its endpoint's."""
     g.attempt = replace(_attempt(), action=action)
 
 
-def about(instance_id: str | None, deletion_id: UUID | None) -> None:
-    """The instance and the deletion that are meant, also when the caller may not have them."""
+def set_subject(instance_id: str | None, deletion_id: UUID | None) -> None:
+    """Set the instance and the deletion of the audit line, also when the caller may not access them."""
     g.attempt = replace(_attempt(), instance_id=instance_id, deletion_id=deletion_id)
 
 
-def accepted() -> None:
-    """The request has a line already, and whatever comes of it has lines of its own."""
-    g.attempt = replace(_attempt(), accepted=True)
-
-
-def no_order() -> None:
-    """Nobody has ordered anything: the request's refusal gets no line."""
-    accepted()
+def skip_refusal() -> None:
+    """Write no line for this request: it has one already, or it orders nothing."""
+    g.attempt = replace(_attempt(), skipped=True)
 
 
 def _attempt() -> _Attempt:
@@ -92,25 +87,25 @@ def _attempt() -> _Attempt:
 def _write_refusal(response: Response) -> Response:
     attempt, status = _attempt(), response.status_code
     action = attempt.action or (Action.READ if status == 401 else None)
-    if status >= 400 and action and not attempt.accepted:
+    if status >= 400 and action and not attempt.skipped:
         try:
             _write(replace(attempt, action=action), action, status)
-        except LetheError as error:  # the own database is away: the answer is an error in any case
+        except LetheError as error:  # the own database cannot be reached: the response is an error in any case
             log.warning("refusal not audited", reason=error.title)
     return response
 
 
 def _write(attempt: _Attempt, action: Action, status: int) -> None:
     caller = actor()
-    if not refusals.count(current.services().redis, action, caller):
+    if not refusals.count(resources.services().redis, action, caller):
         return
     decision = Decision.REFUSED if status < 500 else Decision.FAILED
-    with own_transaction(current.services().own) as connection:
+    with own_transaction(resources.services().own) as connection:
         chain.append(connection, Entry(action, decision, caller, attempt.instance_id, attempt.deletion_id, _reason()))
 
 
 def _reason() -> str:
-    """The kind of the error, in words: its text may hold a name."""
+    """The kind of the error, in words: its message may contain a name."""
     error = g.get("error")
     if error is None:
         return "invalid request"

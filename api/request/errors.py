@@ -1,4 +1,4 @@
-"""What a caller is told when something is wrong: one JSON shape for every error."""
+"""Errors of the API: one JSON shape for all, `{"error": true, "message": "..."}`."""
 
 import json
 import re
@@ -15,7 +15,7 @@ log = logs.get(__name__)
 
 
 def in_words(name: str) -> str:
-    """A class's name, as people write it."""
+    """A class name as words: `BadRequest` becomes `bad request`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
@@ -29,7 +29,7 @@ class ApiError(Exception):
         self.message = message
         self.headers = headers or {}
         self.extra = extra
-        self.kind = in_words(type(self).__name__)  # for the audit: the message may hold a name
+        self.kind = in_words(type(self).__name__)  # for the audit: the message may contain a name
 
 
 class BadRequest(ApiError):
@@ -37,7 +37,7 @@ class BadRequest(ApiError):
 
 
 class UnknownInstance(ApiError):
-    """Nobody bears that name."""
+    """No instance has that name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f'The "{name}" instance does not exist')
@@ -48,7 +48,7 @@ class DeletionFailed(ApiError):
 
 
 class Unauthorized(ApiError):
-    """Not to be told apart: no key, a wrong one, somebody else's, an instance that is not there."""
+    """The same answer for a missing key, a wrong key, a missing permission, and an instance that does not exist."""
 
     status = 401
 
@@ -63,7 +63,7 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """The deletion is not in a state in which that can be done."""
+    """The deletion's status does not allow the operation."""
 
     status = 409
 
@@ -75,7 +75,7 @@ class AlreadyBeingDeleted(ApiError):
 
 
 class Unconfirmed(ApiError):
-    """The deletion has to be confirmed, and was not: by nothing, or by what does not count."""
+    """The deletion needs a confirmation, and the request has none or a wrong one."""
 
     status = 428
 
@@ -85,13 +85,22 @@ class Unconfirmed(ApiError):
 
 
 class LimitReached(ApiError):
-    """The key has ordered as many deletions as it may for now."""
+    """The API key has reached its rate limit."""
 
     status = 429
 
 
-def answer(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer, compact and without a newline: the documented bodies are compared byte for byte."""
+class InternalError(ApiError):
+    """A database or Redis cannot be reached, or Lethe has a bug."""
+
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("Internal server error")
+
+
+def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON response, compact and without a newline: the documented bodies are compared byte for byte."""
     return Response(
         json.dumps(body, separators=(",", ":"), ensure_ascii=False),
         status,
@@ -100,54 +109,53 @@ def answer(body: dict[str, Any], status: int = 200, headers: dict[str, str] | No
     )
 
 
-def error_body(message: str, **extra: Any) -> dict[str, Any]:
-    """The documented shape of every error."""
-    return {"error": True, "message": message, **extra}
+def respond(error: Exception) -> Response:
+    """The JSON response for any exception."""
+    shown = as_api_error(error)
+    return json_response({"error": True, "message": shown.message, **shown.extra}, shown.status, shown.headers)
 
 
-def on_invalid(error: ValidationError) -> Response:
-    """A parameter or body that does not fit: 400."""
-    return answer(error_body(explain_invalid(error)), 400)
+def as_api_error(error: Exception) -> ApiError:
+    """Any exception as the client sees it. An unexpected one is logged, and its message is not shown."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, HTTPException):
+        return _from_werkzeug(error)
+    if isinstance(error, Refused):
+        return BadRequest(error.title)
+    if isinstance(error, ValidationError):
+        return BadRequest(explain_invalid(error))
+    if isinstance(error, RecursionError):
+        return BadRequest("The body is nested too deeply")
+    log.error("request failed", exc_info=error)
+    return InternalError()
+
+
+def _from_werkzeug(error: HTTPException) -> ApiError:
+    if error.code in (None, 500):
+        return InternalError()
+    found = ApiError(error.name)
+    found.status = error.code
+    headers = error.get_response().headers  # keeps Allow and Retry-After
+    found.headers = {name: value for name, value in headers if name not in ("Content-Type", "Content-Length")}
+    return found
 
 
 def explain_invalid(error: ValidationError) -> str:
-    """Names the field that does not fit, and never repeats its value."""
+    """Name the field that is wrong; never repeat its value."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     if first["type"] in ("model_type", "model_attributes_type"):
         return "A JSON object is needed, with Content-Type: application/json"
-    # pydantic names its own validators among the places; a caller knows fields only.
+    # pydantic adds the names of its validators in brackets; the client knows fields only.
     where = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
     what = first["msg"].removeprefix("Value error, ")
     return f"{where}: {what}" if where else what
 
 
 def register(app: Flask) -> None:
-    """Give every error the documented shape; it is kept for whoever looks at the answer."""
-
-    @app.errorhandler(ApiError)
-    def on_api_error(error: ApiError) -> Response:
-        g.error = error
-        return answer(error_body(error.message, **error.extra), error.status, error.headers)
-
-    @app.errorhandler(HTTPException)
-    def on_http_error(error: HTTPException) -> Response:
-        g.error = error
-        response = error.get_response()  # keeps Allow and Retry-After
-        headers = {name: value for name, value in response.headers if name not in ("Content-Type", "Content-Length")}
-        name = "Internal server error" if error.code == 500 else error.name
-        return answer(error_body(name), error.code or 500, headers)
-
-    @app.errorhandler(Refused)
-    def on_refusal(error: Refused) -> Response:
-        g.error = error
-        return answer(error_body(error.title), 400)
-
-    @app.errorhandler(RecursionError)
-    def on_too_deep(_: RecursionError) -> Response:
-        return answer(error_body("The body is nested too deeply"), 400)
+    """Answer every error in the documented shape; g.error keeps the exception for the audit."""
 
     @app.errorhandler(Exception)
-    def on_any_error(error: Exception) -> Response:
+    def on_error(error: Exception) -> Response:
         g.error = error
-        log.error("request failed", exc_info=error)
-        return answer(error_body("Internal server error"), 500)
+        return respond(error)

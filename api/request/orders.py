@@ -1,10 +1,10 @@
-"""Takes orders from calls: what tasks.orders.delete says, as HTTP has it."""
+"""Passes the orders of a request to tasks.orders, and turns its errors into HTTP errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from api.request import auditing, auth, confirmation, current, rate_limit
+from api.request import auditing, auth, confirmation, rate_limit, resources
 from api.request.errors import AlreadyBeingDeleted, BadRequest, Unauthorized, UnknownInstance
 from shared import logs
 from shared.access.confirmation import Confirmation
@@ -20,35 +20,35 @@ log = logs.get(__name__)
 
 
 def submit_by_name(name: str) -> UUID:
-    """Accept (or resume) the deletion of whoever bears the name; returns its id."""
+    """Accept (or resume) the deletion of the instance with this name; returns the deletion's id."""
     with _answering():
-        return delete.by_name(current.services(), caller(), name)
+        return delete.by_name(resources.services(), caller(), name)
 
 
 def submit_by_id(instance_id: str) -> UUID:
-    """Accept (or resume) the deletion of the instance with that id; returns its id."""
+    """Accept (or resume) the deletion of the instance with this id; returns the deletion's id."""
     with _answering():
-        return delete.by_id(current.services(), caller(), instance_id)
+        return delete.by_id(resources.services(), caller(), instance_id)
 
 
 def find(action: Action, *, name: str | None = None, instance_id: str | None = None) -> Instance:
-    """The living instance that the caller may do this with."""
+    """The existing instance, if the caller may do this with it."""
     with _answering():
-        return delete.find(current.services(), caller(), action, name=name, instance_id=instance_id)
+        return delete.find(resources.services(), caller(), action, name=name, instance_id=instance_id)
 
 
-def confirm_again(deletion: Deletion) -> Confirmation | None:
-    """What confirms that a failed deletion is resumed, while its instance is whole and this is demanded."""
-    if current.services().settings.confirmation is ConfirmationMode.OFF:
+def confirm_resume(deletion: Deletion) -> Confirmation | None:
+    """The confirmation to resume a failed deletion; None when none is required or the instance is not intact."""
+    if resources.services().settings.confirmation is ConfirmationMode.OFF:
         return None
-    instance = current.services().tenant.find(instance_id=deletion.instance_id)
+    instance = resources.services().tenant.find(instance_id=deletion.instance_id)
     return resume.confirm_again(caller(), deletion, instance)
 
 
 def log_out(instance: Instance) -> None:
     """End the instance's session at every gateway."""
     try:
-        delete.log_out(current.services(), auditing.actor(), instance)
+        delete.log_out(resources.services(), auditing.actor(), instance)
     except delete.UnknownInstance as error:
         raise UnknownInstance(error.called) from None
     except Stuck as error:
@@ -56,22 +56,26 @@ def log_out(instance: Instance) -> None:
 
 
 def caller() -> Caller:
-    """Who calls, for an order."""
+    """The caller of this request, for tasks.orders."""
     return Caller(
-        auditing.actor(), _authorise, auth.principal().token_hash, count=rate_limit.count, confirm=confirmation.of_call
+        auditing.actor(),
+        _authorise,
+        auth.principal().token_hash,
+        count=rate_limit.count,
+        confirm=confirmation.of_request,
     )
 
 
 def _authorise(instance: Instance | None, deletion: Deletion | None) -> None:
-    auditing.about(instance.id if instance else None, deletion.id if deletion else None)
-    if not auth.may_touch(instance, deletion):
+    auditing.set_subject(instance.id if instance else None, deletion.id if deletion else None)
+    if not auth.may_access(instance, deletion):
         log.warning("refused")  # without the name: it is often a phone number
         raise Unauthorized
 
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Whatever is returned has its line in the audit already; errors become answers."""
+    """An accepted order has its audit line already; errors become HTTP errors."""
     try:
         yield
     except delete.UnknownInstance as error:
@@ -83,4 +87,4 @@ def _answering() -> Iterator[None]:
         raise AlreadyBeingDeleted(
             error.title, headers={"Location": f"/deletions/{deletion_id}"}, deletionId=deletion_id
         ) from None
-    auditing.accepted()
+    auditing.skip_refusal()

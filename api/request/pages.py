@@ -1,11 +1,10 @@
-"""Pages for people, with headers that let nothing in but what the page itself needs."""
+"""HTML pages with a strict Content-Security-Policy."""
 
 from flask import Response
 
 
 def page(html: str, *allowed: str) -> Response:
-    """An HTML answer; allowed are further directives of its Content-Security-Policy."""
-    # Who frames it, sniffs it, keeps it or asks where a reader came from gets nothing.
+    """An HTML response; `allowed` are more directives of its Content-Security-Policy."""
     policy = ("default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", *allowed)
     headers = {
         "Content-Security-Policy": "; ".join(policy),

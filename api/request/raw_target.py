@@ -17,9 +17,9 @@ _RAW_NAME = "lethe.raw_name"
 
 
 class RawTarget:
-    """Keeps the name as it was sent, and hands Flask one path segment that no router changes.
+    """WSGI middleware: keeps the name as it was sent, and gives Flask one path segment that it does not change.
 
-    PATH_INFO is decoded already, and an empty query string or a fragment is lost in it: `a?` would delete `a`.
+    PATH_INFO is already decoded, and loses an empty query string or a fragment: `a?` would delete `a`.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -36,9 +36,9 @@ class RawTarget:
 
 
 def name_of_request() -> str:
-    """The name in this request's target; raises BadRequest for a query string and for what is not UTF-8."""
+    """The name in this request's target; raises BadRequest for a query string or invalid UTF-8."""
     raw = request.environ.get(_RAW_NAME)
-    if raw is None:  # the target only looked like ours after somebody had decoded it
+    if raw is None:  # the path matched only after it was decoded
         raise NotFound("Not Found")
     if b"?" in raw:
         raise BadRequest("A query string is not allowed here; a ? in the instance name is sent as %3F")
@@ -46,7 +46,7 @@ def name_of_request() -> str:
 
 
 def literal_name_of_request() -> str | None:
-    """The name that a client meant which does not encode, if it differs from the decoded one."""
+    """The name as a client means it that does not percent-encode; None when it equals the decoded name."""
     raw = request.environ[_RAW_NAME]
     if raw == unquote_to_bytes(raw):
         return None
@@ -54,7 +54,7 @@ def literal_name_of_request() -> str | None:
 
 
 def decode(raw: bytes) -> str:
-    """Decode once; raises BadRequest for what is not UTF-8."""
+    """Percent-decode once; raises BadRequest for invalid UTF-8."""
     try:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:

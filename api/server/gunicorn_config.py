@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gunicorn.http import message
 
-from api.request.prefer import LONGEST_WAIT_SECONDS
+from api.request.prefer_header import LONGEST_WAIT_SECONDS
 from shared import settings, tracing
 from shared.database import migrate
 

@@ -11,7 +11,7 @@ from gunicorn import util
 from gunicorn.http import errors as http
 from gunicorn.workers.gthread import ThreadWorker
 
-from api.request import itself
+from api.request import loop_guard
 from shared import logs
 
 log = logs.get(__name__)
@@ -52,7 +52,7 @@ def refusal(status: HTTPStatus, request_id: str) -> bytes:
         "Connection: close",
         "Content-Type: application/json; charset=utf-8",
         f"Content-Length: {len(body)}",
-        *(f"{name}: {value}" for name, value in itself.HEADERS.items()),
+        *(f"{name}: {value}" for name, value in loop_guard.HEADERS.items()),
         f"X-Request-Id: {request_id}",
     )
     return "\r\n".join((*head, "", body)).encode()

@@ -79,7 +79,7 @@ def test_a_preview_warns_and_carries_a_token(system: System, services: Services)
     assert confirmed == {
         "keyId": api_keys.BOOTSTRAP,
         "means": "token",
-        "preview": confirmation.digest_of(shown),
+        "preview": confirmation.preview_digest(shown),
     }
 
 
@@ -134,7 +134,7 @@ def test_an_old_token_confirms_nothing(system: System, services: Services, monke
     admin_hash = api_keys.hash_key(system.settings, ADMIN_KEY)
     with monkeypatch.context() as earlier:
         earlier.setattr("itsdangerous.timed.time.time", lambda: before)
-        token = confirmation.issue(system.settings, admin_hash, instance.id, "0" * 64)
+        token = confirmation.sign_token(system.settings, admin_hash, instance.id, "0" * 64)
 
     answer = delete(system, "too late", X_Confirmation_Token=token)
 

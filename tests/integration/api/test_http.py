@@ -92,7 +92,7 @@ def test_an_empty_token_opens_nothing(shared_system: System) -> None:
 
 
 def test_respond_async_answers_at_once(shared_system: System) -> None:
-    """202 with the documented shape, where to look, when to ask again, and that the wish was granted."""
+    """202 with the documented shape, where to look, when to ask again, and that the preference was applied."""
     seed_instance(shared_system.deployment, "async")
 
     answer = shared_system.delete("async", Prefer="respond-async")

@@ -53,7 +53,7 @@ def test_an_instance_is_found_previewed_deleted_and_followed_to_its_receipt(page
     page.get_by_label(re.compile("^Type")).fill(instance.name)
     expect(button).to_be_enabled()
     button.click()
-    expect(page.get_by_role("status")).to_have_text("Everything is gone, and that was checked.")
+    expect(page.get_by_role("status")).to_have_text("Everything was removed, and that was checked.")
     deletion_id = page.url.rpartition("/")[2]
     page.get_by_role("link", name="Open the receipt").click()
     expect(page.get_by_role("heading", name="Receipt of deletion")).to_be_visible()
@@ -223,8 +223,8 @@ def test_a_deletion_that_left_the_instance_whole_is_previewed_again(
     sign_in_with(page, key.key)
     for code in ("abcdef", totp.now()):
         page.goto(f"/console/deletions/{deletion_id}")
-        expect(page.get_by_role("button", name="Go on now")).to_have_count(0)
-        page.get_by_role("link", name="Preview, and go on").click()
+        expect(page.get_by_role("button", name="Resume now")).to_have_count(0)
+        page.get_by_role("link", name="Preview and resume").click()
         page.locator("#code").evaluate("field => field.removeAttribute('pattern')")
         page.get_by_label(re.compile("code", re.IGNORECASE)).fill(code)
         with page.expect_navigation():

@@ -184,7 +184,7 @@ def test_a_failed_one_says_why_and_goes_on(system: System, services: Services) -
     refused, accepted = viewer.post(f"{path}/retry"), admin.post(f"{path}/retry")
 
     assert "no &lt;luck&gt;" in seen
-    assert "Go on now" not in seen
+    assert "Resume now" not in seen
     assert (instance.name in listed, "no &lt;luck&gt;" in listed) == (True, True)
     assert (refused.status_code, accepted.status_code) == (401, 303)
     assert deletions_of(services, instance.id) == ["queued"]
@@ -269,12 +269,12 @@ def test_who_asked_and_how_it_was_confirmed_is_shown(make_system: Callable[..., 
 
     shown, told_little = text_of(visitor.get(where).text), text_of(limited.get(where).text)
 
-    assert f"Asked for by admin, with the key “admin” ({key.id})" in shown
+    assert f"Requested by admin, with the key “admin” ({key.id})" in shown
     assert re.search(r"Confirmed with the token of a preview, \d{4}-", shown)
-    assert "What was done, and by whom" in shown
-    assert "Asked for by admin Confirmed" in told_little
+    assert "The audit lines of this deletion" in shown
+    assert "Requested by admin Confirmed" in told_little
     assert key.id not in told_little
-    assert "Asked for by the instance, with its own token" in text_of(visitor.get(f"/deletions/{own}").text)
+    assert "Requested by the instance, with its own token" in text_of(visitor.get(f"/deletions/{own}").text)
     services.close()
     system.stop()
 
@@ -391,7 +391,7 @@ def test_an_instance_is_logged_out_by_those_who_may(system: System, services: Se
 
     assert (offered, refused, before) == ([True, False], [401, 400], "open")
     assert (done.status_code, gateway.sessions[instance.name]) == (303, "close")
-    assert "Logged out. Nothing else was touched." in told
+    assert "Logged out. Nothing was deleted." in told
     assert "Logged out." not in again
     assert services.tenant.find(instance_id=instance.id) is not None
     assert [line[:2] for line in lines(services, instance_id=instance.id)][:2] == [
@@ -433,7 +433,7 @@ def test_instances_are_found_by_a_part_of_their_name_a_page_at_a_time(system: Sy
     assert [name for name in names if name in second] == names[25:]
     assert 'name="after"' not in second
     assert [name for name in names if name in by_id] == ["Paged 07"]
-    assert all("No instance is called like that." in text for text in patterns)
+    assert all("No instance has this name." in text for text in patterns)
 
 
 def test_the_audit_is_filtered_and_read_a_page_at_a_time(system: System, services: Services) -> None:
@@ -446,7 +446,7 @@ def test_the_audit_is_filtered_and_read_a_page_at_a_time(system: System, service
 
     assert "sign_in <span" in signed_ins
     assert "preview <span" not in signed_ins
-    assert "There are no such lines." in future
+    assert "No line matches." in future
     assert (wrong.status_code, "deletionId" in wrong.text) == (400, True)
 
 

@@ -1,10 +1,8 @@
-"""What pages show, and what has to be typed."""
+"""How pages show times and durations."""
 
 import pytest
 
 from api.console.blueprint import show_duration, show_moment
-from api.console.instances import to_type
-from shared.evolution.rows.tenant import Instance
 
 
 @pytest.mark.parametrize(
@@ -20,15 +18,3 @@ def test_a_time_is_the_same_from_the_database_and_from_json() -> None:
     """And nothing is a dash."""
     assert show_moment("2026-11-25T08:00:00.123+00:00") == "2026-11-25 08:00:00 UTC"
     assert show_moment(None) == "–"
-
-
-@pytest.mark.parametrize("name", ["a", "hotel lakeside", "<b>", "ümlaut 🙂", "a  b"])
-def test_a_name_is_typed_as_it_is(name: str) -> None:
-    """Any text that can be typed."""
-    assert to_type(Instance("the id", name, None)) == name
-
-
-@pytest.mark.parametrize("name", ["", " ", "a ", " a", "a\nb", "a\tb", "a\u200bb", "a\u00a0b"])
-def test_a_name_that_cannot_be_typed_is_confirmed_by_the_id(name: str) -> None:
-    """Nothing to see, or lost in a form's field."""
-    assert to_type(Instance("the id", name, None)) == "the id"

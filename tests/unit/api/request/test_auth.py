@@ -14,10 +14,10 @@ OPEN = {
     "operations.ready",
     "operations.show_keys",
     "operations.show_metrics",
-    "docs.show_openapi",
-    "docs.show_docs",
-    "docs.start",
-    "docs.show_part",
+    "contract.show_openapi",
+    "contract.show_docs",
+    "contract.start",
+    "contract.show_part",
 }
 
 
@@ -29,10 +29,10 @@ def test_every_endpoint_is_guarded_or_open_on_purpose(make_settings: Callable[..
     guarded = {name for name, checks in app.before_request_funcs.items() if any(door in checks for door in doors)}
     ours -= blueprint.OPEN  # its door lets these through
 
-    assert {endpoint for endpoint in ours if endpoint.split(".")[0] in guarded} == set(auth.NEEDED)
-    assert ours - set(auth.NEEDED) == OPEN
+    assert {endpoint for endpoint in ours if endpoint.split(".")[0] in guarded} == set(auth.REQUIRED)
+    assert ours - set(auth.REQUIRED) == OPEN
 
 
 def test_every_permission_opens_something() -> None:
     """Else nobody would miss it."""
-    assert set(auth.NEEDED.values()) == set(Permission)
+    assert set(auth.REQUIRED.values()) == set(Permission)

@@ -9,14 +9,14 @@ from api.request import confirmation
 from api.request.errors import Unconfirmed
 from shared.settings import Settings
 
-KEY, DIGEST = "k" * 64, confirmation.digest_of({"planned": {"delete_records": {"Message": 7}}})
+KEY, DIGEST = "k" * 64, confirmation.preview_digest({"planned": {"delete_records": {"Message": 7}}})
 
 
 def test_a_token_says_what_was_shown(make_settings: Callable[..., Settings]) -> None:
     """And names neither the key nor the instance."""
-    token = confirmation.issue(make_settings(), KEY, "an-id", DIGEST)
+    token = confirmation.sign_token(make_settings(), KEY, "an-id", DIGEST)
 
-    assert confirmation.read(make_settings(), KEY, "an-id", token) == DIGEST
+    assert confirmation.read_token(make_settings(), KEY, "an-id", token) == DIGEST
     assert "an-id" not in token
 
 
@@ -34,11 +34,11 @@ def test_a_token_fits_nothing_else(
     make_settings: Callable[..., Settings], key: str, instance_id: str, secret: str | None
 ) -> None:
     """Whoever has one of their own gains nothing with it elsewhere."""
-    token = confirmation.issue(make_settings(), KEY, "an-id", DIGEST)
+    token = confirmation.sign_token(make_settings(), KEY, "an-id", DIGEST)
     settings = make_settings(secret_key=secret) if secret else make_settings()
 
     with pytest.raises(Unconfirmed, match="not one for this key and instance"):
-        confirmation.read(settings, key, instance_id, token)
+        confirmation.read_token(settings, key, instance_id, token)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_a_token_fits_nothing_else(
 )
 def test_a_token_that_was_changed_is_none(make_settings: Callable[..., Settings], change: Callable[[str], str]) -> None:
     """Not a byte, and no nonsense either."""
-    token = confirmation.issue(make_settings(), KEY, "an-id", DIGEST)
+    token = confirmation.sign_token(make_settings(), KEY, "an-id", DIGEST)
 
     with pytest.raises(Unconfirmed):
-        confirmation.read(make_settings(), KEY, "an-id", change(token))
+        confirmation.read_token(make_settings(), KEY, "an-id", change(token))
 
 
 @pytest.mark.parametrize(("seconds", "is_good"), [(299, True), (302, False), (86_400, False)])
@@ -58,17 +58,17 @@ def test_a_token_ages(
 ) -> None:
     """After five minutes the preview is asked for again."""
     now = time.time()
-    token = confirmation.issue(make_settings(), KEY, "an-id", DIGEST)
+    token = confirmation.sign_token(make_settings(), KEY, "an-id", DIGEST)
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: now + seconds)
 
     if is_good:
-        assert confirmation.read(make_settings(), KEY, "an-id", token) == DIGEST
+        assert confirmation.read_token(make_settings(), KEY, "an-id", token) == DIGEST
     else:
         with pytest.raises(Unconfirmed, match="too old"):
-            confirmation.read(make_settings(), KEY, "an-id", token)
+            confirmation.read_token(make_settings(), KEY, "an-id", token)
 
 
 def test_other_counts_are_another_preview() -> None:
     """The order of the names says nothing, a number does."""
-    assert confirmation.digest_of({"a": 1, "b": 2}) == confirmation.digest_of({"b": 2, "a": 1})
-    assert confirmation.digest_of({"a": 1}) != confirmation.digest_of({"a": 2})
+    assert confirmation.preview_digest({"a": 1, "b": 2}) == confirmation.preview_digest({"b": 2, "a": 1})
+    assert confirmation.preview_digest({"a": 1}) != confirmation.preview_digest({"a": 2})

@@ -19,7 +19,7 @@ from api.request.errors import (
     NotFound,
     Unauthorized,
     UnknownInstance,
-    answer,
+    json_response,
 )
 from shared.errors import LostClaim, Refused, Unreachable
 
@@ -118,7 +118,7 @@ def test_a_wrong_method_says_which_are_right(client: FlaskClient) -> None:
 
 def test_an_answer_is_compact_and_keeps_its_order() -> None:
     """As the documented bodies are written."""
-    made = answer({"status": "SUCCESS", "error": False, "response": {"message": "Instance deleted"}})
+    made = json_response({"status": "SUCCESS", "error": False, "response": {"message": "Instance deleted"}})
 
     assert made.data == b'{"status":"SUCCESS","error":false,"response":{"message":"Instance deleted"}}'
     assert made.status_code == 200
@@ -138,7 +138,7 @@ def test_an_invalid_body_names_the_field_and_not_its_value(given: object, field:
     with pytest.raises(ValidationError) as raised:
         _Body.model_validate(given)
 
-    response = errors.on_invalid(raised.value)
+    response = errors.respond(raised.value)
 
     said = json.loads(response.data)
     assert response.status_code == 400

@@ -22,7 +22,9 @@ def make_app() -> Flask:
     errors.register(app)
 
     def show(**_: str) -> Response:
-        return errors.answer({"name": raw_target.name_of_request(), "literal": raw_target.literal_name_of_request()})
+        return errors.json_response(
+            {"name": raw_target.name_of_request(), "literal": raw_target.literal_name_of_request()}
+        )
 
     app.add_url_rule("/instance/delete/<string:name>", "delete", show, methods=["DELETE"])
     app.add_url_rule("/instance/logout/<string:name>", "logout", show, methods=["DELETE"])

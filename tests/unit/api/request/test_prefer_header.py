@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.request import prefer
-from api.request.prefer import LONGEST_WAIT_SECONDS, Wish
+from api.request import prefer_header
+from api.request.prefer_header import LONGEST_WAIT_SECONDS, WaitPreference
 
 PARTS = ["respond-async", "wait=", "wait", "=", ",", " ", "5", "99999999", "-1", "٣", "²", ";", '"', "\x00", "1.5"]
 
@@ -13,7 +13,7 @@ PARTS = ["respond-async", "wait=", "wait", "=", ",", " ", "5", "99999999", "-1",
 @pytest.mark.parametrize("header", ["respond-async", " Respond-Async ", "RESPOND-ASYNC", "foo, respond-async"])
 def test_respond_async_does_not_wait(header: str) -> None:
     """In any case, and beside what is not known."""
-    assert prefer.read(header, 25) == Wish(0, "respond-async")
+    assert prefer_header.parse(header, 25) == WaitPreference(0, "respond-async")
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ def test_respond_async_does_not_wait(header: str) -> None:
 )
 def test_a_wait_is_granted(header: str, seconds: int) -> None:
     """The first one, where there are several."""
-    assert prefer.read(header, 25) == Wish(seconds, f"wait={seconds}")
+    assert prefer_header.parse(header, 25) == WaitPreference(seconds, f"wait={seconds}")
 
 
 @pytest.mark.parametrize("header", ["wait=301", "wait=999999"])
 def test_a_long_wait_is_cut_and_the_caller_is_told(header: str) -> None:
     """Threads are few."""
-    assert prefer.read(header, 25) == Wish(60, "wait=60")
+    assert prefer_header.parse(header, 25) == WaitPreference(60, "wait=60")
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_a_long_wait_is_cut_and_the_caller_is_told(header: str) -> None:
 )  # fmt: skip
 def test_what_is_not_understood_is_ignored(header: str | None) -> None:
     """As the RFC has it: the default stays, and nothing is said to have been applied."""
-    assert prefer.read(header, 25) == Wish(25, None)
+    assert prefer_header.parse(header, 25) == WaitPreference(25, None)
 
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PARTS)).map("".join)), st.integers(0, 300))
 def test_no_header_raises(header: str, default: int) -> None:
-    """And no wish waits longer than is allowed, or shows a header what it may not hold."""
-    wish = prefer.read(header, default)
+    """And no preference waits longer than is allowed, or shows a header what it may not hold."""
+    preference = prefer_header.parse(header, default)
 
-    assert 0 <= wish.wait_seconds <= max(LONGEST_WAIT_SECONDS, default)
-    assert wish.applied is None or wish.applied.isascii()
+    assert 0 <= preference.wait_seconds <= max(LONGEST_WAIT_SECONDS, default)
+    assert preference.applied is None or preference.applied.isascii()

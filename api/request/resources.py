@@ -1,4 +1,4 @@
-"""What a request may use of the process it runs in."""
+"""The services, the rate limiter and the waiting slots of this process, for each request."""
 
 from dataclasses import dataclass
 from threading import BoundedSemaphore
@@ -16,13 +16,13 @@ _KEY = "lethe"
 @dataclass(frozen=True)
 class _Process:
     services: Services
-    waiters: BoundedSemaphore  # well below the threads: waiting calls never block the others
+    waiters: BoundedSemaphore  # far fewer than threads, so that waiting requests never block the others
     limiter: RateLimiter
 
 
 def attach(app: Flask, services: Services) -> None:
-    """Give the application its services."""
-    # On the connections of the lock: a Redis that is away for one is away for the other.
+    """Attach the services to the application."""
+    # The limiter shares the lock's connections: both work, or neither does.
     storage = RedisStorage("redis://", connection_pool=services.redis.connection_pool, key_prefix="lethe:limit")
     waiters = BoundedSemaphore(services.settings.max_waiters)
     app.extensions[_KEY] = _Process(services, waiters, MovingWindowRateLimiter(storage))
@@ -37,11 +37,11 @@ def services() -> Services:
     return _process().services
 
 
-def waiters() -> BoundedSemaphore:
-    """One place for each call that may wait."""
+def waiting_slots() -> BoundedSemaphore:
+    """One slot for each request that may wait for the end of a deletion."""
     return _process().waiters
 
 
-def limiter() -> RateLimiter:
-    """What counts the deletions that each key has ordered."""
+def rate_limiter() -> RateLimiter:
+    """Counts requests in Redis."""
     return _process().limiter
