@@ -18,7 +18,7 @@ from shared.audit.entries import Action
 from shared.database.connections import translate_errors
 from shared.database.enums import Role
 from shared.database.models import Deletion, StepStatus
-from shared.deletions import loading
+from shared.deletions import display
 from shared.errors import LetheError
 from shared.evolution.rows import servers
 from tasks import pipeline
@@ -72,7 +72,7 @@ def list_deletions(query: Filter) -> Response:
 def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
     """One page of the deletions that the caller may see, newest first, and the cursor of the next page."""
     visible = auth.visible_deletions()
-    wanted = select(Deletion).where(visible).options(*loading.FOR_DISPLAY)
+    wanted = select(Deletion).where(visible).options(*display.OPTIONS)
     if query.status:
         wanted = wanted.where(Deletion.status == query.status)
     if query.cursor:
@@ -173,9 +173,7 @@ def find_permitted(deletion_id: UUID) -> Deletion:
 
 
 def _load(deletion_id: UUID) -> Deletion:
-    query = select(Deletion).where(Deletion.id == deletion_id).options(*loading.FOR_DISPLAY)
-    with translate_errors("the own database"), Session(resources.services().own, expire_on_commit=False) as session:
-        found = session.scalar(query)
+    found = display.load(resources.services().own, deletion_id)
     if found is None:
         raise NotFound("There is no such deletion")
     return found

@@ -4,8 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from api.openapi import examples, responses
 from api.openapi.blueprints import protected_blueprint
@@ -14,9 +12,8 @@ from api.request import auth, orders, prefer_header, raw_target, resources
 from api.request.errors import BadRequest, DeletionFailed, json_response
 from api.request.prefer_header import WaitPreference
 from shared.audit.entries import Action
-from shared.database.connections import translate_errors
-from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
-from shared.deletions import waiting
+from shared.database.models import UNDER_WAY, DeletionStatus
+from shared.deletions import display, waiting
 from shared.errors import LetheError
 
 _RETRY_AFTER_SECONDS = 5
@@ -83,7 +80,7 @@ def _is_known(name: str) -> bool:
 def _report(deletion_id: UUID, preference: WaitPreference) -> Response:
     """Wait for the end as long as the caller prefers, then answer with the result, or 202."""
     if _wait(deletion_id, preference.wait_seconds):
-        status, reason = _status(deletion_id)
+        status, reason = display.load_status(resources.services().own, deletion_id)
         if status is DeletionStatus.SUCCEEDED:
             return json_response(_success("Instance deleted"))
         if status not in UNDER_WAY:
@@ -101,24 +98,20 @@ def _report(deletion_id: UUID, preference: WaitPreference) -> Response:
 
 def _wait(deletion_id: UUID, seconds: float) -> bool:
     """Wait for the end; returns whether it ended. Does not wait when no waiting slot is free."""
-    slots = resources.waiting_slots()
+    services, slots = resources.services(), resources.waiting_slots()
     if seconds <= 0 or not slots.acquire(blocking=False):
         return False
     try:
         return waiting.wait_until(
-            resources.services().redis, deletion_id, lambda: _status(deletion_id)[0] not in UNDER_WAY, seconds
+            services.redis,
+            deletion_id,
+            lambda: display.load_status(services.own, deletion_id)[0] not in UNDER_WAY,
+            seconds,
         )
     except LetheError:  # the deletion is accepted; it only cannot be watched now
         return False
     finally:
         slots.release()
-
-
-def _status(deletion_id: UUID) -> tuple[DeletionStatus, str | None]:
-    query = select(Deletion.status, Deletion.reason).where(Deletion.id == deletion_id)
-    with translate_errors("the own database"), Session(resources.services().own) as session:
-        status, reason = session.execute(query).one()
-    return DeletionStatus(status), reason
 
 
 def _success(message: str) -> dict[str, Any]:

@@ -1,2 +1,2 @@
-"""The command line, for an operator on the server. Nothing imports it; it gives orders through tasks as the API
-does, and imports neither api nor worker."""
+"""The command line, for an operator on the server. Nothing imports it; it submits orders through tasks.orders as the
+API does, and imports neither api nor worker."""

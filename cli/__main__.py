@@ -1,12 +1,12 @@
-"""`lethe`, and `python -m cli`: loads the commands so that a Ctrl-C during it is no traceback."""
+"""Starts `lethe` and `python -m cli`; Ctrl-C during the imports prints no traceback."""
 
 import signal
 
 
 def run() -> None:
-    """Load what can be typed, then do what was asked for."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has begun: just end
-    from cli.main import main  # only now, when a Ctrl-C during it is no traceback
+    """Import the commands, then run the one that was given."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to clean up yet
+    from cli.main import main  # after the line above
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main(prog_name="lethe")

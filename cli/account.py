@@ -1,4 +1,4 @@
-"""Who stands at the server: root or whoever has the settings' secrets may do everything, and the audit tells who."""
+"""The operating-system account that runs a command: it may do everything, and the audit names it."""
 
 import os
 import pwd
@@ -17,17 +17,17 @@ from tasks.orders.caller import Caller, without_confirmation
 
 
 def actor() -> Actor:
-    """The account of the operating system that runs this command; nothing in the environment changes it."""
+    """The account that runs this command; environment variables cannot change it."""
     account = os.getuid()
     try:
         name = pwd.getpwuid(account).pw_name
-    except KeyError:  # a container's user without a line in /etc/passwd
+    except KeyError:  # a user of a container without an entry in /etc/passwd
         name = str(account)
     return Actor(SERVER, key_id=f"os:{name}")
 
 
 def caller(confirm: Callable[[Instance], Confirmation | None] = without_confirmation) -> Caller:
-    """An order from the server: it may touch every instance; confirm is called before one goes that is whole."""
+    """The caller for tasks.orders: may access every instance; `confirm` is called before an intact one is deleted."""
     return Caller(
         actor(),
         authorise=lambda instance, deletion: None,  # noqa: ARG005
@@ -36,11 +36,19 @@ def caller(confirm: Callable[[Instance], Confirmation | None] = without_confirma
 
 
 def confirmation() -> Confirmation:
-    """Somebody has typed what was asked for."""
+    """The operator has typed the requested text."""
     return Confirmation(actor().key_id, ConfirmationMethod.TERMINAL)
 
 
-def tell_refusal(made: Services, action: Action, reason: str, deletion_id: UUID | None = None) -> None:
-    """A line for what could not be done."""
+def audit(
+    made: Services,
+    action: Action,
+    decision: Decision,
+    reason: str,
+    *,
+    instance_id: str | None = None,
+    deletion_id: UUID | None = None,
+) -> None:
+    """Write an audit line of this account."""
     with own_transaction(made.own) as connection:
-        chain.append(connection, Entry(action, Decision.REFUSED, actor(), deletion_id=deletion_id, reason=reason))
+        chain.append(connection, Entry(action, decision, actor(), instance_id, deletion_id, reason))

@@ -1,4 +1,4 @@
-"""`lethe`: what an operator does on the server, without the API."""
+"""`lethe`: the commands for an operator on the server."""
 
 import click
 
@@ -14,9 +14,9 @@ def main() -> None:
     \b
     Exit codes:
       0    done
-      1    not possible, or not all of it
-      2    wrong usage, or a script that has to say --yes
-      3    a database or Redis is away
+      1    not possible, or not everything was done
+      2    wrong usage, or a script without --yes
+      3    a database or Redis cannot be reached
       4    settings are missing or wrong
       130  Ctrl-C
     """

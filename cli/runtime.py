@@ -1,9 +1,10 @@
-"""What every command shares: services of this server, and one clear sentence when something is wrong."""
+"""What every command shares: options, services, output, and errors as one sentence with an exit code."""
 
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -20,19 +21,19 @@ Made = TypeVar("Made")
 NOT_POSSIBLE, NOT_REACHABLE, NOT_SET = 1, 3, 4  # exit codes; 2 is click's own, for wrong usage
 INTERRUPTED = 130  # as a shell has it for Ctrl-C
 
-json_option = click.option("--json", "as_json", is_flag=True, help="For a script.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 without_gateway_option = click.option(
     "--without-gateway",
     "given_up",
     multiple=True,
     metavar="URL",
-    help="A gateway that is gone for good, or the clientName of such a server that is no gateway of the settings.",
+    help="A gateway that is gone for good; a server that is not in LETHE_GATEWAYS, by its clientName.",
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 class Commands(click.Group):
-    """Commands of which none ends with a traceback because of a Ctrl-C."""
+    """A group of commands that end without a traceback on Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: D102
         try:
@@ -40,16 +41,16 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             stop("Interrupted", INTERRUPTED)
         except click.Abort as error:
-            if isinstance(error.__context__, KeyboardInterrupt):  # at a question; what click makes of Ctrl-D is 1
+            if isinstance(error.__context__, KeyboardInterrupt):  # Ctrl-C at a prompt; click ends Ctrl-D with 1
                 stop("Interrupted", INTERRUPTED)
             raise
 
 
-# What talks to databases and Redis takes a second to import: only when a command is carried out.
+# Database and Redis clients take a second to import, so functions import them when a command runs.
 
 
 def read_settings() -> "Settings":
-    """The settings of this shell; what is missing or wrong is said, and ends the command."""
+    """The settings of this shell; ends the command with a message when one is missing or wrong."""
     from pydantic import ValidationError
 
     from shared import settings
@@ -61,7 +62,7 @@ def read_settings() -> "Settings":
 
 
 def make_services() -> "Services":
-    """Services of this server's settings, none of them reached yet."""
+    """Services from this shell's settings; nothing is connected yet."""
     from shared import services
 
     return _make(services.create)
@@ -73,67 +74,67 @@ def _make(create: "Callable[[Settings], Made]") -> Made:
     from shared import logs
 
     read = read_settings()
-    # Standard output is the command's own, and a script reads it.
+    # Logs go to standard error: scripts read standard output.
     logs.configure(read.model_copy(update={"log_format": "pretty", "log_level": "WARNING"}))
     try:
         return create(read)
-    except (ValueError, SQLAlchemyError) as error:  # never the message: it may hold the URL with its password
+    except (ValueError, SQLAlchemyError) as error:  # not the message: it may contain a URL with its password
         stop(f"A setting cannot be used: {type(error).__name__} in a *_URL or the S3 endpoint", NOT_SET)
 
 
 @contextmanager
-def reached() -> Iterator["Services"]:
-    """Services of this server's settings; what is wrong is said in one sentence."""
+def connected() -> Iterator["Services"]:
+    """Services from this shell's settings; an error ends the command with one sentence."""
     from redis.exceptions import RedisError
 
     made = make_services()
-    with _told(RedisError), closing(made):
+    with _errors_end_the_command(RedisError), closing(made):
         yield made
 
 
 @contextmanager
-def own_reached() -> Iterator["Engine"]:
-    """Lethe's own database alone, which takes half the time; what is wrong is said in one sentence."""
+def connected_to_own_database() -> Iterator["Engine"]:
+    """Only Lethe's own database, which takes half the time; an error ends the command with one sentence."""
     from shared.database import connections
 
     own = _make(connections.connect_own)
-    with _told():
+    with _errors_end_the_command():
         yield own
     own.dispose()
 
 
 @contextmanager
-def _told(*also: type[Exception]) -> Iterator[None]:
+def _errors_end_the_command(*also: type[Exception]) -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    away: tuple[type[Exception], ...] = (LetheError, SQLAlchemyError, *also)
+    errors: tuple[type[Exception], ...] = (LetheError, SQLAlchemyError, *also)
     try:
         yield
-    except away as error:
+    except errors as error:
         stop(_sentence(error), NOT_REACHABLE)
 
 
 def _sentence(error: Exception) -> str:
-    what = _failed(error)
+    what = _cause(error)
     if "UndefinedTable" in what or "UndefinedColumn" in what:
         if what.startswith("the tenant database"):
-            return f"{what}. Is it Evolution's? `lethe doctor` looks"
+            return f"{what}. Is it Evolution's database? `lethe doctor` checks"
         return f"{what}. Are migrations missing? `lethe db upgrade` runs them"
-    return f"{what}. Is it running, and are the LETHE_* settings of this shell the server's? `lethe doctor` looks"
+    return f"{what}. Is it running, and are the LETHE_* settings of this shell the server's? `lethe doctor` checks"
 
 
-def _failed(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     from sqlalchemy.exc import SQLAlchemyError
 
     if isinstance(error, LetheError):
         return error.title
-    # Without the client's words: they may hold an address with its password.
+    # Not the client's message: it may contain an address with its password.
     what = "a database" if isinstance(error, SQLAlchemyError) else "Redis"
     return f"{what} cannot be reached: {type(error).__name__}"
 
 
 def check_given_up(made: "Services", given_up: tuple[str, ...]) -> None:
-    """End the command where something is to be given up that is not there."""
+    """End the command when a gateway or server to give up does not exist."""
     from shared.evolution.rows import servers
 
     if unknown := servers.unknown(made.tenant, made.settings.gateways, given_up):
@@ -141,11 +142,19 @@ def check_given_up(made: "Services", given_up: tuple[str, ...]) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output; what is no JSON (ids, times) as text."""
-    click.echo(json.dumps(value, default=str))
+    """One JSON document on standard output; times as ISO 8601, ids as text."""
+    click.echo(json.dumps(value, default=lambda each: each.isoformat() if isinstance(each, datetime) else str(each)))
+
+
+def output(facts: object, text: str, *, as_json: bool) -> None:
+    """Print the facts as JSON for a script, or the text for a person."""
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(text)
 
 
 def stop(message: str, code: int = NOT_POSSIBLE) -> NoReturn:
-    """Say why on standard error, and end with this exit code."""
+    """Print the message to standard error, and end with this exit code."""
     click.echo(message, err=True)
     sys.exit(code)

@@ -1,6 +1,6 @@
 """What all pages of the console share: sign-in, headers, template filters and error pages."""
 
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
@@ -10,7 +10,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.console import audit, deletions, gateways, instances, session, sign_in, wording
 from api.request import auth, resources
 from api.request.errors import Unconfirmed, as_api_error
+from shared import formatting
 from shared.access.permissions import Permission
+from shared.deletions import display
 from shared.evolution.rows import listing
 from shared.settings import ConfirmationMode
 
@@ -72,33 +74,16 @@ def add_to_context() -> dict[str, Any]:
     }
 
 
-@blueprint.app_template_filter("moment")
-def show_moment(moment: str | datetime | None) -> str:
-    """A time in UTC; a dash for None."""
-    read = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return f"{read:%Y-%m-%d %H:%M:%S} UTC" if read else "–"
-
-
-@blueprint.app_template_filter("number")
-def show_number(number: float) -> str:
-    """A number with thousands separators, without decimals."""
-    return f"{number:,.0f}"
-
-
-@blueprint.app_template_filter("duration")
-def show_duration(seconds: float) -> str:
-    """A duration in its largest useful unit."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(1, round(seconds))} s"
-
-
-blueprint.add_app_template_filter(wording.did, "did")
-blueprint.add_app_template_filter(wording.planned, "planned")
-blueprint.add_app_template_filter(wording.found, "found")
-blueprint.add_app_template_filter(wording.told, "told")
-blueprint.add_app_template_filter(wording.outcome, "outcome")
+for _name, _filter in {
+    "moment": formatting.utc_time,
+    "duration": lambda seconds: formatting.duration(timedelta(seconds=seconds)),
+    "number": lambda number: f"{number:,.0f}",
+    "amounts": wording.amounts,
+    "removed": wording.removed,
+    "webhook": lambda webhook: display.webhook(webhook["status"], webhook["tries"], webhook["error"]),
+    "webhook_totals": wording.webhook_totals,
+}.items():
+    blueprint.add_app_template_filter(_filter, _name)
 
 
 @blueprint.errorhandler(Exception)
@@ -108,11 +93,11 @@ def show_error(error: Exception) -> Response:
     shown = as_api_error(error)
     page = render_template(
         "error.html",
-        message=_advice(error, shown.status) or shown.message,
+        message=_advice(error, shown.code) or shown.message,
         deletion_id=shown.extra.get("deletionId"),
         back=_page_of_form(error),
     )
-    response = make_response(page, shown.status)
+    response = make_response(page, shown.code)
     response.headers.extend({name: value for name, value in shown.headers.items() if name != "Location"})
     return response
 

@@ -62,7 +62,9 @@ def _context(deletion_id: UUID) -> dict[str, object]:
     can_retry = deletion_view.can_retry(deletion)
     return {
         "deletion": deletions.as_json(deletion),
-        "requested": deletion_view.requested(deletion),
+        "requested_by": deletion_view.requested_by(deletion),
+        "confirmed": deletion_view.confirmed(deletion),
+        "confirmed_at": deletion.confirmed_at,
         "waiting_since": deletion.waiting_since if deletion.status in deletion_view.STOPPED else None,
         "fails_at": deletion_view.fails_at(deletion),
         "failures": deletion.failures,

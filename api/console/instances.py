@@ -100,7 +100,7 @@ def _ask_again(instance: Instance) -> AnyResponse:
         token=request.form.get("confirmation_token", ""),
         required=resources.services().settings.confirmation,
     )
-    return make_response(form, g.error.status)
+    return make_response(form, g.error.code)
 
 
 def _to(deletion_id: UUID) -> AnyResponse:

@@ -22,7 +22,7 @@ def in_words(name: str) -> str:
 class ApiError(Exception):
     """An error with an HTTP status; extra fields follow `message` in the body."""
 
-    status = 400
+    code = 400
 
     def __init__(self, message: str, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class DeletionFailed(ApiError):
 class Unauthorized(ApiError):
     """The same answer for a missing key, a wrong key, a missing permission, and an instance that does not exist."""
 
-    status = 401
+    code = 401
 
     def __init__(self) -> None:
         super().__init__("Unauthorized")
@@ -59,25 +59,25 @@ class Unauthorized(ApiError):
 class NotFound(ApiError):
     """There is no such deletion."""
 
-    status = 404
+    code = 404
 
 
 class Conflict(ApiError):
     """The deletion's status does not allow the operation."""
 
-    status = 409
+    code = 409
 
 
 class AlreadyBeingDeleted(ApiError):
     """Another call's deletion of this instance is under way."""
 
-    status = 409
+    code = 409
 
 
 class Unconfirmed(ApiError):
     """The deletion needs a confirmation, and the request has none or a wrong one."""
 
-    status = 428
+    code = 428
 
     def __init__(self, message: str, kind: str = "confirmation needed") -> None:
         super().__init__(message)
@@ -87,13 +87,13 @@ class Unconfirmed(ApiError):
 class LimitReached(ApiError):
     """The API key has reached its rate limit."""
 
-    status = 429
+    code = 429
 
 
 class InternalError(ApiError):
     """A database or Redis cannot be reached, or Lethe has a bug."""
 
-    status = 500
+    code = 500
 
     def __init__(self) -> None:
         super().__init__("Internal server error")
@@ -112,7 +112,7 @@ def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, st
 def respond(error: Exception) -> Response:
     """The JSON response for any exception."""
     shown = as_api_error(error)
-    return json_response({"error": True, "message": shown.message, **shown.extra}, shown.status, shown.headers)
+    return json_response({"error": True, "message": shown.message, **shown.extra}, shown.code, shown.headers)
 
 
 def as_api_error(error: Exception) -> ApiError:
@@ -135,7 +135,7 @@ def _from_werkzeug(error: HTTPException) -> ApiError:
     if error.code in (None, 500):
         return InternalError()
     found = ApiError(error.name)
-    found.status = error.code
+    found.code = error.code
     headers = error.get_response().headers  # keeps Allow and Retry-After
     found.headers = {name: value for name, value in headers if name not in ("Content-Type", "Content-Length")}
     return found

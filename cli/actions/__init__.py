@@ -1,2 +1,2 @@
-"""What a command does, one module for each group of commands. cli.commands imports them inside of functions, when a
-command is carried out; nothing else does."""
+"""What the longer commands do, with heavy imports at the top. cli.commands imports it inside of functions; nothing
+else does."""

@@ -1,4 +1,4 @@
-"""`lethe list`: the newest deletions."""
+"""What `lethe list` does: shows the newest deletions."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,16 +7,16 @@ import click
 from sqlalchemy import Engine, and_, select
 from sqlalchemy.orm import Session
 
-from cli import wording
-from cli.runtime import own_reached, print_json
+from cli.runtime import connected_to_own_database, print_json
+from shared import formatting
 from shared.database.connections import translate_errors
 from shared.database.enums import Role
 from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
 
 
 def show(status: str | None, limit: int, as_json: bool) -> None:
-    """One line for each, with how old it is, who asked for it, and where and why it stands."""
-    with own_reached() as own:
+    """One line for each deletion: age, step, requester, and why it waits or has stopped."""
+    with connected_to_own_database() as own:
         rows = _newest(own, DeletionStatus(status) if status else None, limit)
     if as_json:
         print_json(rows)
@@ -43,16 +43,16 @@ def _newest(own: Engine, status: DeletionStatus | None, limit: int) -> list[dict
 
 
 def _facts(deletion: Deletion, step: str | None, key_name: str | None) -> dict[str, Any]:
-    """One deletion of the list; its step is where it stopped, or where it is."""
+    """One deletion of the list; `step` is where it stopped, or where it is now."""
     return {
-        "id": str(deletion.id),
+        "id": deletion.id,
         "name": deletion.instance_name,
         "status": deletion.status.value,
         "step": deletion.failed_step or (step if deletion.status in UNDER_WAY else None),
         "reason": deletion.reason,
         "instanceId": deletion.instance_id,
-        "acceptedAt": deletion.accepted_at.isoformat(),
-        "finishedAt": deletion.finished_at.isoformat() if deletion.finished_at else None,
+        "acceptedAt": deletion.accepted_at,
+        "finishedAt": deletion.finished_at,
         "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id, "keyName": key_name},
     }
 
@@ -61,6 +61,6 @@ def _row(row: dict[str, Any], now: datetime) -> str:
     who = row["requestedBy"]
     name = repr(who["keyName"]) if who["keyName"] else who["keyId"] or ""
     by = who["role"] if who["role"] == Role.INSTANCE else f"{who['role']} {name}"
-    age = wording.span(now - datetime.fromisoformat(row["acceptedAt"]))
+    age = formatting.duration(now - row["acceptedAt"])
     line = f"{row['id']}  {row['status']:<9}  {age:>7}  {row['step'] or '':<14}  {by:<20}  {row['name']!r}"
     return f"{line}  {row['reason'] or ''}".rstrip()

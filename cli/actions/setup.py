@@ -1,7 +1,5 @@
-"""The settings as they are, without their secrets; and the way to the demo."""
+"""What `lethe config` does: shows the settings, with secrets masked."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -9,15 +7,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import click
 from pydantic import SecretStr
 
-import shared
-from cli.runtime import print_json, read_settings, stop
+from cli.runtime import print_json, read_settings
 from shared import settings
 
 _MASK = "***"
 
 
 def show_config(as_json: bool) -> None:
-    """Show each setting."""
+    """Show each setting with its value and source."""
     read = read_settings()
     rows = [
         {
@@ -41,7 +38,7 @@ def _text(value: Any) -> str:
 
 
 def mask(value: Any) -> Any:
-    """A setting's value as it may be shown."""
+    """A setting's value, with secrets masked."""
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
         return mask_url(secret) if "://" in secret else _MASK
@@ -53,22 +50,12 @@ def mask(value: Any) -> Any:
 
 
 def mask_url(url: str) -> str:
-    """The URL without its password, and without what its query says: that may be one as well."""
+    """The URL with its password and the values of its query masked; a query may contain a password."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # taken by a driver that reads it in another way
+    except ValueError:  # a driver may accept it nevertheless
         return _MASK
     login, at, place = parts.netloc.rpartition("@")
     user, colon, _ = login.partition(":")
     query = urlencode([(name, _MASK) for name, _ in parse_qsl(parts.query, keep_blank_values=True)], safe="*")
     return parts._replace(netloc=f"{user}{colon}{_MASK if colon else ''}{at}{place}", query=query).geturl()
-
-
-def demo(keep: bool) -> None:
-    """Become the demo."""
-    folder = Path(shared.__file__).parents[1]
-    if not (folder / "demo" / "__main__.py").is_file():
-        stop("The demo is in Lethe's source tree, not in what is installed here: clone it and run `make demo`")
-    os.chdir(folder)
-    # In this process's place: the demo hears a Ctrl-C itself, and has things to stop.
-    os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--keep"] if keep else [])])  # noqa: S606 - fixed

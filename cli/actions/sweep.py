@@ -1,27 +1,25 @@
-"""`lethe sweep`: what earlier, failed or foreign deletions left, and its removal."""
+"""What `lethe sweep` does: finds data of instances that no longer exist, and removes it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import click
 
-from cli import account, wording
-from cli.runtime import print_json, reached, stop
-from shared.audit import chain
-from shared.audit.entries import Action, Decision, Entry
-from shared.database.connections import own_transaction
+from cli import account
+from cli.runtime import connected, print_json, stop
+from shared import formatting
+from shared.audit.actions import Action, Decision
 from shared.services import Services
 from tasks.leftovers import leftovers
 from tasks.leftovers.leftovers import By, Found, Leftover
 
 
 def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> None:
-    """Show what is left over; remove it when that is wanted and confirmed."""
+    """Show the leftovers; with remove, remove them after a confirmation."""
     if remove and as_json and not yes:
         raise click.UsageError("--remove with --json needs --yes: a script cannot be asked")
-    with reached() as made:
+    with connected() as made:
         found = leftovers.find(made)
         removable = found.removable(older_than_seconds)
         if not as_json:
@@ -39,28 +37,30 @@ def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> 
 
 
 def _remove(made: Services, leftover: Leftover) -> int:
-    """Remove it; the audit has a line before, for what an interruption leaves unsaid, and one with what went."""
-    _tell(made, leftover, Decision.ACCEPTED, leftover.held.number)
+    """Remove it; with an audit line before, in case it is interrupted, and one with the result."""
+    _audit(made, leftover, Decision.ACCEPTED, leftover.held.number)
     removed = sum(leftovers.remove(made, leftover))
-    _tell(made, leftover, Decision.SUCCEEDED, removed)
+    _audit(made, leftover, Decision.SUCCEEDED, removed)
     return removed
 
 
-def _tell(made: Services, leftover: Leftover, decision: Decision, number: int) -> None:
-    entry = Entry(Action.SWEEP, decision, account.actor(), reason=_counted(leftover, number))
-    if leftover.by is By.NAME:
-        entry = replace(entry, reason=f"{entry.reason} by a name")  # which one, no audit says
-    if leftover.by is By.DELETION:
-        entry = replace(entry, deletion_id=UUID(leftover.owner))
-    if leftover.by is By.ID:
-        entry = replace(entry, instance_id=leftover.owner)
-    with own_transaction(made.own) as connection:
-        chain.append(connection, entry)
+def _audit(made: Services, leftover: Leftover, decision: Decision, number: int) -> None:
+    by_name = " by a name" if leftover.by is By.NAME else ""  # the audit contains no names
+    account.audit(
+        made,
+        Action.SWEEP,
+        decision,
+        f"{_counted(leftover, number)}{by_name}",
+        instance_id=leftover.owner if leftover.by is By.ID else None,
+        deletion_id=UUID(leftover.owner) if leftover.by is By.DELETION else None,
+    )
 
 
 def _confirm(found: Found, removable: list[Leftover], *, yes: bool) -> None:
     if not found.living:
-        click.echo("None of the ids in these stores is a living instance: is this the right tenant database?", err=True)
+        click.echo(
+            "None of the ids in these stores is an existing instance: is this the right tenant database?", err=True
+        )
         if yes:
             stop("Run it without --yes to remove all of it nevertheless")
     if yes:
@@ -77,12 +77,12 @@ def _show(found: Found, removable: list[Leftover]) -> None:
         size = f"{each.held.size_bytes / 1024:,.0f} KB"
         click.echo(f"{_counted(each, each.held.number):>16} {size:>12}  {_age(each):>10}  {_place(each)}{stays}")
     total = sum(each.held.number for each in removable)
-    can_go = f"{wording.counted(total, 'thing')} in {wording.counted(len(removable), 'place')} can go"
+    can_go = f"{formatting.quantity(total, 'thing')} in {formatting.quantity(len(removable), 'place')} can go"
     click.echo(can_go if found.leftovers else "Nothing is left over")
 
 
 def _place(leftover: Leftover) -> str:
-    """Where it lies, harmless to a terminal, and the name that it is kept by."""
+    """Its place, with control characters escaped, and the name that it belongs to."""
     place = leftover.place if leftover.place.isprintable() else repr(leftover.place)
     return f"{place} (name {leftover.owner!r})" if leftover.by is By.NAME else place
 
@@ -92,7 +92,7 @@ def _unit(leftover: Leftover) -> str:
 
 
 def _counted(leftover: Leftover, number: int) -> str:
-    return wording.counted(number, _unit(leftover).removesuffix("s"))
+    return formatting.quantity(number, _unit(leftover).removesuffix("s"))
 
 
 def _age(leftover: Leftover) -> str:

@@ -1,2 +1,2 @@
-"""What can be typed: commands, their options and their help. Only cli.main imports it; it imports nothing heavy, so
-that help and completion answer at once."""
+"""The commands: their names, options and help. Only cli.main imports it; modules import heavy libraries inside of
+functions only, so that help and completion are fast."""

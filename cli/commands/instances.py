@@ -10,22 +10,21 @@ from cli.runtime import json_option, without_gateway_option
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--id", "instance_id", metavar="ID", help="The instance's id, for one without a usable name.")
+@click.option("--id", "instance_id", metavar="ID", help="The instance's id, when it has no usable name.")
 @click.option(
     "--from-file",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="One name a line, exactly as it is: a name may begin with #, so there are no comments.",
+    help="One name per line, exactly as it is. There are no comments: a name may begin with #.",
 )
-@click.option("--wait", is_flag=True, help="Until it ends; Ctrl-C ends the waiting, not the deletion.")
-@click.option("--yes", is_flag=True, help="Do not ask; what is no terminal needs it.")
+@click.option("--wait", is_flag=True, help="Wait until it ends; Ctrl-C ends the waiting, not the deletion.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 @json_option
 def delete(**given: Any) -> None:
     """Erase an instance everywhere, after its name was typed.
 
-    With --from-file the number of instances is typed, once. Not limited in number; the audit names the account that
-    did it. Where LETHE_CONFIRMATION asks for more than a key, --yes is not enough. Exit code 1 when anything was not
-    done.
+    With --from-file, the number of instances is typed once. There is no rate limit; the audit names the account. When
+    LETHE_CONFIRMATION is token or totp, --yes is not enough. Exit code 1 when not everything was done.
 
     Example: lethe delete my-instance --wait
     """
@@ -38,7 +37,7 @@ def delete(**given: Any) -> None:
 @click.argument("name")
 @json_option
 def logout(**given: Any) -> None:
-    """End an instance's WhatsApp session; nothing else is touched.
+    """End an instance's WhatsApp session; nothing is deleted.
 
     Example: lethe logout my-instance
     """

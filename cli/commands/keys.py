@@ -1,4 +1,4 @@
-"""API keys, and the keys that receivers check signatures with."""
+"""API keys, and the key with which receivers verify webhooks."""
 
 import re
 from datetime import timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.runtime import json_option
+from cli.runtime import connected, json_option, output
 from shared.access.permissions import KEY_ROLES
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -14,7 +14,7 @@ _LIFETIME = re.compile(r"([1-9]\d{0,4})([dhm])")
 
 
 class Lifetime(click.ParamType[timedelta]):
-    """How long a key is good for: 90d, 12h, 30m."""
+    """How long an API key is valid: 90d, 12h, 30m."""
 
     name = "lifetime"
 
@@ -27,19 +27,19 @@ class Lifetime(click.ParamType[timedelta]):
 
 @click.group("keys")
 def group() -> None:
-    """Keys of the API: who may do what, with which instances, until when."""
+    """API keys: their roles, instances and lifetimes."""
 
 
 @group.command()
-@click.option("--role", type=click.Choice([role.value for role in KEY_ROLES]), required=True, help="What it may do.")
-@click.option("--name", required=True, help="Whose it is, for people.")
+@click.option("--role", type=click.Choice([role.value for role in KEY_ROLES]), required=True, help="Its permissions.")
+@click.option("--name", required=True, help="Who uses it.")
 @click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeat for more.")
 @click.option(
-    "--expires", "lifetime", type=Lifetime(), metavar="90d", help="How long it is good for; without it, always."
+    "--expires", "lifetime", type=Lifetime(), metavar="90d", help="How long it is valid; by default, for ever."
 )
 @json_option
 def create(**given: Any) -> None:
-    """Make a key and show it, this once; no two living keys have one name.
+    """Create a key and show it once; no two active keys can have the same name.
 
     Example: lethe keys create --role viewer --name support --expires 90d
     """
@@ -51,7 +51,7 @@ def create(**given: Any) -> None:
 @group.command("list")
 @json_option
 def list_keys(**given: Any) -> None:
-    """List all keys, the revoked and expired ones too; what opens anything is not kept.
+    """List all keys, also revoked and expired ones; the secrets are not stored.
 
     Example: lethe keys list
     """
@@ -64,7 +64,7 @@ def list_keys(**given: Any) -> None:
 @click.argument("key_id")
 @json_option
 def rotate(**given: Any) -> None:
-    """Give a key a new secret and show it, this once; the old one is wrong from now on.
+    """Give a key a new secret and show it once; the old secret stops working at once.
 
     Example: lethe keys rotate 1f0c5e2a9b7d
     """
@@ -77,7 +77,7 @@ def rotate(**given: Any) -> None:
 @click.argument("key_id")
 @json_option
 def revoke(**given: Any) -> None:
-    """Let a key open nothing any more; what it ordered and cannot be stopped any more goes on.
+    """Revoke a key; deletions that it requested and that are past the point of no return continue.
 
     Example: lethe keys revoke 1f0c5e2a9b7d
     """
@@ -90,7 +90,7 @@ def revoke(**given: Any) -> None:
 @click.argument("key_id")
 @json_option
 def enroll(**given: Any) -> None:
-    """Give a key one-time codes to confirm deletions with, and show their secret, this once; earlier ones end.
+    """Give a key one-time codes to confirm deletions, and show their secret once; earlier codes stop working.
 
     Example: lethe keys enroll-totp 1f0c5e2a9b7d
     """
@@ -101,11 +101,13 @@ def enroll(**given: Any) -> None:
 
 @click.command("webhook-key")
 @json_option
-def show_webhook_key(**given: Any) -> None:
-    """Print the key that receivers check the webhooks' signatures with (Standard Webhooks).
+def show_webhook_key(as_json: bool) -> None:
+    """Print the key with which receivers verify the signatures of webhooks (Standard Webhooks).
 
     Example: lethe webhook-key
     """
-    from cli.actions import secrets
+    from shared.webhooks import delivery
 
-    secrets.show_webhook_key(**given)
+    with connected() as made:
+        key = delivery.signing_key(made.settings)
+    output({"webhookKey": key}, key, as_json=as_json)

@@ -1,17 +1,20 @@
-"""What is needed once: the settings as they are, the own database's schema, the demo, the shell's completion."""
+"""Settings, the schema of Lethe's own database, the demo, and shell completion."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
 
-from cli.runtime import json_option
+from cli.runtime import NOT_POSSIBLE, connected, json_option, output, stop
 
 
 @click.command("config")
 @json_option
 def show_config(**given: Any) -> None:
-    """Show what is set, and from where; secrets and the passwords in URLs are masked.
+    """Show each setting and its source; secrets and passwords in URLs are masked.
 
     Example: lethe config --json
     """
@@ -22,7 +25,7 @@ def show_config(**given: Any) -> None:
 
 @click.group("db")
 def own_database() -> None:
-    """Lethe's own database: the schema it has, and the newest one.
+    """The schema of Lethe's own database.
 
     Example: lethe db upgrade
     """
@@ -30,45 +33,63 @@ def own_database() -> None:
 
 @own_database.command()
 @json_option
-def upgrade(**given: Any) -> None:
-    """Run the migrations that are missing; safe to run at any time, and from several hosts at once.
+def upgrade(as_json: bool) -> None:
+    """Run the missing migrations; safe to run at any time, and from several hosts at once.
 
     Example: lethe db upgrade
     """
-    from cli.actions import schema
+    from shared.database import connections, migrate
 
-    schema.upgrade(**given)
+    with connected() as made, connections.translate_errors("the own database"):
+        # Not the services' engine: its statements have a time limit, and a migration may take longer.
+        engine = connections.connect(made.settings.database_url.get_secret_value(), name="migrate")
+        before, _ = migrate.revisions(engine)
+        migrate.upgrade(engine)
+        after, _ = migrate.revisions(engine)
+        engine.dispose()
+    change = "as before" if before == after else f"it was at {before}" if before else "the database was empty"
+    output({"before": before, "after": after}, f"The schema is at {after}, {change}", as_json=as_json)
 
 
 @own_database.command()
 @json_option
-def status(**given: Any) -> None:
+def status(as_json: bool) -> None:
     """Show whether migrations are missing; exit code 1 when they are.
 
     Example: lethe db status
     """
-    from cli.actions import schema
+    from shared.database import connections, migrate
 
-    schema.show(**given)
+    with connected() as made, connections.translate_errors("the own database"):
+        current, newest = migrate.revisions(made.own)
+    schema = f"The schema is at {current}" if current else "There is no schema yet"
+    output({"current": current, "newest": newest}, f"{schema}, the newest is {newest}", as_json=as_json)
+    if current != newest:
+        if not as_json:
+            click.echo("Migrations are missing: `lethe db upgrade` runs them", err=True)
+        raise click.exceptions.Exit(NOT_POSSIBLE)
 
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C.")
-def demo(**given: Any) -> None:
-    """Erase an instance of a made-up deployment, and watch.
+def demo(keep: bool) -> None:
+    """Erase an instance of a demo deployment, and watch.
 
     Example: lethe demo --keep
     """
-    from cli.actions import setup
-
-    setup.demo(**given)
+    folder = Path(__file__).parents[2]
+    if not (folder / "demo" / "__main__.py").is_file():
+        stop("The demo is in Lethe's source tree, not in what is installed here: clone it and run `make demo`")
+    os.chdir(folder)
+    # Replaces this process: the demo handles Ctrl-C itself, because it has to stop servers.
+    os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--keep"] if keep else [])])  # noqa: S606 - fixed
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes a shell complete commands and options.
+    """Print the completion script of a shell.
 
     Example: lethe completion bash > /etc/bash_completion.d/lethe
     """

@@ -1,10 +1,12 @@
-"""What keeps a deployment well: look at it, clean it, press less hard on it, mend a restore."""
+"""Maintenance: check a deployment, remove leftovers, limit the load, erase again after a restore."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from cli.runtime import json_option, yes_option
+from cli.runtime import connected, json_option, output, print_json, yes_option
+from shared.formatting import quantity
 
 
 @click.command("doctor")
@@ -14,7 +16,7 @@ from cli.runtime import json_option, yes_option
 def examine(**given: Any) -> None:
     """Check everything that a deletion needs, and say what to do.
 
-    Changes nothing without --fix. Exit code 1 when something is broken or could not be mended.
+    Changes nothing without --fix. Exit code 1 when something is broken or could not be fixed.
 
     Example: lethe doctor --fix
     """
@@ -32,15 +34,15 @@ def examine(**given: Any) -> None:
     default=3600,
     show_default=True,
     metavar="SECONDS",
-    help="Leave alone what has anything younger, or of unknown age: an instance may be being created. 0: all.",
+    help="Keep what has any younger part, or an unknown age: an instance may be in creation. 0: remove all.",
 )
 @yes_option
 @json_option
 def sweep(**given: Any) -> None:
-    """Find what is kept for instances that no longer exist.
+    """Find data of instances that no longer exist.
 
-    Looks for folders, objects, cache keys, rows and trash of ids and names that no living instance and no unfinished
-    deletion has. Every store must be this deployment's alone: what another Evolution keeps there looks left over.
+    Looks for folders, objects, cache keys, rows and trash whose id or name belongs to no existing instance and no
+    unfinished deletion. No other deployment may use the same stores: its data would look like leftovers.
 
     Example: lethe sweep --remove
     """
@@ -50,34 +52,76 @@ def sweep(**given: Any) -> None:
 
 
 @click.command()
-@click.option("--batch-seconds", type=click.FloatRange(0.01, 5), help="How long one DELETE should take.")
-@click.option("--connections", type=click.IntRange(1, 8), help="On how many connections one deletion erases at once.")
-@click.option("--pause-seconds", type=click.FloatRange(0, 10), help="The pause before each batch.")
-@click.option("--reset", is_flag=True, help="Back to the settings.")
+@click.option("--batch-seconds", type=click.FloatRange(0.01, 5), help="Duration of one DELETE statement, as a goal.")
+@click.option("--connections", type=click.IntRange(1, 8), help="Parallel connections of one deletion.")
+@click.option("--pause-seconds", type=click.FloatRange(0, 10), help="Pause before each batch.")
+@click.option("--reset", is_flag=True, help="Use the values of the settings again.")
 @json_option
-def throttle(**given: Any) -> None:
-    """Show or change how hard deletions press on Evolution's database; running ones follow within a second or a batch.
+def throttle(
+    batch_seconds: float | None, connections: int | None, pause_seconds: float | None, reset: bool, as_json: bool
+) -> None:
+    """Show or change the load that deletions put on Evolution's database; running ones follow within seconds.
 
     Example: lethe throttle --connections 1 --pause-seconds 0.2
     """
-    from cli.actions import throttle
+    given = {"batch_seconds": batch_seconds, "connections": connections, "pause_seconds": pause_seconds}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if reset and changes:
+        raise click.UsageError("--reset takes no other option")
 
-    throttle.change(**given)
+    from cli import account
+    from shared.audit.actions import Action, Decision
+    from shared.evolution.rows import throttle
+
+    with connected() as made:
+        if reset:
+            throttle.reset(made.own)
+        elif changes:
+            throttle.write(made.own, **changes)
+        if reset or changes:
+            what = "reset" if reset else ", ".join(f"{name} {value}" for name, value in changes.items())
+            account.audit(made, Action.THROTTLE, Decision.ACCEPTED, what)
+        now, default = asdict(throttle.read(made.own, made.settings)), asdict(throttle.of_settings(made.settings))
+    lines = (
+        f"{name:<14} {_shown(value)}" + ("" if value == default[name] else f"   (settings: {_shown(default[name])})")
+        for name, value in now.items()
+    )
+    output(now, "\n".join(lines), as_json=as_json)
+
+
+def _shown(value: float | None) -> str:
+    return "automatic" if value is None else f"{value:g}"
 
 
 @click.group("tombstones")
 def tombstones() -> None:
-    """What was erased must stay erased, also after a restore."""
+    """Erase restored instances again, after a backup of Evolution's database was restored."""
 
 
 @tombstones.command()
 @yes_option
 @json_option
-def replay(**given: Any) -> None:
-    """Erase instances again that a restored tenant database has brought back, by their ids.
+def replay(yes: bool, as_json: bool) -> None:
+    """Erase the instances again that a restored tenant database has brought back; finds them by their ids.
 
     Example: lethe tombstones replay --yes
     """
-    from cli.actions import tombstones
+    if as_json and not yes:
+        raise click.UsageError("--json needs --yes: a script cannot be asked")
 
-    tombstones.replay(**given)
+    from cli import account
+    from tasks.orders import replay as replay_orders
+
+    with connected() as made:
+        found = replay_orders.find(made)
+        if not as_json:
+            click.echo("".join(f"{each.id}  {each.name!r}\n" for each in found) or "No erased instance is back.")
+        if found and not yes:
+            click.confirm(f"Erase {quantity(len(found), 'instance')} again?", abort=True, err=True)
+        ordered = [
+            {"instanceId": each.id, "deletionId": replay_orders.replay(made, each, account.actor())} for each in found
+        ]
+    if as_json:
+        print_json(ordered)
+    elif ordered:
+        click.echo(f"{quantity(len(ordered), 'deletion')} ordered; `lethe list` shows their progress")

@@ -1,2 +1,2 @@
-"""`lethe doctor`: looks at everything that a deletion needs. Only the command line imports it; it changes nothing
+"""`lethe doctor`: checks everything that a deletion needs. Only the command line imports it; it changes nothing
 unless --fix is given."""

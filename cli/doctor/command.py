@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import click
 
-from cli import wording
 from cli.doctor import checks
 from cli.doctor.findings import Finding, Verdict, explain
-from cli.runtime import NOT_POSSIBLE, make_services, print_json, reached, stop
+from cli.runtime import NOT_POSSIBLE, connected, make_services, print_json, stop
+from shared import formatting
 from shared.errors import LetheError
 from shared.evolution.rows import missing_indexes
 from shared.evolution.rows.missing_indexes import MissingIndex
@@ -50,14 +50,14 @@ def _shown(finding: Finding, *, as_json: bool) -> Finding:
 
 def mend(*, yes: bool, as_json: bool) -> None:
     """Create the missing indexes one by one, after asking."""
-    with reached() as made:
+    with connected() as made:
         missing = missing_indexes.find(made.tenant)
         ours = [each for each in missing if each.may_create and not each.partitioned]
         theirs = [each for each in missing if each not in ours]
         if not as_json:
             _announce(made, ours, theirs)
         if ours and not yes:
-            click.confirm(f"Create {wording.counted(len(ours), 'index', 'indexes')} now?", abort=True)
+            click.confirm(f"Create {formatting.quantity(len(ours), 'index', 'indexes')} now?", abort=True)
         outcomes = [_create(made, each, as_json=as_json) for each in ours]
         outcomes += [_outcome(made, each, "not the owner") for each in theirs]
     if as_json:

@@ -8,9 +8,10 @@ import pyotp
 from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import encryption, logs
+from shared import logs
 from shared.access import api_keys
 from shared.access.permissions import KEY_ROLES, PERMISSIONS, Permission
+from shared.database import encryption
 from shared.database.connections import own_transaction
 from shared.database.models import ApiKey, OneTimeCodes
 from shared.database.timing import from_now

@@ -75,7 +75,7 @@ class Deletion(Base):
     next_look_at: Mapped[datetime | None]  # when the next recheck is due
     came_back: Mapped[dict[str, int] | None]  # counts of what rechecks have found, by kind
     came_back_at: Mapped[datetime | None]  # when a recheck last found something
-    failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.deletions.loading
+    failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.deletions.display
 
     steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
     webhooks: Mapped[list["WebhookEvent"]] = relationship(order_by="WebhookEvent.target", lazy="raise")

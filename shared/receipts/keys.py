@@ -5,7 +5,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import encryption, signing
+from shared import signing
+from shared.database import encryption
 from shared.database.models import ReceiptKey
 from shared.settings import Settings
 

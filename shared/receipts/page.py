@@ -3,10 +3,11 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from datetime import datetime
 from hashlib import sha256
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from shared import formatting
 
 
 def render(document: str) -> str:
@@ -25,10 +26,6 @@ def _counted(counts: Mapping[str, int] | None) -> str:
     return ", ".join(f"{what} {number:,}" for what, number in (counts or {}).items() if number) or "–"
 
 
-def _moment(moment: str | None) -> str:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M:%S} UTC" if moment else "–"
-
-
 _PAGES = Environment(
     loader=PackageLoader("shared.receipts"),
     autoescape=True,
@@ -36,4 +33,4 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.filters |= {"counted": _counted, "moment": _moment}
+_PAGES.filters |= {"counted": _counted, "moment": formatting.utc_time}

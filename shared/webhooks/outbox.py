@@ -11,9 +11,9 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, Engine, Row, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import encryption
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
+from shared.database import encryption
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import Deletion, WebhookEvent, WebhookStatus
 from shared.database.timing import after_growing_pause, due_rows, from_now

@@ -140,7 +140,7 @@ def test_no_two_living_keys_have_one_name(system: System) -> None:
     again = create(system, "--role", "viewer", "--name", "night shift")
 
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert f"The key {first['id']} is called 'night shift' already" in refused.stderr
+    assert f"The key {first['id']} already has the name 'night shift'" in refused.stderr
     assert len({first["id"], other["id"], again["id"]}) == 3
     assert not any("admin" in str(line) and "night" in str(line) for line in reasons(system))
 

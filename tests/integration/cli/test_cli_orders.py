@@ -224,5 +224,5 @@ def test_audit_list_filters_and_pages(system: System) -> None:
 
     assert [line["decision"] for line in page["lines"]] == ["refused"]
     assert rest["lines"][0]["seq"] == page["lines"][0]["seq"] - 1
-    assert (told.returncode, told.stdout, told.stderr) == (0, "", "No line of the audit is like that\n")
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "No line of the audit matches\n")
     assert "logout refused" in lethe(system, "audit", "list").stdout

@@ -269,12 +269,12 @@ def test_who_asked_and_how_it_was_confirmed_is_shown(make_system: Callable[..., 
 
     shown, told_little = text_of(visitor.get(where).text), text_of(limited.get(where).text)
 
-    assert f"Requested by admin, with the key “admin” ({key.id})" in shown
+    assert f"Requested by admin, key {key.id} 'admin'" in shown
     assert re.search(r"Confirmed with the token of a preview, \d{4}-", shown)
     assert "The audit lines of this deletion" in shown
     assert "Requested by admin Confirmed" in told_little
     assert key.id not in told_little
-    assert "Requested by the instance, with its own token" in text_of(visitor.get(f"/deletions/{own}").text)
+    assert "Requested by the instance's token" in text_of(visitor.get(f"/deletions/{own}").text)
     services.close()
     system.stop()
 

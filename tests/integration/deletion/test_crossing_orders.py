@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from cli import account, consent
+from cli import account, confirmation
 from demo.evolution.seed import seed_instance
 from shared.database.models import Deletion
 from shared.evolution.rows.tenant import Instance
@@ -66,6 +66,6 @@ def test_what_is_erased_while_somebody_types_its_name_is_not_deleted_again(
     monkeypatch.setattr("click.prompt", type_slowly)
 
     with pytest.raises(delete.UnknownInstance):
-        delete.by_name(services, account.caller(consent.to_one(services)), instance.name)
+        delete.by_name(services, account.caller(confirmation.of_one(services)), instance.name)
 
     assert deletions_of(services, instance.id) == others

@@ -54,7 +54,7 @@ def test_a_webhook_that_is_still_tried_says_when(system: System, deaf: UUID) -> 
 
     assert (kept["status"], kept["tries"], kept["error"], kept["endedAt"]) == ("pending", 2, "status 500", None)
     assert kept["nextTryAt"]
-    assert "instance: still tried after 2 tries (status 500), next try 20" in page(system, deaf)
+    assert "instance: pending after 2 tries, status 500, next try 20" in page(system, deaf)
 
 
 def test_a_webhook_that_was_delivered_later_says_so(system: System, services: Services, deaf: UUID) -> None:
@@ -81,7 +81,7 @@ def test_a_webhook_that_nobody_took_says_when_it_was_given_up(system: System, se
 
     assert (given_up["status"], given_up["nextTryAt"], given_up["error"]) == ("expired", None, "status 500")
     assert given_up["endedAt"]
-    assert "1 given up instance: given up after 2 tries (status 500), 20" in page(system, deaf)
+    assert "1 given up instance: given up after 2 tries, status 500, 20" in page(system, deaf)
     assert "given up after 2 tries, status 500, 20" in lethe(system, "show", str(deaf)).stdout
 
 

@@ -14,7 +14,7 @@ from demo.evolution.deployment import SeededInstance
 from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
-from shared import encryption
+from shared.database import encryption
 from tests.integration.places import decoded, files, redis_values
 from tests.system import GATEWAY_KEY, System, running
 

@@ -98,5 +98,5 @@ def test_what_is_being_erased_again_is_not_ordered_twice(system: System) -> None
     second = lethe(system, "tombstones", "replay", "--yes")
 
     assert len(first) == 1
-    assert (second.returncode, second.stdout.strip()) == (0, "Nothing that was erased is there.")
+    assert (second.returncode, second.stdout.strip()) == (0, "No erased instance is back.")
     services.close()

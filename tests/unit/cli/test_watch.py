@@ -1,44 +1,35 @@
-"""Rates and remaining times, on clocks that nobody waits for."""
+"""How the progress of a step is shown."""
 
-from cli.watch import Line, Meter
-from shared.database.models import StepStatus
+from datetime import UTC, datetime, timedelta
 
+from cli.watch import line_of
+from shared.database.models import Step, StepStatus
 
-def metered(*samples: tuple[float, int]) -> Meter:
-    """A meter that was told these."""
-    meter = Meter()
-    for now, removed in samples:
-        meter.add(now, removed)
-    return meter
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def line(status: StepStatus = StepStatus.RUNNING, removed: int = 400, per_second: float = 50) -> Line:
-    """A step that is to remove 1,000."""
-    return Line("delete_records", status, removed, 1_000, False, per_second)
+def step(status: StepStatus = StepStatus.RUNNING, removed: int = 400, planned: int = 1_000) -> Step:
+    """A step that started eight seconds ago."""
+    counts = {"planned": {"Message": planned}, "removed": {"Message": removed}}
+    return Step(name="delete_records", status=status, at_least=False, started_at=NOW - timedelta(seconds=8), **counts)
 
 
-def test_one_look_makes_no_rate() -> None:
-    """Nor do two at the same moment."""
-    assert metered().per_second == 0
-    assert metered((5, 100)).per_second == 0
-    assert metered((5, 100), (5, 100)).per_second == 0
-
-
-def test_the_rate_is_that_of_the_last_seconds() -> None:
-    """A slow beginning is forgotten."""
-    samples = [(float(second), 0 if second < 60 else (second - 60) * 100) for second in range(90)]
-
-    assert metered(*samples).per_second == 100
-
-
-def test_the_remaining_time_follows_from_the_rate() -> None:
-    """Only of a step that runs, moves, and is not through."""
-    assert line().eta_seconds == 12
-    assert line(status=StepStatus.DONE).eta_seconds is None
-    assert line(per_second=0).eta_seconds is None
-    assert line(removed=1_200).eta_seconds is None
-
-
-def test_a_line_says_how_far_how_fast_and_how_long() -> None:
+def test_a_running_step_shows_its_amount_rate_and_remaining_time() -> None:
     """In few words."""
-    assert (line().amount, line().speed) == ("400 / 1,000", "50/s, 12 s to go")
+    line = line_of(step(), NOW)
+
+    assert (line.amount, line.speed) == ("400 / 1,000", "50/s, 12 s to go")
+
+
+def test_a_step_that_does_not_run_shows_no_rate() -> None:
+    """Nor does one that has removed nothing yet."""
+    assert line_of(step(StepStatus.DONE), NOW).speed == ""
+    assert line_of(step(removed=0), NOW).speed == ""
+    assert line_of(step(StepStatus.PENDING, removed=0, planned=0), NOW).amount == ""
+
+
+def test_a_step_that_removed_all_that_was_planned_has_no_remaining_time() -> None:
+    """Evolution may have added rows since the preview."""
+    line = line_of(step(removed=1_200), NOW)
+
+    assert (line.amount, line.speed) == ("1,200 / 1,200", "150/s")

@@ -22,7 +22,7 @@ def step(
         ("send_webhook", {"delivered": 1}, "1 delivered"),
         ("send_webhook", {"delivered": 1, "pending": 1}, "1 delivered, 1 kept for later"),
         ("send_webhook", {"refused": 1}, "1 refused"),
-        ("send_webhook", {}, "nobody to tell"),
+        ("send_webhook", {}, "no webhook to call"),
         ("deregister", {"files": 2, "objects": 1, "gateways": 2}, "dropped from 2 gateways, 2 files, 1 object removed"),
         ("deregister", {"gateways": 1, "queues": 3}, "dropped from 1 gateway, 3 queues removed"),
         ("delete_records", {"Message": 20_000, "Chat": 1}, "20,001 rows removed"),
@@ -33,7 +33,7 @@ def step(
 )
 def test_what_a_step_did_is_said_in_its_words(name: str, removed: dict[str, int], said: str) -> None:
     """A delivered webhook was not removed, and a gateway neither."""
-    assert wording.did(step(name, removed)) == said
+    assert wording.removed(step(name, removed)) == said
 
 
 @pytest.mark.parametrize(
@@ -56,42 +56,26 @@ def test_what_a_step_could_not_do_is_not_called_nothing(
     name: str, removed: dict[str, int], notes: dict[str, object], said: str
 ) -> None:
     """A session on a dead socket was there, and a gateway that needs a restart holds the name."""
-    assert wording.did(step(name, removed, notes=notes)) == said
-
-
-@pytest.mark.parametrize(
-    ("status", "tries", "error", "said"),
-    [
-        ("delivered", 1, None, "delivered after 1 try"),
-        ("pending", 2, "status 502", "still tried after 2 tries (status 502)"),
-        ("pending", 0, None, "still tried"),
-        ("expired", 12, "ReadTimeout", "given up after 12 tries (ReadTimeout)"),
-        ("expired", 2, "withdrawn", "withdrawn after 2 tries"),
-        ("refused", 0, "its address is not allowed", "refused (its address is not allowed)"),
-    ],
-)
-def test_what_became_of_a_webhook_is_said(status: str, tries: int, error: str | None, said: str) -> None:
-    """Also when that was long after its step."""
-    assert wording.outcome({"status": status, "tries": tries, "error": error}) == said
+    assert wording.removed(step(name, removed, notes=notes)) == said
 
 
 def test_webhooks_are_counted_by_what_became_of_them() -> None:
-    """By now, and not when the step was done."""
-    assert wording.told([{"status": "delivered"}, {"status": "expired"}]) == "1 delivered, 1 given up"
-    assert wording.told([{"status": "delivered"}, {"status": "delivered"}]) == "2 delivered"
+    """Their status now, not when the step was done."""
+    assert wording.webhook_totals([{"status": "delivered"}, {"status": "expired"}]) == "1 delivered, 1 given up"
+    assert wording.webhook_totals([{"status": "delivered"}, {"status": "delivered"}]) == "2 delivered"
 
 
 def test_a_lower_bound_is_called_one() -> None:
     """A run died between removing and counting; of nothing there is no less."""
-    assert wording.did(step("purge_cache", {"keys": 2}, at_least=True)) == "at least 2 keys removed"
-    assert wording.did(step("purge_cache", {}, at_least=True)) == "nothing was there"
+    assert wording.removed(step("purge_cache", {"keys": 2}, at_least=True)) == "at least 2 keys removed"
+    assert wording.removed(step("purge_cache", {}, at_least=True)) == "nothing was there"
 
 
 def test_what_is_planned_names_its_units() -> None:
     """Rows are added up over their tables."""
-    assert wording.planned(step("delete_records", {"Message": 2, "Chat": 3})) == "5 rows"
-    assert wording.planned(step("send_webhook", {"webhooks": 1})) == "1 webhook"
-    assert wording.planned(step("confirm", {})) == "nothing"
+    assert wording.amounts({"Message": 2, "Chat": 3}) == "5 rows"
+    assert wording.amounts({"webhooks": 1}) == "1 webhook"
+    assert wording.amounts({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -100,4 +84,4 @@ def test_what_is_planned_names_its_units() -> None:
 )
 def test_what_came_back_is_said_with_its_units(found: dict[str, int], said: str) -> None:
     """As what a step removed."""
-    assert wording.found({"found": found}) == said
+    assert wording.amounts(found) == said

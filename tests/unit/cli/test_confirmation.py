@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cli import batch, consent
+from cli import confirmation, orders
 from shared.access.confirmation import text_to_type
 from shared.database.enums import ConfirmationMethod
 from shared.evolution.rows.tenant import Instance
@@ -53,7 +53,7 @@ def test_what_is_typed_can_be_typed(name: str, word: str) -> None:
 )
 def test_one_is_confirmed_by_its_name_alone(typed: str, code: int) -> None:
     """Exactly; its id is shown beside it."""
-    answer = run(lambda: click.echo(consent.to_one(deployment("acme"))(instance("acme"))), typed)
+    answer = run(lambda: click.echo(confirmation.of_one(deployment("acme"))(instance("acme"))), typed)
 
     assert answer.exit_code == code
     assert "'acme' (id id of acme) will be erased" in answer.stderr
@@ -62,7 +62,7 @@ def test_one_is_confirmed_by_its_name_alone(typed: str, code: int) -> None:
 
 def test_what_somebody_else_has_erased_meanwhile_is_not_deleted_again() -> None:
     """A second deletion would tell the webhooks once more that it is gone, and have a receipt of nothing."""
-    answer = run(lambda: click.echo(consent.to_one(deployment())(instance("acme"))), "acme\n")
+    answer = run(lambda: click.echo(confirmation.of_one(deployment())(instance("acme"))), "acme\n")
 
     assert isinstance(answer.exception, UnknownInstance)
 
@@ -72,7 +72,7 @@ def test_many_are_confirmed_by_the_number_of_those_that_exist() -> None:
     made, confirmed = deployment("a", "b"), []
 
     def ask() -> None:
-        confirmed.append(consent.to_many(made, ["a", "b", "#c"])(instance("a")))
+        confirmed.append(confirmation.of_many(made, ["a", "b", "#c"])(instance("a")))
 
     right, wrong = run(ask, "2\n"), run(ask, "3\n")
 
@@ -84,14 +84,14 @@ def test_what_was_not_counted_is_not_confirmed() -> None:
     """An instance that was created after the number was typed."""
     made = deployment("a")
 
-    answer = run(lambda: click.echo(consent.to_many(made, ["a", "b"])(instance("b"))), "1\n")
+    answer = run(lambda: click.echo(confirmation.of_many(made, ["a", "b"])(instance("b"))), "1\n")
 
-    assert isinstance(answer.exception, consent.NotAsked)
+    assert isinstance(answer.exception, confirmation.NotConfirmed)
 
 
 def test_nobody_is_asked_when_there_is_nothing_to_keep() -> None:
     """What failed half-way may go on."""
-    answer = run(lambda: click.echo(consent.to_many(deployment(), ["a"])))
+    answer = run(lambda: click.echo(confirmation.of_many(deployment(), ["a"])))
 
     assert (answer.exit_code, answer.stderr) == (0, "")
 
@@ -100,14 +100,14 @@ def test_nobody_is_asked_when_there_is_nothing_to_keep() -> None:
     ("yes", "demand", "code", "says"),
     [
         (True, ConfirmationMode.OFF, 0, ""),
-        (False, ConfirmationMode.OFF, 2, "a script has to say --yes"),
+        (False, ConfirmationMode.OFF, 2, "a script needs --yes"),
         (True, ConfirmationMode.TOTP, 1, "LETHE_CONFIRMATION is totp"),
         (False, ConfirmationMode.TOKEN, 2, "no terminal"),
     ],
 )
 def test_a_script_says_yes(yes: bool, demand: ConfirmationMode, code: int, says: str) -> None:
     """Unless more is asked of everybody."""
-    answer = run(lambda: consent.check(deployment(confirmation=demand), yes=yes))
+    answer = run(lambda: confirmation.check_possible(deployment(confirmation=demand), yes=yes))
 
     assert answer.exit_code == code
     assert says in answer.stderr
@@ -117,16 +117,16 @@ def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
     """A name may begin with # or a space; each counts once, an empty line for nothing."""
     (tmp_path / "names").write_text("\ufeff# one\n two \r\n\n# one\ntwo\n", encoding="utf-8")
 
-    assert [order.name for order in batch.read(tmp_path / "names")] == ["# one", " two ", "two"]
+    assert [order.name for order in orders.read(tmp_path / "names")] == ["# one", " two ", "two"]
 
 
 def test_what_was_not_done_is_counted_and_what_does_not_exist_named() -> None:
     """At the end, with an exit code; when all was done, there is nothing to say."""
-    good = batch.Result("a", "an id", "queued")
-    unknown = [batch.Result(name, None, "refused", "why", exists=False) for name in ("b", "c")]
+    good = orders.Result("a", "an id", "queued")
+    unknown = [orders.Result(name, None, "refused", "why", exists=False) for name in ("b", "c")]
 
-    some = run(lambda: batch.end([unknown[0], good, unknown[1]]))
-    every, one = run(lambda: batch.end([good, good])), run(lambda: batch.end([unknown[0]]))
+    some = run(lambda: orders.check_all_done([unknown[0], good, unknown[1]]))
+    every, one = run(lambda: orders.check_all_done([good, good])), run(lambda: orders.check_all_done([unknown[0]]))
 
     assert some.exit_code == 1
     assert some.stderr == "No instance has these names: 'b', 'c'\n2 of 3 deletions not done\n"

@@ -1,0 +1,126 @@
+"""Orders deletions, one or many, waits for their end, and reports the results."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from cli import account
+from cli.confirmation import NotConfirmed
+from cli.runtime import print_json, stop
+from shared import formatting
+from shared.audit.actions import Action, Decision
+from shared.database.models import UNDER_WAY, DeletionStatus
+from shared.deletions import display, waiting
+from shared.services import Services
+from tasks.orders import delete
+from tasks.orders.caller import Caller
+
+_LONGEST_WAIT_SECONDS = 3600.0  # then the wait begins again
+
+
+@dataclass(frozen=True)
+class Order:
+    """An instance to delete, by its name or by its id."""
+
+    name: str | None = None
+    instance_id: str | None = None
+
+    @property
+    def called(self) -> str:
+        """The name or id as it was given."""
+        return str(self.name if self.name is not None else self.instance_id)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of an order."""
+
+    called: str
+    deletion_id: str | None
+    status: str  # of the deletion, or "refused"
+    reason: str | None = None
+    exists: bool = True  # whether an instance or a deletion has this name or id
+
+    @property
+    def good(self) -> bool:
+        """Whether the deletion is under way or has succeeded."""
+        return self.status in (*UNDER_WAY, DeletionStatus.SUCCEEDED)
+
+
+def read(file: Path) -> list[Order]:
+    """One name per line, each once, exactly as written (no comments); ends the command when there is none."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        stop(f"{file} is not UTF-8")
+    names = dict.fromkeys(line.removesuffix("\r") for line in lines)
+    orders = [Order(name) for name in names if name]
+    return orders or stop(f"{file} contains no name")
+
+
+def submit_all(made: Services, caller: Caller, wanted: list[Order], results: list[Result], *, wait: bool) -> None:
+    """Submit each order and add its result to results; with wait, wait for the ends of all deletions."""
+    for order in wanted:
+        results.append(_submit(made, caller, order))
+    if wait:
+        results[:] = [_wait_for_end(made, result) for result in results]
+
+
+def _submit(made: Services, caller: Caller, order: Order) -> Result:
+    try:
+        if order.name is not None:
+            deletion_id = delete.by_name(made, caller, order.name)
+        else:
+            deletion_id = delete.by_id(made, caller, order.called)
+    except delete.UnknownInstance as error:
+        account.audit(made, Action.DELETE, Decision.REFUSED, "unknown instance")
+        return Result(order.called, None, "refused", error.title, exists=False)
+    except NotConfirmed as error:
+        account.audit(made, Action.DELETE, Decision.REFUSED, "confirmation needed")
+        return Result(order.called, None, "refused", error.title)
+    except delete.AlreadyBeingDeleted as error:
+        account.audit(made, Action.DELETE, Decision.REFUSED, "already being deleted", deletion_id=error.deletion_id)
+        return Result(order.called, str(error.deletion_id) if error.deletion_id else None, "refused", error.title)
+    return Result(order.called, str(deletion_id), DeletionStatus.QUEUED.value)
+
+
+def _wait_for_end(made: Services, result: Result) -> Result:
+    if not result.good or result.deletion_id is None:
+        return result
+    deletion_id = UUID(result.deletion_id)
+
+    def ended() -> bool:
+        return display.load_status(made.own, deletion_id)[0] not in UNDER_WAY
+
+    while not waiting.wait_until(made.redis, deletion_id, ended, _LONGEST_WAIT_SECONDS):
+        continue
+    status, reason = display.load_status(made.own, deletion_id)
+    return Result(result.called, result.deletion_id, status.value, reason)
+
+
+def show(results: list[Result], *, as_json: bool) -> None:
+    """One line for each order."""
+    if as_json:
+        print_json([asdict(result) for result in results])
+        return
+    for result in results:
+        deletion_id, reason = result.deletion_id or "-", result.reason or ""
+        click.echo(f"{deletion_id:<36}  {result.status:<9}  {result.called!r}  {reason}".rstrip())
+
+
+def check_all_done(results: list[Result]) -> None:
+    """Name the instances that do not exist; end the command when an order was not done."""
+    if len(results) > 1 and (missing := [result.called for result in results if not result.exists]):
+        click.echo(
+            f"No instance has {'this name' if len(missing) == 1 else 'these names'}: {formatting.quoted(missing)}",
+            err=True,
+        )
+    undone = sum(not result.good for result in results)
+    if undone:
+        stop(
+            f"{undone:,} of {formatting.quantity(len(results), 'deletion')} not done"
+            if len(results) > 1
+            else "It was not done"
+        )

@@ -1,0 +1,78 @@
+"""A deletion as people see it: loaded with its steps, webhooks and time of failure, and described in words."""
+
+from uuid import UUID
+
+from sqlalchemy import Engine, case, func, select
+from sqlalchemy.orm import Session, selectinload, with_expression
+
+from shared import formatting
+from shared.access.api_keys import BOOTSTRAP
+from shared.audit.entries import WORKER, Action, Decision
+from shared.database.connections import translate_errors
+from shared.database.enums import Role
+from shared.database.models import ApiKey, AuditLine, Deletion, DeletionStatus, WebhookStatus
+from shared.webhooks import outbox
+
+# Only the audit keeps this time. Lines of other roles are about failed requests.
+_LAST_FAILURE = (
+    select(func.max(AuditLine.at))
+    .where(AuditLine.deletion_id == Deletion.id, AuditLine.role == WORKER.role)
+    .where(AuditLine.action == Action.DELETE.value, AuditLine.decision == Decision.FAILED.value)
+    .correlate(Deletion)
+    .scalar_subquery()
+)
+OPTIONS = (
+    selectinload(Deletion.steps),
+    selectinload(Deletion.webhooks),
+    with_expression(Deletion.failed_at, case((Deletion.status == DeletionStatus.FAILED, _LAST_FAILURE))),
+)
+
+
+def load(own: Engine, deletion_id: UUID) -> Deletion | None:
+    """The deletion with all that is shown of it; None when there is no such deletion."""
+    query = select(Deletion).where(Deletion.id == deletion_id).options(*OPTIONS)
+    with translate_errors("the own database"), Session(own, expire_on_commit=False) as session:
+        return session.scalar(query)
+
+
+def load_status(own: Engine, deletion_id: UUID) -> tuple[DeletionStatus, str | None]:
+    """Its status, and the reason why it waits or has stopped."""
+    query = select(Deletion.status, Deletion.reason).where(Deletion.id == deletion_id)
+    with translate_errors("the own database"), Session(own) as session:
+        status, reason = session.execute(query).one()
+    return DeletionStatus(status), reason
+
+
+def load_key_name(own: Engine, deletion: Deletion) -> str | None:
+    """The name of the API key that requested the deletion; None for other requesters."""
+    query = select(ApiKey.name).where(ApiKey.id == deletion.requester_key_id)
+    with translate_errors("the own database"), Session(own) as session:
+        return session.scalar(query)
+
+
+def requester(role: str, key_id: str | None, key_name: str | None) -> str:
+    """Who requested a deletion: `admin, key 1f0c5e2a9b7d 'shop'`, or `server os:root`."""
+    if role == Role.INSTANCE:
+        return "the instance's token"
+    if key_id == BOOTSTRAP:
+        return f"{role}, LETHE_ADMIN_KEY"
+    if key_name is None:
+        return " ".join(filter(None, (role, key_id)))
+    return f"{role}, key {key_id} {key_name!r}"
+
+
+def confirmation(deletion: Deletion) -> str | None:
+    """How the deletion was confirmed, and by which key when that is not the requester's; None without confirmation."""
+    if deletion.confirmed_with is None:
+        return None
+    by = "" if deletion.confirmed_by == deletion.requester_key_id else f", by {deletion.confirmed_by}"
+    return f"{deletion.confirmed_with.words}{by}"
+
+
+def webhook(status: str, tries: int, error: str | None) -> str:
+    """What became of one webhook: `given up after 3 tries, status 502`."""
+    result = "given up" if status == WebhookStatus.EXPIRED else status
+    if error == outbox.WITHDRAWN:
+        result, error = "withdrawn", None
+    after = f" after {formatting.quantity(tries, 'try', 'tries')}" if tries else ""
+    return f"{result}{after}" + (f", {error}" if error else "")
