@@ -47,25 +47,26 @@ def _collect(connection: Connection) -> Iterable[Metric]:
     yield unfinished
     oldest = connection.execute(text(_OLDEST)).scalar_one()
     yield GaugeMetricFamily("lethe_oldest_deletion_seconds", "Age of the oldest deletion under way", oldest)
-    ended = GaugeMetricFamily("lethe_deletions_ended", "Deletions that came to an end", labels=["status"])
-    for status, number in connection.execute(text(_ENDED)):
-        ended.add_metric([status], number)
-    yield ended
+    yield _by_status(connection, _ENDED, "lethe_deletions_ended", "Deletions that have ended")
     attempts = CounterMetricFamily("lethe_step_attempts", "Times a step was claimed", labels=["step"])
-    failures = CounterMetricFamily("lethe_step_failures", "Times a step failed by itself", labels=["step"])
+    failures = CounterMetricFamily("lethe_step_failures", "Failures of the step itself", labels=["step"])
     found = {name: (tries, errors) for name, tries, errors in connection.execute(text(_STEPS))}
     for name in pipeline.NAMES:
         tries, errors = found.get(name, (0, 0))
         attempts.add_metric([name], float(tries))
         failures.add_metric([name], float(errors))
     yield from (attempts, failures)
-    webhooks = GaugeMetricFamily("lethe_webhooks", "Webhooks by how far they are", labels=["status"])
-    for status, number in connection.execute(text(_WEBHOOKS)):
-        webhooks.add_metric([status], number)
-    yield webhooks
+    yield _by_status(connection, _WEBHOOKS, "lethe_webhooks", "Webhooks by status")
     yield _came_back(connection)
     last = connection.execute(text(_RECONCILER)).scalar_one()
     yield GaugeMetricFamily("lethe_reconciler_last_run_timestamp_seconds", "When the reconciler last ran", float(last))
+
+
+def _by_status(connection: Connection, query: str, name: str, description: str) -> Metric:
+    family = GaugeMetricFamily(name, description, labels=["status"])
+    for status, number in connection.execute(text(query)):
+        family.add_metric([status], number)
+    return family
 
 
 def _came_back(connection: Connection) -> Metric:

@@ -1,47 +1,35 @@
 """The services, the rate limiter and the waiting slots of this process, for each request."""
 
-from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import cast
 
 from flask import Flask, current_app
 from limits.storage import RedisStorage
-from limits.strategies import MovingWindowRateLimiter, RateLimiter
+from limits.strategies import MovingWindowRateLimiter
 
 from shared.services import Services
-
-_KEY = "lethe"
-
-
-@dataclass(frozen=True)
-class _Process:
-    services: Services
-    waiters: BoundedSemaphore  # far fewer than threads, so that waiting requests never block the others
-    limiter: RateLimiter
 
 
 def attach(app: Flask, services: Services) -> None:
     """Attach the services to the application."""
     # The limiter shares the lock's connections: both work, or neither does.
     storage = RedisStorage("redis://", connection_pool=services.redis.connection_pool, key_prefix="lethe:limit")
-    waiters = BoundedSemaphore(services.settings.max_waiters)
-    app.extensions[_KEY] = _Process(services, waiters, MovingWindowRateLimiter(storage))
-
-
-def _process() -> _Process:
-    return cast(_Process, current_app.extensions[_KEY])
+    app.extensions["lethe.services"] = services
+    app.extensions["lethe.rate_limiter"] = MovingWindowRateLimiter(storage)
+    # Far fewer slots than threads, so that waiting requests never block the others.
+    app.extensions["lethe.waiting_slots"] = BoundedSemaphore(services.settings.max_waiters)
 
 
 def services() -> Services:
     """The services of this process."""
-    return _process().services
+    return cast(Services, current_app.extensions["lethe.services"])
+
+
+def rate_limiter() -> MovingWindowRateLimiter:
+    """Counts requests in Redis."""
+    return cast(MovingWindowRateLimiter, current_app.extensions["lethe.rate_limiter"])
 
 
 def waiting_slots() -> BoundedSemaphore:
     """One slot for each request that may wait for the end of a deletion."""
-    return _process().waiters
-
-
-def rate_limiter() -> RateLimiter:
-    """Counts requests in Redis."""
-    return _process().limiter
+    return cast(BoundedSemaphore, current_app.extensions["lethe.waiting_slots"])

@@ -1,16 +1,15 @@
-"""Looks at everything that a deletion needs, and says of each part how it is and what to do."""
+"""The checks of `lethe doctor`: Lethe's own database, Redis, the broker, workers and the reconciler."""
 
 from collections.abc import Iterator
 
 from kombu.exceptions import OperationalError as BrokerError
-from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cli.doctor import evolution, rehearsal
-from cli.doctor.findings import Finding, Look, Verdict, explain
+from cli.doctor.findings import Check, Finding, Verdict, explain
 from shared.access import one_time_codes
 from shared.access.permissions import Permission
 from shared.database import migrate
@@ -20,21 +19,21 @@ from shared.services import Services
 from shared.settings import PREFIX, ConfirmationMode
 
 _PING_SECONDS = 1.5
-_MISSED_ROUNDS = 4  # of the reconciler, after which it counts as dead
+_MISSED_ROUNDS = 4  # of the reconciler, before it counts as broken
 _WHO_AND_WHERE = text("SELECT quote_ident(current_user), quote_ident(current_database())")
 
 
 def examine(services: Services) -> Iterator[Finding]:
-    """Look at one part after the other; nothing is changed, and one that is broken hides no other."""
-    said: set[str] = set()  # by a part that knows what to do about it
-    for part, look in _PARTS.items():
+    """Run all checks; they change nothing, and the next check runs also after an error."""
+    reported: set[str] = set()  # the first check to report a problem knows best what to do
+    for part, (check, advice) in _PARTS.items():
         try:
-            for finding in look(services):
-                if finding.verdict is not Verdict.BROKEN or finding.says not in said:
+            for finding in check(services):
+                if finding.verdict is not Verdict.BROKEN or finding.says not in reported:
                     yield finding
-                said.add(finding.says)
+                reported.add(finding.says)
         except (LetheError, SQLAlchemyError, RedisError, BrokerError, OSError) as error:
-            yield Finding(part, Verdict.BROKEN, explain(error), _ADVICE[part])
+            yield Finding(part, Verdict.BROKEN, explain(error), advice)
 
 
 def _own_database(services: Services) -> Iterator[Finding]:
@@ -47,47 +46,39 @@ def _own_database(services: Services) -> Iterator[Finding]:
         role, database = connection.execute(_WHO_AND_WHERE).one()
         bounded = connection.execute(text("SELECT current_setting('statement_timeout') <> '0'")).scalar_one()
     if not bounded:
-        says = "statements have no time limit: a pooler dropped the one that Lethe asks for"
-        limits = f"ALTER ROLE {role} IN DATABASE {database} SET statement_timeout = '10s';"
-        yield Finding(
-            part, Verdict.WARNING, says, f"set it, and what else docs/operations/pgbouncer.md names: {limits}"
-        )
+        says = "statements have no time limit: a connection pooler dropped the one that Lethe asks for"
+        limit = f"ALTER ROLE {role} IN DATABASE {database} SET statement_timeout = '10s';"
+        yield Finding(part, Verdict.WARNING, says, f"set it, and the others in docs/operations/pgbouncer.md: {limit}")
 
 
 def _confirmation(services: Services) -> Iterator[Finding]:
-    part, demand = "confirmation", services.settings.confirmation
-    if demand is not ConfirmationMode.TOTP:
-        yield Finding(
-            part, Verdict.UNUSED if demand is ConfirmationMode.OFF else Verdict.OK, f"{PREFIX}CONFIRMATION is {demand}"
-        )
+    part, mode = "confirmation", services.settings.confirmation
+    if mode is not ConfirmationMode.TOTP:
+        verdict = Verdict.UNUSED if mode is ConfirmationMode.OFF else Verdict.OK
+        yield Finding(part, verdict, f"{PREFIX}CONFIRMATION is {mode}")
         return
     with services.own.connect() as connection:
         enrolled = one_time_codes.count_enrolled(connection, Permission.DELETE)
     if enrolled:
         yield Finding(part, Verdict.OK, f"{PREFIX}CONFIRMATION is totp, enrolled keys that may delete: {enrolled}")
     else:
-        says = f"{PREFIX}CONFIRMATION is totp, and no key that may delete is enrolled: nobody can delete over HTTP"
-        yield Finding(part, Verdict.WARNING, says, "give one codes: `lethe keys enroll-totp ID`")
+        says = (
+            f"{PREFIX}CONFIRMATION is totp, but no key that may delete is enrolled: no deletion is possible over HTTP"
+        )
+        yield Finding(part, Verdict.WARNING, says, "enroll one: `lethe keys enroll-totp ID`")
 
 
 def _redis(services: Services) -> Iterator[Finding]:
-    yield from _look_at_redis("redis", services.redis)
-
-
-def _look_at_redis(part: str, redis: Redis) -> Iterator[Finding]:
-    # INFO, for a managed Redis forbids CONFIG.
-    facts = redis.info()
-    policy, keeps = facts.get("maxmemory_policy", "unknown"), bool(facts.get("aof_enabled"))
+    settings = services.redis.info()  # not CONFIG, which a managed Redis forbids
+    policy, has_aof = settings.get("maxmemory_policy", "unknown"), bool(settings.get("aof_enabled"))
     if policy != "noeviction":
-        says = f"answers, but throws away what it has no room for (maxmemory-policy {policy})"
-        yield Finding(part, Verdict.WARNING, says, "set maxmemory-policy noeviction: locks and messages must stay")
-    if not keeps:
-        says = "answers, but forgets everything with a restart (no AOF)"
-        yield Finding(
-            part, Verdict.WARNING, says, "set appendonly yes; without it, deletions go on later than they could"
-        )
-    if policy == "noeviction" and keeps:
-        yield Finding(part, Verdict.OK, "answers, evicts nothing, keeps an AOF")
+        says = f"answers, but removes keys when its memory is full (maxmemory-policy {policy})"
+        yield Finding("redis", Verdict.WARNING, says, "set maxmemory-policy noeviction: locks and messages must stay")
+    if not has_aof:
+        advice = "set appendonly yes; without it, deletions continue later than they could"
+        yield Finding("redis", Verdict.WARNING, "answers, but loses everything at a restart (no AOF)", advice)
+    if policy == "noeviction" and has_aof:
+        yield Finding("redis", Verdict.OK, "answers, evicts nothing, keeps an AOF")
 
 
 def _broker(services: Services) -> Iterator[Finding]:
@@ -99,9 +90,8 @@ def _broker(services: Services) -> Iterator[Finding]:
     if alive:
         yield Finding("workers", Verdict.OK, f"{len(alive)} alive")
     else:
-        yield Finding(
-            "workers", Verdict.BROKEN, "none answers", "start the Procfile's worker on every host that runs one"
-        )
+        advice = "start the Procfile's worker on every host that runs one"
+        yield Finding("workers", Verdict.BROKEN, "none answers", advice)
 
 
 def _reconciler(services: Services) -> Iterator[Finding]:
@@ -119,34 +109,22 @@ def _reconciler(services: Services) -> Iterator[Finding]:
         yield Finding("reconciler", Verdict.OK, f"ran {age:,.0f} s ago")
 
 
-_PARTS: dict[str, Look] = {
-    "own database": _own_database,
-    "tenant database": evolution.look_at_tenant_database,
-    "schema": evolution.look_at_schema,
-    "confirmation": _confirmation,
-    "redis": _redis,
-    "broker": _broker,
-    "reconciler": _reconciler,
-    "gateways": evolution.look_at_gateways,
-    "servers": evolution.look_at_servers,
-    "cache": evolution.look_at_cache,
-    "storages": evolution.look_at_storages,
-    "index": evolution.look_at_indexes,
-    "rehearsal": rehearsal.rehearse,
-}
-_ADVICE = {
-    "own database": f"start it, or mend {PREFIX}DATABASE_URL",
-    "tenant database": f"start it, or mend {PREFIX}TENANT_DATABASE_URL",
-    "schema": f"mend {PREFIX}TENANT_DATABASE_URL, {PREFIX}TENANT_SCHEMA or the tables that are named:"
-    " no deletion is begun until then",
-    "redis": f"start it, or mend {PREFIX}REDIS_URL",
-    "broker": f"start it, or mend {PREFIX}BROKER_URL (without one it is {PREFIX}REDIS_URL)",
-    "confirmation": "mend the own database first",
-    "reconciler": "mend the own database first",
-    "gateways": f"mend {PREFIX}GATEWAYS",
-    "servers": "mend the tenant database first",
-    "cache": f"start it, or mend {PREFIX}CACHE_URL",
-    "storages": "mend the settings of files root and bucket",
-    "rehearsal": "mend the tenant database first",
-    "index": "mend the tenant database and its schema first",
+# Each part with its check, and what to do when the check itself fails.
+_PARTS: dict[str, tuple[Check, str]] = {
+    "own database": (_own_database, f"start it, or correct {PREFIX}DATABASE_URL"),
+    "tenant database": (evolution.check_tenant_database, f"start it, or correct {PREFIX}TENANT_DATABASE_URL"),
+    "schema": (
+        evolution.check_schema,
+        f"correct {PREFIX}TENANT_DATABASE_URL, {PREFIX}TENANT_SCHEMA or the named tables; no deletion begins before",
+    ),
+    "confirmation": (_confirmation, "fix the own database first"),
+    "redis": (_redis, f"start it, or correct {PREFIX}REDIS_URL"),
+    "broker": (_broker, f"start it, or correct {PREFIX}BROKER_URL (by default it is {PREFIX}REDIS_URL)"),
+    "reconciler": (_reconciler, "fix the own database first"),
+    "gateways": (evolution.check_gateways, f"correct {PREFIX}GATEWAYS"),
+    "servers": (evolution.check_servers, "fix the tenant database first"),
+    "cache": (evolution.check_cache, f"start it, or correct {PREFIX}CACHE_URL"),
+    "storages": (evolution.check_storages, "correct the settings of files root and bucket"),
+    "index": (evolution.check_indexes, "fix the tenant database and its schema first"),
+    "rehearsal": (rehearsal.rehearse, "fix the tenant database first"),
 }

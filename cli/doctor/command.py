@@ -1,4 +1,4 @@
-"""`lethe doctor`: is everything there that a deletion needs, and what is to be done where it is not?"""
+"""What `lethe doctor` does: runs the checks, and with --fix creates missing indexes."""
 
 from dataclasses import asdict
 
@@ -22,11 +22,11 @@ _MARKS = {
 
 
 def examine(fix: bool, yes: bool, as_json: bool) -> None:
-    """Show each finding as it comes."""
+    """Run the checks and show each finding; with fix, create the missing indexes instead."""
     if fix and as_json and not yes:
         raise click.UsageError("--fix with --json needs --yes: a script cannot be asked")
     if fix:
-        mend(yes=yes, as_json=as_json)
+        _create_missing_indexes(yes=yes, as_json=as_json)
         return
     made = make_services()
     try:
@@ -40,7 +40,7 @@ def examine(fix: bool, yes: bool, as_json: bool) -> None:
 
 
 def _shown(finding: Finding, *, as_json: bool) -> Finding:
-    """Show it as soon as it is known: a dead server takes seconds."""
+    """Show it at once: a check of a dead server takes seconds."""
     if not as_json:
         click.echo(f"{_MARKS[finding.verdict]}  {finding.part}: {finding.says}")
         if finding.advice:
@@ -48,8 +48,7 @@ def _shown(finding: Finding, *, as_json: bool) -> Finding:
     return finding
 
 
-def mend(*, yes: bool, as_json: bool) -> None:
-    """Create the missing indexes one by one, after asking."""
+def _create_missing_indexes(*, yes: bool, as_json: bool) -> None:
     with connected() as made:
         missing = missing_indexes.find(made.tenant)
         ours = [each for each in missing if each.may_create and not each.partitioned]
@@ -63,9 +62,9 @@ def mend(*, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json(outcomes)
     if theirs and not any(outcome["error"] for outcome in outcomes[: len(ours)]):
-        stop("What is left is for the tables' owner: see above")
+        stop("The other indexes are for the owner of their tables: see above")
     if any(outcome["error"] for outcome in outcomes):
-        stop("Not all indexes could be created; run it again, an unfinished one is replaced")
+        stop("Not all indexes could be created; run it again, an unfinished index is replaced")
 
 
 def _announce(made: Services, ours: list[MissingIndex], theirs: list[MissingIndex]) -> None:

@@ -1,4 +1,4 @@
-"""Looks at Evolution's side of a deployment: its database, servers, cache and media."""
+"""The checks of `lethe doctor` on Evolution's side: its database, servers, cache and media."""
 
 from collections.abc import Collection, Iterator
 from itertools import islice
@@ -16,18 +16,19 @@ from shared.evolution.rows import counting, missing_indexes, servers
 from shared.services import Services
 from shared.settings import PREFIX
 
-_USABLE = "can be worked on"
-_ENOUGH = 500  # instances to look for sessions of
-_SCANS = 20  # that look for a key under the cache's prefix
+_USABLE = "can be read and written"
+_ENOUGH = 500  # instances whose sessions are looked for
+_SCANS = 20  # to find a key with the cache's prefix
+_LIST_ALL = "check that LETHE_GATEWAYS has every server"
 _STORAGE_ADVICE = {
     "files": f"mount Evolution's working directory at {PREFIX}FILES_ROOT, or the volume of its instances/ at"
     f" {PREFIX}FILES_ROOT/instances, writable for Lethe",
-    "objects": f"mend {PREFIX}S3_BUCKET, _ENDPOINT, _ACCESS_KEY or _SECRET_KEY; the key must list and delete",
+    "objects": f"correct {PREFIX}S3_BUCKET, _ENDPOINT, _ACCESS_KEY or _SECRET_KEY; the key must list and delete",
 }
 
 
-def look_at_tenant_database(services: Services) -> Iterator[Finding]:
-    """Whether it answers, and can be written to."""
+def check_tenant_database(services: Services) -> Iterator[Finding]:
+    """Whether it answers, and is not a standby."""
     with services.tenant.transaction() as connection:
         version, standby = connection.execute(
             text("SELECT current_setting('server_version'), pg_is_in_recovery()")
@@ -37,14 +38,14 @@ def look_at_tenant_database(services: Services) -> Iterator[Finding]:
     yield Finding("tenant database", Verdict.OK, f"answers, PostgreSQL {version}")
 
 
-def look_at_schema(services: Services) -> Iterator[Finding]:
-    """Whether its tables are understood, and may be erased from."""
+def check_schema(services: Services) -> Iterator[Finding]:
+    """Whether Lethe understands the tables, and has the rights to delete rows."""
     try:
         plan = services.tenant.plan()
     except TransientError as error:
-        yield Finding("schema", Verdict.BROKEN, explain(error), "mend the tenant database first")
+        yield Finding("schema", Verdict.BROKEN, explain(error), "fix the tenant database first")
         return
-    if len(plan.tables) < 2:  # the root is always planned, whether or not it is there
+    if len(plan.tables) < 2:  # the plan always has the Instance table, also when it does not exist
         raise Refused(f'no tables of Evolution in schema "{services.tenant.schema}"')
     yield Finding("schema", Verdict.OK, f"understood: {len(plan.tables)} tables hold an instance's rows")
     yield from _rights(services)
@@ -61,17 +62,17 @@ def _rights(services: Services) -> Iterator[Finding]:
         grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};"
         yield Finding("rights", Verdict.BROKEN, error.title, f"let the tables' owner run: {grant}")
     else:
-        yield Finding("rights", Verdict.OK, "the role may do all that a deletion does")
+        yield Finding("rights", Verdict.OK, "the role has all rights that a deletion needs")
 
 
-def look_at_gateways(services: Services) -> Iterator[Finding]:
-    """Whether each answers and accepts the key."""
+def check_gateways(services: Services) -> Iterator[Finding]:
+    """Whether each gateway answers and accepts the key."""
     name = _known_name(services)
     for gateway in services.gateways:
         part = f"gateway {gateway.url}"
         try:
             gateway.probe()
-            if name is not None:  # it looks at the key only of who asks for an instance that exists
+            if name is not None:  # a gateway checks the key only for an instance that exists
                 gateway.state(name)
         except LetheError as error:
             yield Finding(part, Verdict.BROKEN, error.title, _gateway_advice(error))
@@ -80,53 +81,51 @@ def look_at_gateways(services: Services) -> Iterator[Finding]:
             yield Finding(part, Verdict.OK, f"answers, {tried}")
 
 
-def look_at_servers(services: Services) -> Iterator[Finding]:
-    """Whether the server of every instance is a gateway, as far as the servers tell."""
-    part, told = "servers", {gateway.url: gateway.client_name() for gateway in services.gateways}
-    silent, counts = [url for url, name in told.items() if name is None], servers.count_instances(services.tenant)
+def check_servers(services: Services) -> Iterator[Finding]:
+    """Whether the server of every instance is a gateway, as far as servers report their clientName."""
+    part, names = "servers", {gateway.url: gateway.client_name() for gateway in services.gateways}
+    silent, counts = [url for url, name in names.items() if name is None], servers.count_instances(services.tenant)
     nameless = counts.pop("", 0)
-    if strangers := {name: number for name, number in counts.items() if name not in told.values()}:
-        yield _strangers(part, strangers, silent)
+    if unlisted := {name: number for name, number in counts.items() if name not in names.values()}:
+        yield _unlisted(part, unlisted, silent)
     if nameless:
-        says = f"instances whose row has no clientName: {nameless}; whose they are cannot be seen"
-        yield Finding(part, Verdict.WARNING, says, "see that LETHE_GATEWAYS names every server")
-    if silent and not strangers:
-        says = (
-            f"no clientName is told by {', '.join(silent)}: an instance of a server that is not listed is not noticed"
-        )
-        yield Finding(part, Verdict.WARNING, says, "see that LETHE_GATEWAYS names every server")
-    if not (strangers or nameless or silent):
-        names = ", ".join(sorted({f'"{name}"' for name in told.values()}))
-        says = f"every instance is of a listed one: {names}; a second server of the same clientName is not seen"
+        says = f"instances whose row has no clientName: {nameless}; their servers are unknown"
+        yield Finding(part, Verdict.WARNING, says, _LIST_ALL)
+    if silent and not unlisted:
+        says = f"no clientName from {', '.join(silent)}: instances of servers that are not listed cannot be noticed"
+        yield Finding(part, Verdict.WARNING, says, _LIST_ALL)
+    if not (unlisted or nameless or silent):
+        listed = ", ".join(sorted({f'"{name}"' for name in names.values()}))
+        says = f"every instance is of a listed one: {listed}; a second server with the same clientName is not noticed"
         yield Finding(part, Verdict.OK, says)
 
 
-def _strangers(part: str, strangers: dict[str, int], silent: list[str]) -> Finding:
-    counted = ", ".join(f'"{name}": {number}' for name, number in strangers.items())
+def _unlisted(part: str, unlisted: dict[str, int], silent: list[str]) -> Finding:
+    counted = ", ".join(f'"{name}": {number}' for name, number in unlisted.items())
     says = f"instances of servers that are not listed, by clientName: {counted}"
     if silent:
-        says += f"; or of {', '.join(silent)}, where GET / does not tell one"
-    advice = "name these servers in LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway NAME`"
+        says += f"; or of {', '.join(silent)}, whose GET / has none"
+    advice = "add these servers to LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway NAME`"
     return Finding(part, Verdict.WARNING if silent else Verdict.BROKEN, says, advice)
 
 
 def _gateway_advice(error: LetheError) -> str:
     if isinstance(error, PointsToLethe):
-        return "name Evolution's own address in LETHE_GATEWAYS, not that of a proxy which sends DELETE to Lethe"
+        return "use Evolution's own address in LETHE_GATEWAYS, not that of a proxy which sends DELETE to Lethe"
     if isinstance(error, Refused):
         return "set LETHE_GATEWAY_KEY to its AUTHENTICATION_API_KEY"
-    return "start it, or mend LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway URL`"
+    return "start it, or correct LETHE_GATEWAYS; one that is gone for good: `lethe retry ID --without-gateway URL`"
 
 
 def _known_name(services: Services) -> str | None:
-    """The name of any instance; None when there is none, or nobody to ask."""
+    """The name of any instance; None when there is none, or the database cannot be reached."""
     try:
         return next(filter(can_be_addressed, services.tenant.neighbours(besides="")), None)
-    except LetheError:  # it is said of the tenant database
+    except LetheError:  # reported by check_tenant_database
         return None
 
 
-def look_at_cache(services: Services) -> Iterator[Finding]:
+def check_cache(services: Services) -> Iterator[Finding]:
     """Whether it answers, and is the one that Evolution uses."""
     if services.cache is None:
         yield Finding("cache", Verdict.UNUSED, "LETHE_CACHE_URL is not set: no cache is purged")
@@ -137,16 +136,17 @@ def look_at_cache(services: Services) -> Iterator[Finding]:
         yield Finding("cache", Verdict.WARNING, says, "is LETHE_CACHE_PREFIX Evolution's CACHE_REDIS_PREFIX_KEY?")
     elif not services.cache.redis.dbsize() and (connected := list(_states(services).values()).count("open")):
         says = f"answers, but is empty, while instances are connected: {connected}"
-        advice = "does LETHE_CACHE_URL end with the database number of Evolution's CACHE_REDIS_URI?"
-        yield Finding(
-            "cache", Verdict.WARNING, says, f"{advice} With CACHE_REDIS_SAVE_INSTANCES their keys are in Redis"
+        advice = (
+            "does LETHE_CACHE_URL end with the database number of Evolution's CACHE_REDIS_URI?"
+            " With CACHE_REDIS_SAVE_INSTANCES their keys are in Redis"
         )
+        yield Finding("cache", Verdict.WARNING, says, advice)
     else:
         yield Finding("cache", Verdict.OK, "answers")
 
 
 def _is_used(cache: Cache) -> bool:
-    """Whether a key bears the prefix, as far as a few scans see; a keyspace too large for them passes."""
+    """Whether a key has the prefix; also True when a few scans cannot read all keys."""
     cursor, pattern = 0, f"{escape(cache.prefix)}:*"
     for _ in range(_SCANS):
         cursor, found = cache.redis.scan(cursor, match=pattern, count=1_000)
@@ -155,8 +155,8 @@ def _is_used(cache: Cache) -> bool:
     return True
 
 
-def look_at_storages(services: Services) -> Iterator[Finding]:
-    """Whether each place for media can be worked on."""
+def check_storages(services: Services) -> Iterator[Finding]:
+    """Whether Lethe can read and write each store of media."""
     names = {"files": "files root", "objects": "bucket"}
     for unit, name in names.items():
         if unit not in {storage.unit for storage in services.storages}:
@@ -172,46 +172,46 @@ def look_at_storages(services: Services) -> Iterator[Finding]:
 
 
 def _folders(services: Services, folder: Storage) -> Finding:
-    """Whether the files root is that of these instances, as far as their folders show."""
+    """Whether the files root has a folder of one of these instances."""
     part, ids = "files root", set(_states(services))
     if not ids or ids & folder.ids():
         return Finding(part, Verdict.OK, _USABLE)
     says = f"no instance has a folder in {PREFIX}FILES_ROOT (instances: {len(ids)})"
     if _have_sessions(services.cache, ids):
         return Finding(part, Verdict.OK, f"{_USABLE}; {says}, their sessions are in the cache")
-    advice = "is it the folder of these servers? None is needed where they keep their sessions in Redis"
+    advice = "is it the folder of these servers? It may be empty when they keep their sessions in Redis"
     return Finding(part, Verdict.WARNING, f"{_USABLE}, but {says}", advice)
 
 
 def _have_sessions(cache: Cache | None, ids: Collection[str]) -> bool:
-    """Whether Redis holds the session of any of these instances, as far as some hundreds show."""
+    """Whether Redis has a session of one of these instances; checks only some hundreds."""
     if cache is None:
         return False
     keys = (f"{cache.prefix}:instance:{each}" for each in islice(ids, _ENOUGH))
     try:
         return bool(cache.redis.exists(*keys))
-    except RedisError:  # it is said of the cache
+    except RedisError:  # reported by check_cache
         return False
 
 
 def _states(services: Services) -> dict[str, str]:
-    """How each instance is connected; nothing when there is nobody to ask."""
+    """The connection status of each instance; empty when the database cannot be reached."""
     try:
         return servers.states(services.tenant)
-    except LetheError:  # it is said of the tenant database
+    except LetheError:  # reported by check_tenant_database
         return {}
 
 
-def look_at_indexes(services: Services) -> Iterator[Finding]:
-    """Those that deletions lack."""
+def check_indexes(services: Services) -> Iterator[Finding]:
+    """The indexes that deletions need and that are missing."""
     missing = missing_indexes.find(services.tenant)
     for each in missing:
         if each.is_costly:
-            creates = f"creates {each.name} without keeping anybody from writing"
-            prints = f"prints what the owner of the table has to run: {each.name}"
+            creates = f"creates {each.name} without blocking writes"
+            prints = f"prints the SQL for the owner of the table: {each.name}"
             advice = f"`lethe doctor --fix` {creates if each.may_create and not each.partitioned else prints}"
             yield Finding("index", Verdict.WARNING, each.cost, advice)
     small = sum(not each.is_costly for each in missing)
     if small == len(missing):
-        says = f"missing on tables too small to matter today: {small}" if small else "all are there"
+        says = f"missing on tables too small to matter today: {small}" if small else "none is missing"
         yield Finding("index", Verdict.OK, says)

@@ -1,4 +1,4 @@
-"""What a look at a deployment has found: how each part is, and what to do about it."""
+"""The result of a check: the state of one part, and what to do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from shared.services import Services
 
 
 class Verdict(StrEnum):
-    """How something is."""
+    """The state of a part."""
 
     OK = "ok"
     WARNING = "warning"  # deletions work, but not as well as they could
     BROKEN = "broken"  # deletions wait or are refused
-    UNUSED = "unused"  # not set, so not looked at
+    UNUSED = "unused"  # not set, so not checked
 
 
 @dataclass(frozen=True)
 class Finding:
-    """How one part is, and what to do about it."""
+    """The state of one part, and what to do."""
 
     part: str
     verdict: Verdict
@@ -30,11 +30,11 @@ class Finding:
     advice: str = ""
 
 
-Look = Callable[[Services], Iterator[Finding]]
+Check = Callable[[Services], Iterator[Finding]]
 
 
 def explain(error: Exception) -> str:
-    """What went wrong, as the server's own words have it; they name users and hosts, never passwords."""
+    """The server's own error message; it may name users and hosts, but no passwords."""
     cause = error.__cause__ if isinstance(error, LetheError) and isinstance(error.__cause__, DBAPIError) else error
     if isinstance(cause, DBAPIError):
         return str(cause.orig).strip().splitlines()[0]

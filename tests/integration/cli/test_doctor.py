@@ -259,7 +259,7 @@ def test_missing_rights_come_with_the_sql_for_the_owner(system: System) -> None:
     )
     assert fixed.returncode == 1
     assert f'CREATE INDEX CONCURRENTLY IF NOT EXISTS "{INDEX}" ON "public"."Message" ("sessionId");' in fixed.stdout
-    assert "What is left is for the tables' owner" in fixed.stderr
+    assert "The other indexes are for the owner of their tables" in fixed.stderr
     assert INDEX not in str(indexes(system))
 
 
@@ -329,7 +329,7 @@ def test_the_cost_of_a_missing_index_is_told_in_words(system: System, services: 
     assert "50 times" in first.cost
     reader, _ = role_without_rights(system)
     assert "creates" in examine(system)["index"]["advice"]
-    assert "the owner of the table has to run" in examine(system, LETHE_TENANT_DATABASE_URL=reader)["index"]["advice"]
+    assert "for the owner of the table" in examine(system, LETHE_TENANT_DATABASE_URL=reader)["index"]["advice"]
 
 
 def test_each_unindexed_key_of_the_schema_is_found(services: Services) -> None:
