@@ -1,2 +1,2 @@
-"""HTTP in: authenticates, validates, takes orders, reports. Only gunicorn imports it; it imports neither worker nor
-cli, and runs no step."""
+"""The HTTP API: authenticates, validates, submits orders, reports. Only gunicorn imports it; it imports neither worker
+nor cli, and runs no step."""

@@ -1,3 +1,3 @@
-"""Where `gunicorn --config` looks: api.server.gunicorn_config."""
+"""For `gunicorn --config api/gunicorn_config.py`: the settings are in api.server.gunicorn_config."""
 
 from api.server.gunicorn_config import *  # noqa: F403

@@ -1,2 +1,2 @@
-"""The console in the browser, for people with an API key. Only api.app imports it; it gives orders as every endpoint
+"""The console in the browser, for people with an API key. Only api.app imports it; it submits orders as every endpoint
 does, and runs no step."""

@@ -1,2 +1,2 @@
-"""The OpenAPI document: schemas, examples, responses, and the page that shows it. Endpoints and console import it;
-it imports no endpoint and changes nothing."""
+"""The OpenAPI document: schemas, examples, responses, and its page. Endpoints and console import it; it imports no
+endpoint and changes nothing."""

@@ -1,4 +1,4 @@
-"""What requests and answers look like: the OpenAPI document shows these, and a test holds them against its schemas."""
+"""Examples of requests and responses for the OpenAPI document; a test checks them against its schemas."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about answers: what each status means, its headers, and an example."""
+"""The responses in the OpenAPI document: the meaning of each status, its headers, and an example."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -13,17 +13,18 @@ from api.openapi.schemas import Error
 DESCRIPTION = """
 Lethe erases one WhatsApp instance from an Evolution API v2 deployment: completely, exactly once, and provably.
 
-**Begin here.** Every call below the tag *operations* is open; all others need the header `apikey`: an API key
-(`lethe keys create` makes one), or an instance's own token, which is good for that instance alone.
+**Begin here.** The calls with the tag *operations* need no key. All others need the header `apikey`: an API key
+(`lethe keys create` makes one), or an instance's own token, which is valid only for that instance.
 
-1. `POST /deletions` with `"dryRun": true` counts what would go, and changes nothing.
-2. `DELETE /instance/delete/{instanceName}` erases it. **200** means that it is gone and that this was checked; **202**
-   that it goes on by itself: follow `Location`.
+1. `POST /deletions` with `"dryRun": true` counts what would be removed, and changes nothing.
+2. `DELETE /instance/delete/{instanceName}` erases it. **200** means that everything was removed and that this
+   was checked; **202** that the deletion continues: follow `Location`.
 3. `GET /deletions/{deletion_id}/receipt` proves it, signed.
 
-**What happens once stays once.** Sending a call again is safe: a running deletion answers 409, a failed one is resumed.
+**Repeating a call is safe.** A running deletion answers 409, a failed one is resumed.
 
-**Errors** have one shape: `{"error":true,"message":"..."}`. Who may not gets 401, whether the instance exists or not.
+**Errors** have one shape: `{"error":true,"message":"..."}`. Without permission the answer is
+401, whether the instance exists or not.
 """.strip()
 
 SECURITY: Any = {
@@ -31,40 +32,40 @@ SECURITY: Any = {
         "type": "apiKey",
         "in": "header",
         "name": "apikey",
-        "description": "An API key, or an instance's own token, which is good for that instance alone",
+        "description": "An API key, or an instance's own token, which is valid only for that instance",
     }
 }
 _HEADERS: dict[str, tuple[str, str, object]] = {
-    "X-Request-Id": ("string", "Names this request in Lethe's logs and audit", "9f2c1b7e4d6a4c0f8f1f4f0b2d3c5a6e"),
-    "Location": ("string", "The deletion that is meant", f"/deletions/{examples.DELETION_ID}"),
-    "Retry-After": ("integer", "Seconds after which to ask again", 5),
-    "Preference-Applied": ("string", "What was followed of the header Prefer", "wait=2"),
-    "RateLimit-Limit": ("integer", "Deletions that this key may order in the window that is full", 10),
-    "RateLimit-Remaining": ("integer", "Deletions that are left of it", 0),
-    "RateLimit-Reset": ("integer", "Seconds until it has room again", 42),
+    "X-Request-Id": ("string", "The id of this request in Lethe's logs and audit", "9f2c1b7e4d6a4c0f8f1f4f0b2d3c5a6e"),
+    "Location": ("string", "The deletion", f"/deletions/{examples.DELETION_ID}"),
+    "Retry-After": ("integer", "Seconds to wait before the next request", 5),
+    "Preference-Applied": ("string", "The preferences that were applied", "wait=2"),
+    "RateLimit-Limit": ("integer", "Deletions that this key may order in the full window", 10),
+    "RateLimit-Remaining": ("integer", "Deletions that are left in it", 0),
+    "RateLimit-Reset": ("integer", "Seconds until the next deletion is possible", 42),
 }
 
-# Per status: what it means, what `message` says for example, and the headers that may come with it.
+# Per status: its meaning, an example of `message`, and the headers that it may have.
 _ERRORS: dict[int, tuple[str, str, tuple[str, ...]]] = {
     400: ("The request cannot be carried out; `message` says why", 'The "my-instance" instance does not exist', ()),
-    401: ("No key, a wrong or expired one, or none of your business: not to be told apart", "Unauthorized", ()),
-    404: ("Nothing is there", "There is no such deletion", ()),
-    409: ("Not in this state; `deletionId` names the deletion", "It is already being deleted", ("Location",)),
+    401: ("No key, a wrong or expired key, or no permission; all have the same answer", "Unauthorized", ()),
+    404: ("It does not exist", "There is no such deletion", ()),
+    409: ("Not possible in this status; `deletionId` names the deletion", "It is already being deleted", ("Location",)),
     413: ("The body is larger than 64 KiB", "Request Entity Too Large", ()),
     414: ("The request line is longer than 8190 bytes", "URI Too Long", ()),
     428: (
-        "This deployment wants deletions confirmed; nothing was begun. `message` says how",
+        "This deployment requires a confirmation; nothing was changed. `message` says how",
         "A confirmation is needed: POST /deletions with dryRun gives a token for X-Confirmation-Token",
         (),
     ),
     429: (
-        "The key has ordered as many deletions as it may for now; nothing was begun",
+        "The key has reached its rate limit; nothing was changed",
         "No more than 10 deletions per minute and key: try again in 42 s",
         ("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
     ),
     431: ("More than 64 headers, or one longer than 8190 bytes", "Request Header Fields Too Large", ()),
     500: (
-        "A database or Redis is away, or Lethe is at fault; sending the call again is safe",
+        "A database or Redis cannot be reached, or Lethe has a bug; repeating the call is safe",
         "Internal server error",
         (),
     ),
@@ -82,7 +83,7 @@ def response(
     also: Mapping[str, Any] | None = None,
     **shown: object,
 ) -> type[BaseModel]:
-    """An answer of this shape as the document has it: with headers, links, further media types, and named examples."""
+    """A response with this body: its headers, links, more media types, and named examples."""
     extra = {
         "description": description,
         "headers": {name: _header(name) for name in ("X-Request-Id", *headers)},
@@ -90,13 +91,13 @@ def response(
         "content": dict(also or {}),
         "examples": {name: {"value": value} for name, value in shown.items()},
     }
-    # By its title it stays the same schema, whichever answer it describes.
+    # The title keeps it one schema in the document, whichever response it describes.
     config = cast(ConfigDict, {"title": model.__name__, "openapi_extra": extra})
     return type(model.__name__, (model,), {"__doc__": model.__doc__, "model_config": config})
 
 
 def errors(*statuses: int) -> dict[str | int | HTTPStatus, Any]:
-    """These errors, and those that every call can end with."""
+    """The responses for these errors, and for those of every call."""
     return {status: _error(status) for status in sorted(_ALWAYS.union(statuses))}
 
 
@@ -107,7 +108,7 @@ def text_response(media_type: str, description: str, example: str) -> dict[str, 
 
 
 def links_to(*operations: str, at: str = "/id") -> dict[str, Any]:
-    """Links from an answer that carries a deletion's id there to what can be done with it."""
+    """Links from a response with a deletion's id at this place to these operations."""
     return {
         operation: {"operationId": operation, "parameters": {"deletion_id": f"$response.body#{at}"}}
         for operation in operations
@@ -115,7 +116,7 @@ def links_to(*operations: str, at: str = "/id") -> dict[str, Any]:
 
 
 def operation_id(*, name: str, **_: str) -> str:
-    """What generated clients call an operation: its function's name, in camelCase."""
+    """The operationId: the function's name in camelCase."""
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
@@ -132,7 +133,7 @@ def remove_null_defaults(document: object) -> None:
             remove_null_defaults(part)
 
 
-@cache  # each is a model that takes pydantic milliseconds, and most calls end with the same ones
+@cache  # pydantic takes milliseconds for each model
 def _error(status: int) -> type[BaseModel]:
     description, message, headers = _ERRORS[status]
     named = {"deletionId": examples.DELETION_ID} if status in _WITH_A_DELETION else {}

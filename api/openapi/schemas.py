@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, as the OpenAPI document shows them."""
+"""The schemas of requests and responses in the OpenAPI document."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ def _encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("half of a surrogate pair is no text") from None
+        raise ValueError("half of a surrogate pair is not text") from None
     return text
 
 
@@ -39,9 +39,9 @@ Storable = Annotated[Text, Field(pattern="^[^\\x00]*$")]  # PostgreSQL text cann
 
 
 def _written_out(value: object) -> object:
-    """A number would be taken for seconds since 1970."""
+    """Refuse numbers, which pydantic would read as seconds since 1970."""
     if isinstance(value, str) and "T" not in value.upper():
-        raise ValueError("a time such as 2026-11-25T08:00:00Z is needed")
+        raise ValueError("must be a time such as 2026-11-25T08:00:00Z")
     return value
 
 
@@ -49,13 +49,13 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 class Schema(BaseModel):
-    """camelCase outside, snake_case inside."""
+    """Fields are camelCase in JSON, snake_case in Python."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
 
 
 def _body(schema: JsonDict | None = None, *, required: bool = True, **shown: dict[str, Any]) -> ConfigDict:
-    """Nothing but the fields, by the names outside, of exactly their types; with named examples."""
+    """A request body: no unknown fields, no type conversion; with named examples."""
     extra = {"required": required, "examples": {name: {"value": value} for name, value in shown.items()}}
     strictly = ConfigDict(extra="forbid", strict=True, populate_by_name=False, json_schema_extra=schema)
     return cast(ConfigDict, {**strictly, "openapi_extra": extra})
@@ -76,24 +76,24 @@ class ById(BaseModel):
 
 
 class Confirming(BaseModel):
-    """What confirms a deletion, where one is demanded."""
+    """The confirmation of a deletion, where one is required."""
 
     token: str | SkipJsonSchema[None] = Field(
-        None, alias="X-Confirmation-Token", description="Of a preview for the same key, not older than 5 minutes"
+        None, alias="X-Confirmation-Token", description="Token of a preview with the same key, at most 5 minutes old"
     )
     code: str | SkipJsonSchema[None] = Field(
-        None, alias="X-Confirmation-Code", description="A one-time code of the key; each is good once"
+        None, alias="X-Confirmation-Code", description="A one-time code of the key; each is valid once"
     )
 
     @classmethod
-    @cache  # flask-openapi3 asks for it with each request that has headers to read
+    @cache  # flask-openapi3 calls it for each request with a header model
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """As pydantic makes it, once."""
+        """The schema of pydantic, computed once."""
         return super().model_json_schema(*args, **kwargs)
 
 
 class Preference(Confirming):
-    """How long to wait (RFC 7240), and what confirms it."""
+    """How long to wait (RFC 7240), and the confirmation."""
 
     prefer: str | SkipJsonSchema[None] = Field(
         None, description="respond-async, or wait=N seconds", json_schema_extra={"example": "wait=2"}
@@ -101,7 +101,7 @@ class Preference(Confirming):
 
 
 class Order(Schema):
-    """Which instance to delete: by its name or by its id, not both."""
+    """The instance to delete: either its name or its id."""
 
     model_config = _body(
         {"oneOf": [{"required": ["instanceName"]}, {"required": ["instanceId"]}]},
@@ -112,8 +112,8 @@ class Order(Schema):
 
     instance_name: Text | SkipJsonSchema[None] = Field(None, description="Name of the instance")
     instance_id: Text | SkipJsonSchema[None] = Field(None, description="Id of the instance")
-    dry_run: bool = Field(False, description="Only count what would go, and change nothing")
-    without_gateway: list[Text] = Field([], description="With dryRun: as with a retry, not asked")
+    dry_run: bool = Field(False, description="Only count what would be removed, and change nothing")
+    without_gateway: list[Text] = Field([], description="With dryRun: gateways that are not asked, as with a retry")
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
@@ -125,7 +125,7 @@ class Order(Schema):
 
 
 class Retry(Schema):
-    """How to go on; without a body, as before."""
+    """How to resume; the body is optional."""
 
     model_config = _body(required=False, asBefore=examples.RESUME, withoutGateway=examples.RESUME_WITHOUT)
 
@@ -134,17 +134,21 @@ class Retry(Schema):
     def _empty(cls, value: object) -> object:
         return {} if value is None else value
 
-    without_gateway: list[Text] = Field([], description="Gateways gone for good; unlisted servers, by clientName")
+    without_gateway: list[Text] = Field(
+        [], description="URLs of gateways that are gone for good; unlisted servers by clientName"
+    )
 
 
 class Filter(BaseModel):
-    """Which deletions, newest first."""
+    """Filters for deletions."""
 
     model_config = ConfigDict(extra="forbid")
 
     status: DeletionStatus | SkipJsonSchema[None] = Field(None, description="Only those of this status")
     limit: int = Field(50, ge=1, le=200, description="How many at most")
-    cursor: UUID | SkipJsonSchema[None] = Field(None, description="Go on behind this one: `next` of the answer before")
+    cursor: UUID | SkipJsonSchema[None] = Field(
+        None, description="Continue after this one: `next` of the response before"
+    )
 
 
 class StepView(Schema):
@@ -152,41 +156,41 @@ class StepView(Schema):
 
     name: str
     status: StepStatus
-    attempts: int = Field(description="How often a worker has begun or taken up this step")
+    attempts: int = Field(description="How often a worker has claimed this step")
     planned: dict[str, int] | None = Field(description="What was counted before anything was removed")
     removed: dict[str, int] = Field(description="What was removed so far")
-    done: int = Field(description="All that was removed so far")
-    total: int = Field(description="All that is expected to go")
-    per_second: float | None = Field(description="The mean rate since the step began, while it runs")
-    eta_seconds: float | None = Field(description="How long it still takes at that rate")
-    failures: int = Field(description="How often it failed by itself, ever")
-    at_least: bool = Field(description="A run died between removing and counting: removed is a lower bound")
-    notes: dict[str, Any] = Field(description="What else is worth knowing, such as how each gateway let go")
+    done: int = Field(description="Sum of removed")
+    total: int = Field(description="Sum of what is expected to be removed")
+    per_second: float | None = Field(description="Mean rate since the step began, while it runs")
+    eta_seconds: float | None = Field(description="Remaining time at that rate")
+    failures: int = Field(description="How often the step itself has failed, in all")
+    at_least: bool = Field(description="A worker died between removing and counting: removed is a lower bound")
+    notes: dict[str, Any] = Field(description="Other results, such as how each gateway dropped the instance")
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
 
     @classmethod
     def of(cls, step: Step) -> "StepView":
-        """From the own database's row, with how far it is."""
-        how_far = asdict(progress.of_step(step.status, step.planned, step.removed, step.started_at, datetime.now(UTC)))
-        fields = {name: getattr(step, name) for name in cls.model_fields if name not in how_far}
-        return cls(**fields, **how_far)
+        """From the row, with its progress."""
+        computed = asdict(progress.of_step(step.status, step.planned, step.removed, step.started_at, datetime.now(UTC)))
+        fields = {name: getattr(step, name) for name in cls.model_fields if name not in computed}
+        return cls(**fields, **computed)
 
 
 class WebhookView(Schema):
-    """What became of one webhook."""
+    """The state of one webhook."""
 
     target: str = Field(description="instance or global")
-    status: WebhookStatus = Field(description="expired: nobody took it in time, or the deletion was cancelled")
+    status: WebhookStatus = Field(description="expired: not accepted in time, or the deletion was cancelled")
     tries: int
     next_try_at: datetime | None = Field(description="While it is pending")
     ended_at: datetime | None = Field(description="When it was delivered, refused or given up")
-    error: str | None = Field(description="What the last try met")
+    error: str | None = Field(description="The failure of the last try")
 
 
 class DeletionView(Schema):
-    """A deletion, and how far it is."""
+    """A deletion and its progress."""
 
     id: UUID
     instance_id: str
@@ -195,21 +199,23 @@ class DeletionView(Schema):
     attempt: int = Field(description="Raised whenever the deletion is resumed")
     accepted_at: datetime
     started_at: datetime | None
-    irrevocable_at: datetime | None = Field(description="The point of no return: from here on it is finished")
+    irrevocable_at: datetime | None = Field(description="The point of no return: from then on it cannot be cancelled")
     finished_at: datetime | None
-    failed_at: datetime | None = Field(description="While it is failed: when it stopped")
+    failed_at: datetime | None = Field(description="When it failed, while its status is failed")
     next_attempt_at: datetime | None = Field(description="When a waiting deletion is tried again")
-    next_look_at: datetime | None = Field(description="After success: when its id is looked for again, within an hour")
-    came_back: rechecks.CameBack | None = Field(description="What such a look has found; the receipt stays as it was")
+    next_look_at: datetime | None = Field(
+        description="After success: when Lethe checks again for its id, within an hour"
+    )
+    came_back: rechecks.CameBack | None = Field(description="What such a check has found; the receipt does not change")
     failed_step: str | None
     reason: str | None = Field(description="Why it waits or has stopped")
     without_gateways: list[str] = Field(description="Gateways that were given up")
-    webhooks: list[WebhookView] = Field(description="Those that were to be sent, and what became of each by now")
+    webhooks: list[WebhookView] = Field(description="The webhooks of this deletion and their states")
     steps: list[StepView]
 
     @classmethod
     def of(cls, deletion: Deletion) -> "DeletionView":
-        """From the own database's rows."""
+        """From the rows of Lethe's own database."""
         made = {
             "came_back": rechecks.came_back(deletion),
             "webhooks": [WebhookView.model_validate(outbox.delivery_of(event)) for event in deletion.webhooks],
@@ -219,7 +225,7 @@ class DeletionView(Schema):
 
 
 class Accepted(Schema):
-    """A deletion that was accepted and cannot be shown at the moment."""
+    """A deletion that was accepted and cannot be loaded at the moment."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -231,20 +237,20 @@ class Ordered(RootModel[DeletionView | Accepted]):
 
 
 class DeletionList(Schema):
-    """Some deletions, newest first, and where to go on."""
+    """One page of deletions, newest first, and the cursor of the next page."""
 
     deletions: list[DeletionView]
     next: UUID | None
 
 
 class Preview(Schema):
-    """What a deletion would remove; nothing was changed, and nothing of it can be recovered afterwards."""
+    """What a deletion would remove. Nothing was changed; after a deletion, nothing can be recovered."""
 
     instance_id: str
     instance_name: str
     planned: dict[str, dict[str, int]]
     warning: str
-    confirmation_token: str = Field(description="To send as X-Confirmation-Token, with the same key within 5 minutes")
+    confirmation_token: str = Field(description="For the header X-Confirmation-Token, with the same key, for 5 minutes")
 
 
 class KeySet(BaseModel):
@@ -254,13 +260,13 @@ class KeySet(BaseModel):
 
 
 class Message(BaseModel):
-    """The inner part of the documented answers."""
+    """The inner object of the documented responses."""
 
     message: str
 
 
 class Success(BaseModel):
-    """The documented answer."""
+    """The documented response."""
 
     status: Literal["SUCCESS"]
     error: Literal[False]
@@ -268,13 +274,13 @@ class Success(BaseModel):
 
 
 class PendingMessage(Message):
-    """With the id to ask for."""
+    """With the deletion's id."""
 
     deletionId: UUID  # noqa: N815
 
 
 class Pending(BaseModel):
-    """Accepted, and still under way."""
+    """Accepted, and not finished yet."""
 
     status: Literal["PENDING"]
     error: Literal[False]
@@ -282,15 +288,15 @@ class Pending(BaseModel):
 
 
 class Error(BaseModel):
-    """The shape of every error."""
+    """The body of every error."""
 
     error: Literal[True]
     message: str
-    deletionId: UUID | SkipJsonSchema[None] = Field(None, description="The deletion that is meant")  # noqa: N815
+    deletionId: UUID | SkipJsonSchema[None] = Field(None, description="The deletion")  # noqa: N815
 
 
 class Health(BaseModel):
-    """Each dependency with its state: ok, or what is wrong."""
+    """Each dependency with its state: ok, or the failure."""
 
     status: Literal["ok", "unavailable"]
     checks: dict[str, str]

@@ -1,4 +1,4 @@
-"""gunicorn's worker: refuses what cannot be read in the documented shape, and repeats nothing of it."""
+"""gunicorn's worker: answers invalid HTTP in the documented shape, without repeating any of it."""
 
 import json
 import socket
@@ -23,28 +23,27 @@ _STATUSES: dict[type[Exception], HTTPStatus] = {
 
 
 class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type information
-    """As gunicorn has it, only that its own words quote the request line or header: a name, or a key."""
+    """gunicorn's own errors and logs would quote the request line or a header, and so a name or a key."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer a request that could not be read, or that the application did not answer."""
+        """Answer a request that could not be parsed, or that the application did not answer."""
         status, request_id = status_of(exc), uuid4().hex
         if status is HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request failed", request_id=request_id, exc_info=exc)
         else:
             log.warning("request refused", request_id=request_id, reason=type(exc).__name__)
-        with suppress(OSError):  # the client is gone
+        with suppress(OSError):  # the client has disconnected
             util.write_nonblock(client, refusal(status, request_id))
 
 
 def status_of(error: Exception) -> HTTPStatus:
-    """What an error of the parser means; any other error is ours."""
+    """400 for errors of the parser, 500 for all others."""
     usual = HTTPStatus.BAD_REQUEST if isinstance(error, http.ParseException) else HTTPStatus.INTERNAL_SERVER_ERROR
     return _STATUSES.get(type(error), usual)
 
 
 def refusal(status: HTTPStatus, request_id: str) -> bytes:
-    """A whole HTTP answer, after which the connection is closed."""
-    # As the application says it.
+    """A complete HTTP response that closes the connection; with the same body as the application's."""
     message = "Internal server error" if status is HTTPStatus.INTERNAL_SERVER_ERROR else status.phrase
     body = json.dumps({"error": True, "message": message}, separators=(",", ":"))
     head = (
