@@ -134,9 +134,7 @@ class Retry(Schema):
     def _empty(cls, value: object) -> object:
         return {} if value is None else value
 
-    without_gateway: list[Text] = Field(
-        [], description="URLs of gateways that are gone for good; unlisted servers by clientName"
-    )
+    without_gateway: list[Text] = Field([], description="Gateways gone for good; unlisted servers by clientName")
 
 
 class Filter(BaseModel):
@@ -203,9 +201,7 @@ class DeletionView(Schema):
     finished_at: datetime | None
     failed_at: datetime | None = Field(description="When it failed, while its status is failed")
     next_attempt_at: datetime | None = Field(description="When a waiting deletion is tried again")
-    next_look_at: datetime | None = Field(
-        description="After success: when Lethe checks again for its id, within an hour"
-    )
+    next_look_at: datetime | None = Field(description="After success: when Lethe checks again, within an hour")
     came_back: rechecks.CameBack | None = Field(description="What such a check has found; the receipt does not change")
     failed_step: str | None
     reason: str | None = Field(description="Why it waits or has stopped")
