@@ -10,7 +10,7 @@ from cli import account
 from cli.confirmation import NotConfirmed
 from cli.runtime import print_json, stop
 from shared import formatting
-from shared.audit.actions import Action, Decision
+from shared.audit.entries import Action, Decision
 from shared.database.models import UNDER_WAY, DeletionStatus
 from shared.deletions import display, waiting
 from shared.services import Services

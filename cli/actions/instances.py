@@ -10,7 +10,7 @@ from cli.orders import Order, Result
 from cli.runtime import check_given_up, connected, output, print_json, stop
 from shared import formatting
 from shared.access.confirmation import WARNING
-from shared.audit.actions import Action, Decision
+from shared.audit.entries import Action, Decision
 from shared.errors import Refused
 from shared.evolution.gateway import Stuck
 from shared.evolution.rows.tenant import Instance

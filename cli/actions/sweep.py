@@ -9,7 +9,7 @@ import click
 from cli import account
 from cli.runtime import connected, print_json, stop
 from shared import formatting
-from shared.audit.actions import Action, Decision
+from shared.audit.entries import Action, Decision
 from shared.services import Services
 from tasks.leftovers import leftovers
 from tasks.leftovers.leftovers import By, Found, Leftover

@@ -70,7 +70,7 @@ def throttle(
         raise click.UsageError("--reset takes no other option")
 
     from cli import account
-    from shared.audit.actions import Action, Decision
+    from shared.audit.entries import Action, Decision
     from shared.evolution.rows import throttle
 
     with connected() as made:

@@ -91,7 +91,7 @@ def test_a_code_works_once(system: System, services: Services, key: NewKey) -> N
     first, again = delete(system, "first use", key.key, code), delete(system, "second use", key.key, code)
 
     assert (first.status, again.status) == (202, 428)
-    assert "used already" in again.body["message"]
+    assert "already used" in again.body["message"]
     assert not exists_deletion(services, second.id)
 
 

@@ -170,7 +170,7 @@ def test_what_is_wrong_is_said_in_a_sentence(system: System, changes: dict[str, 
     ("variable", "words"),
     [
         ("LETHE_REDIS_URL", "Redis cannot be reached"),
-        ("LETHE_TENANT_DATABASE_URL", "Is it Evolution's? `lethe doctor` looks"),
+        ("LETHE_TENANT_DATABASE_URL", "Is it Evolution's database? `lethe doctor` checks"),
     ],
 )
 def test_an_order_says_which_setting_leads_nowhere(system: System, variable: str, words: str) -> None:

@@ -109,7 +109,7 @@ def test_a_file_without_a_name_deletes_nothing(system: System, tmp_path: Path) -
 
     answer = lethe(system, "delete", "--from-file", str(tmp_path / "names"), "--yes")
 
-    assert (answer.returncode, "no name in it" in answer.stderr) == (1, True)
+    assert (answer.returncode, "contains no name" in answer.stderr) == (1, True)
 
 
 def test_a_script_that_does_not_say_yes_deletes_nothing(system: System, tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def test_a_dead_tenant_database_sends_nobody_to_its_schema(system: System) -> No
     found = examine(system, LETHE_TENANT_DATABASE_URL=f"postgresql://x@127.0.0.1:{server_port()}/x")
 
     assert "LETHE_TENANT_DATABASE_URL" in found["tenant database"]["advice"]
-    assert found["schema"]["advice"] == "mend the tenant database first"
+    assert found["schema"]["advice"] == "fix the tenant database first"
 
 
 def test_a_dead_broker_is_mended_where_it_is_set(system: System) -> None:

@@ -303,7 +303,7 @@ def test_a_waiting_one_says_why_since_when_and_what_comes_next(system: System, s
     shown = text_of(signed_in(system).get(f"/deletions/{deletion_id}").text)
 
     assert f"Why: gateway {system.gateways[0].url} cannot be reached" in shown
-    assert "next at 2026-11-25 12:30:00 UTC. If that does not help until 2026-11-26 12:00:00 UTC, it fails" in shown
+    assert "next at 2026-11-25 12:30:00 UTC. If it makes no progress until 2026-11-26 12:00:00 UTC, it fails" in shown
     assert "Waiting since 2026-11-25 12:00:00 UTC Next try 2026-11-25 12:30:00 UTC" in shown
 
 
@@ -319,7 +319,7 @@ def test_one_that_fails_by_itself_says_how_often_it_may(system: System, services
         connection.exec_driver_sql("UPDATE deletions SET failures = 3 WHERE id = %s", (deletion_id,))
 
     shown = text_of(signed_in(system).get(page).text)
-    assert "It fails earlier if this happens 5 times in a row; so far: 3." in shown
+    assert "It fails earlier if the step fails 5 times in a row; so far: 3." in shown
 
 
 def test_an_admin_gives_up_a_gateway_that_is_gone_for_good(system: System, services: Services) -> None:
@@ -341,7 +341,7 @@ def test_an_admin_gives_up_a_gateway_that_is_gone_for_good(system: System, servi
     done, twice = admin.post(path, gone=url), admin.post(path, gone=url)
 
     assert offered == [True, False, False]
-    assert "The instance is neither logged out there nor dropped" in asked.text
+    assert "The instance is not logged out at that server" in asked.text
     assert (refused, missing) == ([401, 401, 400, 400, 400], 404)
     assert before == ["waiting"]
     assert (done.status_code, twice.status_code) == (303, 409)
