@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -23,8 +23,6 @@ _FUNCTION = re.compile(r"^PL/\w+ function (\S+?)\(", re.MULTILINE)  # in the con
 
 _USED_AT, _IDLE_SECONDS = "used_at", 1.0
 _LAZILY = "SET LOCAL synchronous_commit TO off"
-# In the RETURNING clause of a single statement it does the same for the statement's own transaction.
-LAZILY = func.set_config("synchronous_commit", "off", True)
 
 
 # Statements on the own database take milliseconds: one that takes seconds waits for something that is stuck. A process

@@ -39,10 +39,10 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
     """Claim the step if it is the deletion's next one, the attempt is current and no live worker owns it; else None."""
     owner = uuid4()
     values = {
-        "of_deletion": deletion_id,
-        "of_attempt": attempt,
-        "of_step": step,
-        "new_owner": owner,
+        "deletion_id": deletion_id,
+        "attempt": attempt,
+        "step": step,
+        "owner": owner,
         "stale_after": timedelta(seconds=stale_seconds),
     }
     with own_statement(engine) as connection:
@@ -119,11 +119,11 @@ def finish_step(
     With conclude it was the last step: the deletion has succeeded, and conclude is called in the same transaction.
     """
     values = {
-        "of_deletion": claim.deletion_id,
-        "of_owner": claim.owner,
-        "of_step": claim.step,
-        "all_removed": dict(removed),
-        "all_notes": dict(notes),
+        "deletion_id": claim.deletion_id,
+        "owner": claim.owner,
+        "step": claim.step,
+        "removed": dict(removed),
+        "notes": dict(notes),
     }
     if conclude is None:
         values["republish_after"] = timedelta(seconds=republish_seconds)
