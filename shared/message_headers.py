@@ -39,6 +39,6 @@ def _current() -> dict[str, str]:
     return {**({REQUEST_ID: str(request_id)} if request_id else {}), **tracing.headers()}
 
 
-def _read(kept: object) -> dict[str, str]:
-    found: dict[str, str] = json.loads(kept) if isinstance(kept, bytes) else {}
+def _read(stored: object) -> dict[str, str]:
+    found: dict[str, str] = json.loads(stored) if isinstance(stored, bytes) else {}
     return found

@@ -72,18 +72,18 @@ def _sweep_keys(ctx: Context) -> bool:
         return _sweep_own(ctx, cache, Candidates({ctx.instance_id}, set()))
     passed_at = datetime.now(UTC).isoformat()
     others = companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_PASSED)
-    proposals = cache.find_candidates([ctx.instance_id, *(each.instance_id for each in others)])
-    is_empty = _sweep_own(ctx, cache, proposals)
+    candidates = cache.find_candidates([ctx.instance_id, *(each.instance_id for each in others)])
+    is_empty = _sweep_own(ctx, cache, candidates)
     for each in others:
-        found = _unlink(ctx, Target(ctx.services, each.instance_id, each.instance_name), cache, proposals)
+        found = _unlink(ctx, Target(ctx.services, each.instance_id, each.instance_name), cache, candidates)
         companions.share_result(
             ctx.services.own, each, ctx.claim, {"keys": found}, {} if found else {_PASSED: passed_at}
         )
     return is_empty
 
 
-def _sweep_own(ctx: Context, cache: Cache, proposals: Candidates) -> bool:
-    removed = _unlink(ctx, ctx, cache, proposals)
+def _sweep_own(ctx: Context, cache: Cache, candidates: Candidates) -> bool:
+    removed = _unlink(ctx, ctx, cache, candidates)
     ctx.add_removed({"keys": removed})
     return removed == 0
 
@@ -95,9 +95,9 @@ def _was_served(ctx: Context) -> bool:
     return age is not None and age.total_seconds() < _FRESH_SECONDS
 
 
-def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Candidates) -> int:
+def _unlink(ctx: Context, target: Target, cache: Cache, candidates: Candidates) -> int:
     ctx.ensure_claim_held()
-    return sum(cache.unlink(cache.by_id(target.instance_id, target.living, proposals)[0]))
+    return sum(cache.unlink(cache.by_id(target.instance_id, target.living, candidates)[0]))
 
 
 def _sweep_media(ctx: Context) -> bool:

@@ -216,17 +216,17 @@ def _purge_named_keys(ctx: Context, cache: Cache) -> None:
     passed_at = datetime.now(UTC).isoformat()
     # Of who waits here after its drop: a name that is not reserved is not ours to act on.
     others = companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_PASSED, with_note=_DROPPED)
-    proposals = cache.find_candidates([], [ctx.instance_name, *(each.instance_name for each in others)])
-    ctx.add_removed({"keys": _unlink_named(ctx, cache, proposals)})
+    candidates = cache.find_candidates([], [ctx.instance_name, *(each.instance_name for each in others)])
+    ctx.add_removed({"keys": _unlink_named(ctx, cache, candidates)})
     ctx.note(**{_PASSED: passed_at})
     for each in others:
         with Reservation(ctx.services.tenant, each.instance_name, each.deletion_id).locked() as is_reserved:
             if is_reserved:
                 target = Target(ctx.services, each.instance_id, each.instance_name)
-                counts = {"keys": _unlink_named(target, cache, proposals)}
+                counts = {"keys": _unlink_named(target, cache, candidates)}
                 companions.share_result(ctx.services.own, each, ctx.claim, counts, {_PASSED: passed_at})
 
 
-def _unlink_named(target: Target, cache: Cache, proposals: Candidates) -> int:
-    mine, _ = cache.by_name(target.instance_name, target.living, proposals)
+def _unlink_named(target: Target, cache: Cache, candidates: Candidates) -> int:
+    mine, _ = cache.by_name(target.instance_name, target.living, candidates)
     return sum(cache.unlink(mine)) + cache.remove_field(target.instance_name)

@@ -26,9 +26,9 @@ def preview(target: Target) -> Counts:
         return {}
     if not target.thorough:
         return {}
-    proposals = cache.find_candidates([target.instance_id], [target.instance_name])
-    by_id, _ = cache.by_id(target.instance_id, target.living, proposals)
-    by_name, _ = cache.by_name(target.instance_name, target.living, proposals)
+    candidates = cache.find_candidates([target.instance_id], [target.instance_name])
+    by_id, _ = cache.by_id(target.instance_id, target.living, candidates)
+    by_name, _ = cache.by_name(target.instance_name, target.living, candidates)
     return {"keys": len({*by_id, *by_name}) + cache.count_fields(target.instance_name)}
 
 
@@ -41,28 +41,28 @@ def run(ctx: Context) -> Progress:
     others = companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_PASSED)
     ids = [ctx.instance_id, *(each.instance_id for each in others)]
     names = [ctx.instance_name, *(each.instance_name for each in others)]
-    proposals = cache.find_candidates(ids, names)
-    removed, kept = _unlink(ctx, ctx, cache, proposals)
+    candidates = cache.find_candidates(ids, names)
+    removed, kept = _unlink(ctx, ctx, cache, candidates)
     ctx.set_planned({"keys": removed})
     ctx.add_removed({"keys": removed})
     ctx.note(**{_PASSED: passed_at}, **({"kept_keys": kept} if kept else {}))
     ctx.save()
     for each in others:
         target = Target(ctx.services, each.instance_id, each.instance_name)
-        removed, kept = _unlink(ctx, target, cache, proposals)
+        removed, kept = _unlink(ctx, target, cache, candidates)
         notes = {_PASSED: passed_at, **({"kept_keys": kept} if kept else {})}
         companions.share_result(ctx.services.own, each, ctx.claim, {"keys": removed}, notes)
     return Progress.DONE
 
 
-def _unlink(ctx: Context, target: Target, cache: Cache, proposals: Candidates) -> tuple[int, int]:
+def _unlink(ctx: Context, target: Target, cache: Cache, candidates: Candidates) -> tuple[int, int]:
     """Unlink what is one instance's; how many keys went, and how many stayed that another one explains as well."""
     ctx.ensure_claim_held()
-    mine, shared = cache.by_id(target.instance_id, target.living, proposals)
+    mine, shared = cache.by_id(target.instance_id, target.living, candidates)
     removed = sum(cache.unlink(mine))
     with ctx.services.tenant.holding_name(target.instance_id, target.instance_name) as is_its_name:
         if is_its_name:
-            named, shared_by_name = cache.by_name(target.instance_name, target.living, proposals)
+            named, shared_by_name = cache.by_name(target.instance_name, target.living, candidates)
             shared += shared_by_name
             removed += sum(cache.unlink(named)) + cache.remove_field(target.instance_name)
     return removed, len(shared)

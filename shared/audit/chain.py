@@ -101,22 +101,24 @@ def verify(engine: Engine, anchors: tuple[Place, ...] = ()) -> ChainCheck:
     copy: the place of a line that was stored elsewhere, in a receipt or in the output of an earlier check.
     """
     seen, broken = Place(0, START), None
-    kept = {anchor.seq: anchor.hash for anchor in anchors}
+    anchored = {anchor.seq: anchor.hash for anchor in anchors}
     with translate_errors("the own database"), engine.connect() as connection:
         snapshot = connection.execution_options(isolation_level="REPEATABLE READ", yield_per=_AT_ONCE)
         head = Place(*snapshot.execute(select(AuditHead.seq, AuditHead.hash)).one())
         for row in snapshot.execute(select(AuditLine.__table__).order_by(AuditLine.seq)).mappings():
-            broken = _fault(dict(row), seen) or _against(kept, Place(row["seq"], row["hash"]))
+            broken = _line_fault(dict(row), seen) or _anchor_fault(anchored, Place(row["seq"], row["hash"]))
             if broken:
                 return ChainCheck(seen.seq, head, broken)
             seen = Place(row["seq"], row["hash"])
     if seen != head:
         broken = f"the chain ends at line {seen.seq}, but its head is line {head.seq}: lines after it were removed"
-    missing = next((seq for seq in sorted(kept) if seq > seen.seq), None)
-    return ChainCheck(seen.seq, head, broken or (f"line {missing}, which was kept, is not there" if missing else None))
+    missing = next((seq for seq in sorted(anchored) if seq > seen.seq), None)
+    return ChainCheck(
+        seen.seq, head, broken or (f"line {missing}, which an anchor names, is missing" if missing else None)
+    )
 
 
-def _fault(row: dict[str, Any], before: Place) -> str | None:
+def _line_fault(row: dict[str, Any], before: Place) -> str | None:
     seq = row["seq"]
     if seq != before.seq + 1:
         return f"line {before.seq + 1} was removed"
@@ -127,5 +129,6 @@ def _fault(row: dict[str, Any], before: Place) -> str | None:
     return None
 
 
-def _against(kept: dict[int, str], place: Place) -> str | None:
-    return f"line {place.seq} is not the one that was kept" if kept.get(place.seq, place.hash) != place.hash else None
+def _anchor_fault(anchored: dict[int, str], place: Place) -> str | None:
+    is_same = anchored.get(place.seq, place.hash) == place.hash
+    return None if is_same else f"line {place.seq} has not the hash of its anchor"

@@ -52,7 +52,7 @@ class Actor:
     request_id: str | None = None
 
 
-WORKER = Actor("worker")  # reports how a request of somebody else ended
+WORKER = Actor("worker")  # reports how the request of another actor ended
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def write_lines(engine: Engine, redis: Redis) -> int:
     if not redis.exists(_COUNTS):
         return 0
     with own_transaction(engine) as connection:
-        connection.execute(select(1))  # while the database is away, the counts stay where they are
+        connection.execute(select(1))  # without a database, the counts stay in Redis
         entries = [entry for field, count in _take(redis) if (entry := _entry(field, count)).times > 0]
         if entries:
             chain.append(connection, *entries)

@@ -181,7 +181,7 @@ def postpone(
 
 
 def fail(engine: Engine, claim: Claim, reason: str) -> None:
-    """Stop the deletion until somebody resumes it; raises LostClaim."""
+    """Stop the deletion until it is resumed; raises LostClaim."""
     with own_transaction(engine) as connection:
         _stop(connection, claim, DeletionStatus.FAILED, reason, failures=Deletion.failures + 1)
         connection.execute(step_row(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))

@@ -24,7 +24,7 @@ def of_step(
     started_at: datetime | None,
     now: datetime,
 ) -> Progress:
-    """The rate is the mean since the step began. The total is what was planned, or what was removed if that is more."""
+    """Progress of a step. The rate is the mean since the start; the total is never less than what was removed."""
     done = sum(removed.values())
     total = max(done, sum((planned or {}).values()))
     elapsed = (now - started_at).total_seconds() if started_at else 0.0

@@ -27,7 +27,7 @@ _SCRUB_STEP = (
     .where(Step.deletion_id == _OF, Step.name == bindparam("of_step"))
     .values(error=None, notes=bindparam("kept", type_=Step.notes.type))
 )
-# Pending ones are still to be sent. Refused ones have a known sentence as error, and nothing sealed any more.
+# Pending ones are still to be sent. Refused ones have a known sentence as error, and no encrypted content any more.
 _KEPT = (WebhookStatus.PENDING, WebhookStatus.REFUSED)
 _SCRUB_ENDED = (
     update(WebhookEvent)

@@ -57,10 +57,10 @@ class Gateway:
         if answer.status_code >= 500:
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
         if answer.status_code != 404:
-            raise self._is_something_else()
+            raise self._not_evolution()
 
     def rehearse(self) -> None:
-        """See that logouts reach it as well: a proxy may let one call pass and stop the other."""
+        """Check that a logout would reach the server as well, for a proxy may pass one call and stop the other."""
         answer = self._call("DELETE", "instance/logout", f"lethe-probe-{uuid4()}")
         if answer.status_code not in (200, 201, 400, 404):
             raise TransientError(f"gateway {self.url} answered {answer.status_code} to a logout")
@@ -74,7 +74,7 @@ class Gateway:
             raise TransientError(f"gateway {self.url} answered {answer.status_code}")
         instance = _json(answer).get("instance")
         if not isinstance(instance, dict):
-            raise self._is_something_else()
+            raise self._not_evolution()
         state = instance.get("state")
         return state if isinstance(state, str) else None
 
@@ -130,14 +130,14 @@ class Gateway:
         if answer.status_code in (401, 403):
             raise Refused(f"gateway {self.url} does not accept the global key")
         if answer.status_code == 404 and not _is_evolutions(answer):  # e.g. of a proxy
-            raise self._is_something_else()
+            raise self._not_evolution()
         if answer.status_code == 503:
             raise Unreachable(what, "status 503")
         if answer.status_code in (502, 504):  # of a proxy: the server may have received it
             raise Unanswered(what, f"status {answer.status_code}")
         return answer
 
-    def _is_something_else(self) -> Unreachable:
+    def _not_evolution(self) -> Unreachable:
         return Unreachable(f"gateway {self.url}", "something else answers in its place")
 
 

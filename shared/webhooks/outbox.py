@@ -25,7 +25,7 @@ WITHDRAWN = "withdrawn"  # the error of a webhook whose deletion was cancelled
 _DECISIONS = {None: Decision.DELIVERED} | dict.fromkeys(delivery.PERMANENT_FAILURES, Decision.REFUSED)
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
-_OF_DELETION = (
+_INSTANCE_ID = (
     select(Deletion.instance_id)
     .where(Deletion.id == WebhookEvent.deletion_id)
     .correlate(WebhookEvent)
@@ -36,12 +36,7 @@ _PENDING = (
     .where(WebhookEvent.deletion_id == bindparam("of_deletion"), WebhookEvent.status == WebhookStatus.PENDING)
     .order_by(WebhookEvent.target.desc())
 )
-_AUDITED = (
-    WebhookEvent.deletion_id,
-    _OF_DELETION,
-    WebhookEvent.target,
-    WebhookEvent.tries,
-)  # what the audit line needs
+_AUDITED = (WebhookEvent.deletion_id, _INSTANCE_ID, WebhookEvent.target, WebhookEvent.tries)
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | N
     try:
         event = Event(**json.loads(encryption.cipher(settings).decrypt(sealed)))
     except InvalidToken:
-        failure: str | None = "sealed with another secret_key"
+        failure: str | None = "encrypted with another LETHE_SECRET_KEY"
     else:
         failure = delivery.deliver(event, settings)
     _store_result(engine, event_id, failure)

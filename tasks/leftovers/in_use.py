@@ -28,7 +28,7 @@ class InUse:
         session = cache_keys.session_in(prefix, key)
         if session is not None:
             return self.has(session)
-        ids, names = cache_keys.ids_explaining(prefix, key), cache_keys.names_explaining(prefix, key)
+        ids, names = cache_keys.possible_ids(prefix, key), cache_keys.possible_names(prefix, key)
         return bool(ids & self.ids or names & self.names)
 
 

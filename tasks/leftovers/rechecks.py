@@ -106,8 +106,8 @@ def _keys(services: Services, cache: Cache) -> _Place:
     keys: dict[str, list[str]] = {}
 
     def look(ids: set[str]) -> dict[str, int]:
-        proposals = cache.find_candidates(ids)
-        keys.update((each, cache.by_id(each, living, proposals)[0]) for each in ids)
+        candidates = cache.find_candidates(ids)
+        keys.update((each, cache.by_id(each, living, candidates)[0]) for each in ids)
         return {each: len(mine) for each, mine in keys.items() if mine}
 
     return _Place("keys", look, lambda due: cache.unlink(keys[due.instance_id]))

@@ -64,8 +64,8 @@ class Candidates:
     def add(self, prefix: str, key: str) -> None:
         """Add a key to each wanted id or name that it may belong to. A scan may return a key twice."""
         for owners, wanted in (
-            (cache_keys.ids_explaining(prefix, key), self.by_id),
-            (cache_keys.names_explaining(prefix, key), self.by_name),
+            (cache_keys.possible_ids(prefix, key), self.by_id),
+            (cache_keys.possible_names(prefix, key), self.by_name),
         ):
             for owner in owners & wanted.keys():
                 wanted[owner][key] = owners
@@ -119,17 +119,17 @@ class Cache:
 
     def find_candidates(self, ids: Iterable[str], names: Iterable[str] = ()) -> Candidates:
         """Scan all keys once, for any number of instances. The time depends on the number of keys only."""
-        proposals = Candidates(set(ids), set(names))
+        candidates = Candidates(set(ids), set(names))
         cursor = 0
         while True:
-            cursor, found = self.scan_page(cursor, proposals)
+            cursor, found = self.scan_page(cursor, candidates)
             for key in found:
                 # A key that is not UTF-8 was not written by Evolution.
                 text = key.decode(errors="surrogateescape")
-                proposals.add(self.prefix, text)
+                candidates.add(self.prefix, text)
                 self._note_lost_messages(text)
             if cursor == 0:
-                return proposals
+                return candidates
 
     def scan_page(self, cursor: int, candidates: Candidates, *, size: int = _PAGE) -> tuple[int, list[bytes]]:
         """The next cursor, and the keys of one page that could be candidates; all of it where no script may run."""
@@ -148,23 +148,23 @@ class Cache:
         return int(after), [key for key in keys if isinstance(key, bytes)]
 
     def by_id(
-        self, instance_id: str, living: Living, proposals: Candidates | None = None
+        self, instance_id: str, living: Living, candidates: Candidates | None = None
     ) -> tuple[list[str], list[str]]:
         """Keys of the instance by its id, and keys that may belong to another existing instance as well."""
-        candidates = (proposals or self.find_candidates([instance_id])).by_id[instance_id]
-        ours, shared = _split(candidates, instance_id, partial(living, "id"))
+        found = (candidates or self.find_candidates([instance_id])).by_id[instance_id]
+        own, shared = _split(found, instance_id, partial(living, "id"))
         session = f"{self.prefix}:instance:{instance_id}"
         # An id is never reused: this key is the instance's, even when another instance has this id as its name.
-        return [*ours, *self._existing([session])], shared
+        return [*own, *self._existing([session])], shared
 
-    def by_name(self, name: str, living: Living, proposals: Candidates | None = None) -> tuple[list[str], list[str]]:
+    def by_name(self, name: str, living: Living, candidates: Candidates | None = None) -> tuple[list[str], list[str]]:
         """Keys of the instance by its name, and keys that may belong to another existing instance as well."""
-        candidates = (proposals or self.find_candidates([], [name])).by_name[name]
-        ours, shared = _split(candidates, name, partial(living, "name"))
+        found = (candidates or self.find_candidates([], [name])).by_name[name]
+        own, shared = _split(found, name, partial(living, "name"))
         legacy = self._existing([f"{self.prefix}:instance:{name}"])
         if legacy and living("id", {name}):  # it is the session of the instance with that id
-            return ours, [*shared, *legacy]
-        return [*ours, *legacy], shared
+            return own, [*shared, *legacy]
+        return [*own, *legacy], shared
 
     def all_keys(self) -> KeysByOwner:
         """Scan all keys for those with an instance id or name in them, of all instances."""

@@ -19,7 +19,7 @@ def escape(literal: str) -> str:
     return _GLOB.sub(r"\\\1", literal)
 
 
-def names_explaining(prefix: str, key: str) -> set[str]:
+def possible_names(prefix: str, key: str) -> set[str]:
     """Every instance name that the key may belong to: <module without a colon>:<name>:<known suffix>."""
     head = f"{prefix}:"
     if not key.startswith(head):
@@ -43,7 +43,7 @@ def is_lost_messages(prefix: str, key: str) -> bool:
     return rest != key and instance_ids.is_storable(key) and (rest == LOST_MESSAGES or is_in_module)
 
 
-def ids_explaining(prefix: str, key: str) -> set[str]:
+def possible_ids(prefix: str, key: str) -> set[str]:
     """Every instance id that the key may belong to: <id>_<message> or <id>_<message>_<status>."""
     head = f"{prefix}:baileys:"
     if not key.startswith(head) or _NOT_BY_INSTANCE.match(key, len(head)):
@@ -63,7 +63,7 @@ def session_in(prefix: str, key: str) -> str | None:
 def id_in(prefix: str, key: str) -> str | None:
     """The instance id in the key; None when it has none."""
     session = session_in(prefix, key)
-    ids = ids_explaining(prefix, key) if session is None else {session}
+    ids = possible_ids(prefix, key) if session is None else {session}
     return next(filter(instance_ids.is_uuid, ids), None)
 
 
@@ -71,6 +71,6 @@ def name_in(prefix: str, key: str) -> str | None:
     """The instance name in the key, the shortest of several possible ones; None when it has none."""
     session = session_in(prefix, key)
     if session is None:
-        return min(names_explaining(prefix, key), key=len, default=None)
+        return min(possible_names(prefix, key), key=len, default=None)
     # A key that begins with an id may be of a kind that Lethe does not know.
     return None if instance_ids.UUID_FORM.match(session) else session

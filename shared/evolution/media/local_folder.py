@@ -153,17 +153,17 @@ class LocalFolder:
 
     def _named(self, name: str, neighbours: Neighbours) -> tuple[list[str], list[str]]:
         """Paths that belong to this name alone, and paths that belong to another instance as well."""
-        ours = _named_path(name)
-        if ours is None or not folders.exists(self.root / ours) or not self._is_inside(self.root / ours):
+        own = _named_path(name)
+        if own is None or not folders.exists(self.root / own) or not self._is_inside(self.root / own):
             return [], []
         others = {path for other in neighbours() if (path := _named_path(other))}
-        nested = {other for other in others if other.startswith(f"{ours}/") and folders.exists(self.root / other)}
-        is_folder = (self.root / ours).is_dir() and not (self.root / ours).is_symlink()
-        in_other_folder = any(ours.startswith(f"{other}/") for other in others)
+        nested = {other for other in others if other.startswith(f"{own}/") and folders.exists(self.root / other)}
+        is_folder = (self.root / own).is_dir() and not (self.root / own).is_symlink()
+        in_other_folder = any(own.startswith(f"{other}/") for other in others)
         # A file in the folder of another instance is that instance's; so is a link to a folder with its folder in it.
-        if ours in others or (not is_folder and in_other_folder) or ((self.root / ours).is_symlink() and nested):
-            return [], [ours]
-        return self._without(ours, nested), []
+        if own in others or (not is_folder and in_other_folder) or ((self.root / own).is_symlink() and nested):
+            return [], [own]
+        return self._without(own, nested), []
 
     def _without(self, path: str, others: set[str]) -> list[str]:
         """The path; when folders of others are in it, everything in it but those."""

@@ -33,7 +33,7 @@ class Queues(Protocol):
         """Remove what count_named() counts. Call it while the name is reserved."""
 
 
-def names_explaining(queue: str, separator: str, forms: Iterable[str]) -> Iterator[str]:
+def possible_names(queue: str, separator: str, forms: Iterable[str]) -> Iterator[str]:
     """Every instance name that a queue <name><separator><event> may belong to."""
     for form in forms:
         if queue.endswith(ending := f"{separator}{form}"):

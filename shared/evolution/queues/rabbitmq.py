@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 
 from shared.errors import Refused, RequirementNotMet, TransientError, Unreachable
 from shared.evolution.event_names import DOTTED_FORMS
-from shared.evolution.queues.queues import Counts, Removed, names_explaining
+from shared.evolution.queues.queues import Counts, Removed, possible_names
 from shared.evolution.usage import Neighbours
 
 _MAX_NAME_BYTES = 255  # of a queue or an exchange
@@ -67,7 +67,7 @@ class RabbitMQ:
         """Queues and exchanges that belong to this name alone, and how many others may belong to another name."""
         found = [queue for queue in sorted(_queues_of(name)) if _exists(connection, Channel.queue_declare, queue)]
         others = {*neighbours(), *self._shared_names} if found else set[str]()
-        mine = [queue for queue in found if not others & set(names_explaining(queue, ".", DOTTED_FORMS))]
+        mine = [queue for queue in found if not others & set(possible_names(queue, ".", DOTTED_FORMS))]
         exchanges, foreign = self._exchange(connection, name)
         return mine, exchanges, len(found) - len(mine) + foreign
 

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import Refused, RequirementNotMet, TransientError, Unreachable
 from shared.evolution.event_names import EVENT_FORMS
-from shared.evolution.queues.queues import Counts, Removed, names_explaining
+from shared.evolution.queues.queues import Counts, Removed, possible_names
 from shared.evolution.usage import Neighbours
 from shared.settings import Settings
 
@@ -93,7 +93,7 @@ class _Gone(TransientError):
 def _owners(url: str) -> Iterator[str]:
     queue = url.rpartition("/")[2]
     if queue.endswith(".fifo"):
-        yield from names_explaining(queue.removesuffix(".fifo"), "_", EVENT_FORMS)
+        yield from possible_names(queue.removesuffix(".fifo"), "_", EVENT_FORMS)
 
 
 @contextmanager

@@ -170,8 +170,8 @@ def test_a_place_that_was_kept_shows_a_chain_that_was_written_anew(services: Ser
     tamper(services, f"UPDATE audit_head SET hash = '{new}'")
 
     assert chain.verify(services.own).broken is None
-    assert chain.verify(services.own, (kept,)).broken == "line 2 is not the one that was kept"
-    assert chain.verify(services.own, (Place(9, kept.hash),)).broken == "line 9, which was kept, is not there"
+    assert chain.verify(services.own, (kept,)).broken == "line 2 has not the hash of its anchor"
+    assert chain.verify(services.own, (Place(9, kept.hash),)).broken == "line 9, which an anchor names, is missing"
 
 
 @pytest.mark.parametrize(

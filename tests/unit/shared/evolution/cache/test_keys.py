@@ -24,7 +24,7 @@ def key(name: str, suffix: str = "getInbox", module: str = "ut") -> str:
 @pytest.mark.parametrize("name", NAMES, ids=shown)
 def test_a_key_is_explained_by_the_name_it_was_written_for(name: str, suffix: str) -> None:
     """Whatever the name holds, and whatever the module is called."""
-    explained = cache_keys.names_explaining(PREFIX, key(name, suffix))
+    explained = cache_keys.possible_names(PREFIX, key(name, suffix))
 
     assert name in explained
 
@@ -32,21 +32,21 @@ def test_a_key_is_explained_by_the_name_it_was_written_for(name: str, suffix: st
 @pytest.mark.parametrize("name", NAMES, ids=shown)
 def test_a_simple_key_is_explained_by_one_name_only(name: str) -> None:
     """None of the colliding names takes the inbox of another."""
-    explained = cache_keys.names_explaining(PREFIX, key(name))
+    explained = cache_keys.possible_names(PREFIX, key(name))
 
     assert explained == {name}
 
 
 def test_a_key_that_two_names_could_have_written_is_explained_by_both() -> None:
     """`a` may have locked, or `a:lock` may have created."""
-    explained = cache_keys.names_explaining(PREFIX, key("a", f"lock:createConversation-{JID}"))
+    explained = cache_keys.possible_names(PREFIX, key("a", f"lock:createConversation-{JID}"))
 
     assert explained == {"a", "a:lock"}
 
 
 def test_a_suffix_may_be_part_of_an_open_one() -> None:
     """createConversation- takes anything, so `a` and a longer name explain the same key."""
-    explained = cache_keys.names_explaining(PREFIX, key("a", "createConversation-x:getInbox"))
+    explained = cache_keys.possible_names(PREFIX, key("a", "createConversation-x:getInbox"))
 
     assert explained == {"a", "a:createConversation-x"}
 
@@ -75,14 +75,14 @@ def test_a_suffix_may_be_part_of_an_open_one() -> None:
 )
 def test_a_key_of_another_form_is_nobodys(foreign: str) -> None:
     """Another module, suffix or prefix: no name explains it."""
-    explained = cache_keys.names_explaining(PREFIX, foreign)
+    explained = cache_keys.possible_names(PREFIX, foreign)
 
     assert explained == set()
 
 
 def test_a_module_has_no_colon() -> None:
     """`x:a`'s key is not `a`'s, though a pattern proposes it for both."""
-    explained = cache_keys.names_explaining(PREFIX, key("x:a"))
+    explained = cache_keys.possible_names(PREFIX, key("x:a"))
 
     assert "a" not in explained
 
@@ -90,7 +90,7 @@ def test_a_module_has_no_colon() -> None:
 @given(name=NASTY, suffix=st.sampled_from(SUFFIXES), module=st.sampled_from(["ut", "ChatwootService"]))
 def test_any_name_explains_its_own_keys(name: str, suffix: str, module: str) -> None:
     """Also one that looks like a pattern, a path or a key."""
-    explained = cache_keys.names_explaining(PREFIX, key(name, suffix, module))
+    explained = cache_keys.possible_names(PREFIX, key(name, suffix, module))
 
     assert name in explained
 
@@ -98,7 +98,7 @@ def test_any_name_explains_its_own_keys(name: str, suffix: str, module: str) -> 
 @given(st.text())
 def test_taking_a_key_apart_never_raises(text: str) -> None:
     """And whoever explains a key could have written it."""
-    explained = cache_keys.names_explaining(PREFIX, f"{PREFIX}:{text}")
+    explained = cache_keys.possible_names(PREFIX, f"{PREFIX}:{text}")
 
     assert all(f":{name}:" in f":{text}" for name in explained)
 
@@ -131,7 +131,7 @@ def test_any_text_can_be_escaped(literal: str) -> None:
 @pytest.mark.parametrize("instance_id", ["0b1c-4d", "with_underscore", "_", "*", "a:b", "protocols", "12_3"])
 def test_a_message_is_explained_by_its_instance(instance_id: str, rest: str) -> None:
     """Whatever follows the id, which may hold the separator itself."""
-    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{instance_id}_{rest}")
+    explained = cache_keys.possible_ids(PREFIX, f"{PREFIX}:baileys:{instance_id}_{rest}")
 
     assert instance_id in explained
 
@@ -141,7 +141,7 @@ def test_a_message_is_explained_by_its_instance(instance_id: str, rest: str) -> 
 )
 def test_the_longer_id_explains_the_key_as_well(rest: str, owners: set[str]) -> None:
     """`a` and `a_b` could both have written it; who lives decides."""
-    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{rest}")
+    explained = cache_keys.possible_ids(PREFIX, f"{PREFIX}:baileys:{rest}")
 
     assert explained == owners
 
@@ -158,7 +158,7 @@ def test_the_longer_id_explains_the_key_as_well(rest: str, owners: set[str]) -> 
 )
 def test_a_key_without_a_message_is_nobodys(foreign: str) -> None:
     """<id>_<message>, in the baileys module, under this prefix."""
-    explained = cache_keys.ids_explaining(PREFIX, foreign)
+    explained = cache_keys.possible_ids(PREFIX, foreign)
 
     assert explained == set()
 
@@ -182,14 +182,14 @@ def test_a_key_without_a_message_is_nobodys(foreign: str) -> None:
 )
 def test_what_belongs_to_no_instance_is_explained_by_no_id(rest: str) -> None:
     """Not even by an id that is `protocol`, or a jid: nobody could tell its keys from everybody's."""
-    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{rest}")
+    explained = cache_keys.possible_ids(PREFIX, f"{PREFIX}:baileys:{rest}")
 
     assert explained == set()
 
 
 def test_a_jid_after_the_id_does_not_make_a_key_everybodys() -> None:
     """The id comes first."""
-    explained = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:{UUID}_5511900000001@s.whatsapp.net_3EB0")
+    explained = cache_keys.possible_ids(PREFIX, f"{PREFIX}:baileys:{UUID}_5511900000001@s.whatsapp.net_3EB0")
 
     assert UUID in explained
 
@@ -197,8 +197,8 @@ def test_a_jid_after_the_id_does_not_make_a_key_everybodys() -> None:
 @pytest.mark.parametrize("broken", ["\x00", "\udcff"])
 def test_what_no_database_holds_is_nobodys_id_or_name(broken: str) -> None:
     """A byte that is no UTF-8 in a key leaves the owners that can be asked for."""
-    ids = cache_keys.ids_explaining(PREFIX, f"{PREFIX}:baileys:a_{broken}_READ")
-    names = cache_keys.names_explaining(PREFIX, key("a", f"createConversation-{broken}:getInbox"))
+    ids = cache_keys.possible_ids(PREFIX, f"{PREFIX}:baileys:a_{broken}_READ")
+    names = cache_keys.possible_names(PREFIX, key("a", f"createConversation-{broken}:getInbox"))
 
     assert (ids, names) == ({"a"}, {"a"})
 
