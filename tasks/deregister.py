@@ -229,4 +229,4 @@ def _purge_named_keys(ctx: Context, cache: Cache) -> None:
 
 def _unlink_named(target: Target, cache: Cache, candidates: Candidates) -> int:
     mine, _ = cache.by_name(target.instance_name, target.living, candidates)
-    return sum(cache.unlink(mine)) + cache.remove_field(target.instance_name)
+    return sum(cache.unlink(mine)) + cache.remove_lost_messages(target.instance_name)

@@ -29,7 +29,7 @@ def preview(target: Target) -> Counts:
     candidates = cache.find_candidates([target.instance_id], [target.instance_name])
     by_id, _ = cache.by_id(target.instance_id, target.living, candidates)
     by_name, _ = cache.by_name(target.instance_name, target.living, candidates)
-    return {"keys": len({*by_id, *by_name}) + cache.count_fields(target.instance_name)}
+    return {"keys": len({*by_id, *by_name}) + cache.count_lost_messages(target.instance_name)}
 
 
 def run(ctx: Context) -> Progress:
@@ -64,5 +64,5 @@ def _unlink(ctx: Context, target: Target, cache: Cache, candidates: Candidates) 
         if is_its_name:
             named, shared_by_name = cache.by_name(target.instance_name, target.living, candidates)
             shared += shared_by_name
-            removed += sum(cache.unlink(named)) + cache.remove_field(target.instance_name)
+            removed += sum(cache.unlink(named)) + cache.remove_lost_messages(target.instance_name)
     return removed, len(shared)

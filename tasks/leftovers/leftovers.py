@@ -166,7 +166,7 @@ def _remove_named(services: Services, leftover: Leftover) -> Iterator[int]:
     if leftover.kind is Kind.KEYS:
         yield from _unlink(services, leftover)
     if leftover.kind is Kind.FIELDS and services.cache and leftover.owner not in in_use.look(services).names:
-        yield services.cache.remove_field(leftover.owner, leftover.place)
+        yield services.cache.remove_lost_messages(leftover.owner, leftover.place)
     trash = uuid4()  # of no deletion: should this be interrupted, it is found the next time
     for storage in services.storages:
         if storage.unit == leftover.kind:

@@ -198,12 +198,12 @@ class Cache:
         )
         return Usage(len(keys), sum(each for each in sizes if isinstance(each, int)), newest)
 
-    def count_fields(self, name: str) -> int:
+    def count_lost_messages(self, name: str) -> int:
         """How many hashes of lost messages have the name, as far as a scan has found them."""
         with translate_errors("the cache"):
             return sum(int(self.redis.hexists(lost, name)) for lost in self._hashes())
 
-    def remove_field(self, name: str, lost: str | None = None) -> int:
+    def remove_lost_messages(self, name: str, lost: str | None = None) -> int:
         """Remove the name from all hashes of lost messages, or from one. Returns how many had it."""
         with translate_errors("the cache"):
             return sum(int(self.redis.hdel(each, name)) for each in ([lost] if lost else self._hashes()))

@@ -237,11 +237,11 @@ def test_the_field_of_the_name_goes_from_the_lost_messages(redis: FakeRedis, cac
     """Its neighbours' fields stay, and a second time removes nothing."""
     redis.lost = {"a", "a_b"}
 
-    counts = [cache.remove_field("a"), cache.remove_field("a")]
+    counts = [cache.remove_lost_messages("a"), cache.remove_lost_messages("a")]
 
     assert counts == [1, 0]
     assert redis.lost == {"a_b"}
-    assert (cache.count_fields("a_b"), cache.count_fields("a")) == (1, 0)
+    assert (cache.count_lost_messages("a_b"), cache.count_lost_messages("a")) == (1, 0)
 
 
 def test_unlinking_takes_some_hundreds_at_once_and_counts_what_was_there(redis: FakeRedis, cache: Cache) -> None:
@@ -265,8 +265,8 @@ CALLS: list[Callable[[Cache], object]] = [
     lambda cache: cache.probe(),
     lambda cache: cache.by_id("a", NOBODY),
     lambda cache: cache.by_name("a", NOBODY),
-    lambda cache: cache.count_fields("a"),
-    lambda cache: cache.remove_field("a"),
+    lambda cache: cache.count_lost_messages("a"),
+    lambda cache: cache.remove_lost_messages("a"),
     lambda cache: list(cache.unlink(["k"])),
 ]
 
