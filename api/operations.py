@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from flask import Response
 from kombu.exceptions import OperationalError as BrokerError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from api import metrics
@@ -16,6 +18,8 @@ from api.openapi.schemas import Health, KeySet
 from api.request import resources
 from api.request.errors import json_response
 from shared.database import connections
+from shared.errors import RefusesForNow
+from shared.faults import redis as faults
 from shared.receipts import keys as receipt_keys
 from shared.services import Services
 
@@ -45,8 +49,8 @@ def ready() -> Response:
     services = resources.services()
     checks: dict[str, Callable[[], str]] = {
         "own_database": lambda: _own_state(services),
-        "tenant_database": lambda: "ok" if connections.answers(services.tenant.engine) else "no answer",
-        "redis": lambda: "ok" if services.redis.ping() else "no answer",
+        "tenant_database": lambda: _database_state(services.tenant.engine),
+        "redis": lambda: _redis_state(services.redis),
         "broker": lambda: _broker_state(services),
     }
     with ThreadPoolExecutor(len(checks)) as pool:  # all at once: each one can take until its timeout
@@ -82,17 +86,31 @@ def show_metrics() -> Response:
 def _own_state(services: Services) -> str:
     from shared.database import migrate  # with alembic, which gunicorn's configuration loads before the fork
 
-    return "ok" if migrate.is_current(services.own) else "migrations are missing"
+    return _database_state(services.own) if migrate.is_current(services.own) else "migrations are missing"
+
+
+def _database_state(engine: Engine) -> str:
+    return "ok" if connections.takes_writes(engine) else "read-only"
+
+
+def _redis_state(redis: Redis) -> str:
+    """By a write: a Redis that is full, a replica, or cannot save answers a PING all the same."""
+    redis.set("lethe:ready", b"", px=1_000)
+    return "ok"
 
 
 def _broker_state(services: Services) -> str:
     with services.celery.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=2)
-    return "ok"
+        return _redis_state(connection.default_channel.client) if connection.transport.driver_type == "redis" else "ok"
 
 
 def _state(check: Callable[[], str]) -> str:
     try:
         return check()
     except (SQLAlchemyError, RedisError, BrokerError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, BrokerError) else error  # kombu wraps what Redis said
+        fault = faults.explain("it", cause) if isinstance(cause, RedisError) else None
+        if isinstance(fault, RefusesForNow):
+            return fault.title.removeprefix("it ")
         return f"cannot be reached: {type(error).__name__}"

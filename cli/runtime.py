@@ -116,7 +116,7 @@ def _errors_end_the_command(*also: type[Exception]) -> Iterator[None]:
 
 def _sentence(error: Exception) -> str:
     what = _cause(error)
-    if "UndefinedTable" in what or "UndefinedColumn" in what:
+    if "(SQLSTATE 42P01)" in what or "(SQLSTATE 42703)" in what:
         if what.startswith("the tenant database"):
             return f"{what}. Is it Evolution's database? `lethe doctor` checks"
         return f"{what}. Are migrations missing? `lethe db upgrade` runs them"

@@ -74,6 +74,8 @@ def create(settings: Settings) -> Celery:
         # Without the broker a worker cannot acknowledge: another worker will get the message.
         worker_cancel_long_running_tasks_on_connection_loss=True,
         broker_connection_retry_on_startup=True,
+        # A Redis that refuses writes (full, a replica, a disk that it cannot save to) ends no worker: it connects anew.
+        broker_channel_error_retry=True,
         broker_connection_max_retries=None,
         # Publishing fails quickly: the reconciler publishes again what the database has.
         task_publish_retry=True,

@@ -1,4 +1,4 @@
-"""Lethe's errors: a step that raises TransientError is tried again, any other LetheError fails the deletion."""
+"""Lethe's errors: Unreachable waits, any other TransientError is tried again, another LetheError fails the deletion."""
 
 
 class LetheError(Exception):
@@ -17,11 +17,22 @@ class TransientError(LetheError):
     first_pause_seconds: float | None = None
 
 
+class TookTooLong(TransientError):
+    """A statement ran out of its time."""
+
+
 class Unreachable(TransientError):
     """A store or gateway could not be reached. This does not count as a failure of the step."""
 
     def __init__(self, what: str, why: object = "") -> None:
         super().__init__(f"{what} cannot be reached" + (f": {why}" if why else ""))
+
+
+class RefusesForNow(Unreachable):
+    """A server answers, and refuses for now: it is full, read-only or starting, or something is locked."""
+
+    def __init__(self, sentence: str) -> None:
+        LetheError.__init__(self, sentence)
 
 
 class NotYet(Unreachable):
@@ -41,6 +52,14 @@ class RequirementNotMet(Refused):
 
     def __init__(self, problem: str, remedy: str, section: str) -> None:
         super().__init__(f"{problem}: {remedy} (docs/requirements.md#{section})")
+
+
+class RefusedByServer(Refused):
+    """A server or file system refuses what a deletion needs, and would refuse it again."""
+
+
+class NotThere(RefusedByServer):
+    """A table or column is not there; in Evolution's database it may have been a moment ago."""
 
 
 class RightsLost(LetheError):

@@ -30,7 +30,7 @@ def publish(services: Services, message: StepMessage, *, priority: int = celery_
         chain(*steps, app=services.celery).apply_async(
             priority=celery_app.priority_on(services.settings.broker, priority)
         )
-    except (OperationalError, OSError):
+    except (OperationalError, RedisError, OSError):
         return False
     return True
 

@@ -22,7 +22,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from shared import celery_app, logs, message_headers, settings, tracing
-from shared.errors import TransientError
+from shared.errors import LetheError
 from tasks import names
 from worker import redis_loss
 
@@ -175,6 +175,6 @@ def recheck_erased_instances() -> int:
 def _unless_away(act: Callable[[], int]) -> int:
     try:
         return act()
-    except TransientError as error:  # the own database is away: the next round is soon
-        log.warning("round left out", reason=error.title)
+    except (LetheError, RedisError) as error:  # a database or Redis is away, or refuses: the next round is soon
+        log.warning("round left out", reason=error.title if isinstance(error, LetheError) else type(error).__name__)
         return 0

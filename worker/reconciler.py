@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from shared import logs
 from shared.audit import refusals
 from shared.deletions import lifecycle, republishing
-from shared.errors import TransientError
+from shared.errors import LetheError
 from shared.evolution.rows import reservation
 from shared.services import Services
 from tasks import publishing
@@ -64,7 +64,7 @@ def _write_refusals_down(services: Services) -> None:
 def _release_names(services: Services) -> None:
     try:
         released = reservation.release_ended(services.tenant, services.own)
-    except TransientError as error:  # the next round is soon
+    except LetheError as error:  # the next round is soon
         log.warning("names not released", reason=error.title)
         return
     if released:

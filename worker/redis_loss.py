@@ -1,7 +1,8 @@
-"""Lets a worker outlive its Redis: kombu stumbles over messages that it cannot put back, and ends the process."""
+"""Lets a worker outlive its Redis, be it away or refusing writes: kombu stumbles over both, and ends the process."""
 
 from kombu.transport import redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
 
 from shared import logs
 
@@ -19,6 +20,19 @@ class _QoS(redis.QoS):
             log.warning("messages not put back", error=type(error).__name__)
 
 
+class _Channel(redis.Channel):
+    """Opens only on a Redis that takes writes: else it would be opened and lost again some times a second."""
+
+    QoS = _QoS
+
+    def __init__(self, *args: object, **options: object) -> None:
+        try:
+            super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+            self.client.set("lethe:ready", b"", px=1_000)
+        except ResponseError as error:  # as a connection that is lost: Celery connects again, with growing pauses
+            raise RedisConnectionError(str(error)) from error
+
+
 def patch_kombu() -> None:
     """From now on, in this process."""
-    redis.Channel.QoS = _QoS
+    redis.Transport.Channel = _Channel

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -15,7 +16,7 @@ from shared import logs, retry
 from shared.database.models import DeletionStatus
 from shared.deletions import claims, step_counts
 from shared.deletions.claims import Claim
-from shared.errors import LetheError, LostClaim, RightsLost, TransientError, Unreachable
+from shared.errors import LetheError, LostClaim, NotThere, RightsLost, TransientError, Unreachable
 from shared.services import Services
 from tasks import pipeline, publishing
 from tasks.context import Context, Progress, Target
@@ -24,6 +25,7 @@ from tasks.pipeline import PipelineStep
 from worker import heartbeat
 
 log = logs.get(__name__)
+T = TypeVar("T")
 _OWN_PAUSE_SECONDS = 30.0  # the longest, where a step says itself when to look again: it is about milliseconds mostly
 
 
@@ -59,7 +61,7 @@ class Runner:
         except LostClaim:
             log.warning("taken over by another worker")
             return Outcome.STOP
-        except TransientError as error:  # the own database is away: the reconciler finds the claim when it is back
+        except LetheError as error:  # the own database is away: the reconciler finds the claim when it is back
             log.error("step could not be written down", reason=error.title)
             return Outcome.STOP
 
@@ -86,7 +88,17 @@ class Runner:
 
     def _plan(self, claim: Claim) -> None:
         target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways, thorough=False)
-        step_counts.store_plan(self.services.own, claim, pipeline.preview(target))
+        step_counts.store_plan(self.services.own, claim, self._reading_anew(lambda: pipeline.preview(target)))
+
+    def _reading_anew(self, act: Callable[[], T]) -> T:
+        """Act once more when Evolution's tables were migrated meanwhile: what it goes by is read anew."""
+        try:
+            return act()
+        except NotThere:
+            if not self.services.tenant.has_changed():
+                raise
+            log.warning("tables changed, and are read anew")
+            return act()
 
     def _context(self, claim: Claim, began: float, lost: Callable[[], bool]) -> Context:
         settings = self.services.settings
@@ -113,7 +125,7 @@ class Runner:
         seconds = self.services.settings.retry_seconds
         try:
             progress = retry.call(
-                lambda: step.run(ctx),
+                lambda: self._reading_anew(lambda: step.run(ctx)),
                 seconds=seconds,
                 give_up=lambda error: ctx.slice_is_over() or error.first_pause_seconds is not None,
             )

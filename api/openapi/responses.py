@@ -69,9 +69,14 @@ _ERRORS: dict[int, tuple[str, str, tuple[str, ...]]] = {
         "Internal server error",
         (),
     ),
+    503: (
+        "A server that Lethe needs refuses for now: it is full, read-only or starting. Nothing was begun",
+        "Lethe's Redis refuses for now: command not allowed when used memory > 'maxmemory'. (Redis OOM)",
+        ("Retry-After",),
+    ),
 }
 _WITH_A_DELETION = frozenset({409})
-_ALWAYS = frozenset({400, 414, 431, 500})
+_ALWAYS = frozenset({400, 414, 431, 500, 503})
 
 
 def response(

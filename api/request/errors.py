@@ -5,13 +5,18 @@ import re
 from typing import Any
 
 from flask import Flask, Response, g
+from psycopg import Error as PostgresError
 from pydantic import ValidationError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from shared import logs
-from shared.errors import Refused
+from shared.errors import Refused, RefusedByServer, RefusesForNow
+from shared.faults import redis as redis_faults
 
 log = logs.get(__name__)
+_RETRY_AFTER_SECONDS = 30  # a server that refuses for now
 
 
 def in_words(name: str) -> str:
@@ -90,6 +95,15 @@ class LimitReached(ApiError):
     code = 429
 
 
+class Unavailable(ApiError):
+    """A server that Lethe needs refuses for now: it is full, read-only or starting."""
+
+    code = 503
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"Retry-After": str(_RETRY_AFTER_SECONDS)})
+
+
 class InternalError(ApiError):
     """A database or Redis cannot be reached, or Lethe has a bug."""
 
@@ -121,7 +135,10 @@ def as_api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, HTTPException):
         return _from_werkzeug(error)
-    if isinstance(error, Refused):
+    fault = redis_faults.explain("Lethe's Redis", error) if isinstance(error, RedisError) else error
+    if isinstance(fault, RefusesForNow):
+        return Unavailable(fault.title)
+    if isinstance(error, Refused) and not _is_of_a_database(error):
         return BadRequest(error.title)
     if isinstance(error, ValidationError):
         return BadRequest(explain_invalid(error))
@@ -129,6 +146,11 @@ def as_api_error(error: Exception) -> ApiError:
         return BadRequest("The body is nested too deeply")
     log.error("request failed", exc_info=error)
     return InternalError()
+
+
+def _is_of_a_database(error: Refused) -> bool:
+    """Whether a database refused a statement: 500 is documented for that."""
+    return isinstance(error, RefusedByServer) and isinstance(error.__cause__, SQLAlchemyError | PostgresError)
 
 
 def _from_werkzeug(error: HTTPException) -> ApiError:

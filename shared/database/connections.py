@@ -1,6 +1,5 @@
 """Connections to PostgreSQL that notice a dead server in seconds, and transactions on the own database."""
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,18 +7,11 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from shared.errors import TransientError, Unreachable
+from shared.faults.postgresql import translate_errors as translate_errors
 from shared.settings import Settings
-
-# SQLSTATEs after which the same statement may succeed: serialisation failure, deadlock, lock timeout, statement
-# timeout, and a foreign key of a row that was written meanwhile.
-_TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "23001", "23503"}
-
-_FUNCTION = re.compile(r"^PL/\w+ function (\S+?)\(", re.MULTILINE)  # in the context of an error
 
 _USED_AT, _IDLE_SECONDS = "used_at", 1.0
 _LAZILY = "SET LOCAL synchronous_commit TO off"
@@ -78,40 +70,6 @@ def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> No
 
 
 @contextmanager
-def translate_errors(what: str) -> Iterator[None]:
-    """Turn the driver's errors into Unreachable (no server) or TransientError. what: the name for the error text."""
-    try:
-        yield
-    except PoolTimeout as error:
-        raise Unreachable(what, "no free connection") from error
-    except (DBAPIError, psycopg.Error) as error:
-        raise _translated(what, error) from error
-
-
-def _translated(what: str, error: DBAPIError | psycopg.Error) -> TransientError:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    state, kind = getattr(cause, "sqlstate", None), type(cause).__name__
-    if state in _TRY_AGAIN:
-        return TransientError(f"{what}: {kind}")
-    if state == "25006":  # read-only: the server is a standby, e.g. during a failover
-        return Unreachable(what, "it is read-only")
-    invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
-    lost = invalidated or state is None or state[:2] in ("08", "53", "57")
-    if lost and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        return Unreachable(what, kind)
-    return TransientError(f"{what} refused a statement{_where(cause)}: {kind} ({state})")
-
-
-def _where(cause: BaseException | None) -> str:
-    """The table or trigger function of an error. The rest of the server's message may contain values."""
-    diagnosis = getattr(cause, "diag", None)
-    if table := getattr(diagnosis, "table_name", None):
-        return f' on "{table}"'
-    function = _FUNCTION.search(getattr(diagnosis, "context", None) or "")
-    return f" in the function {function[1]}" if function else ""
-
-
-@contextmanager
 def own_transaction(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
     """A transaction on the own database, with translated errors.
 
@@ -142,7 +100,7 @@ def begin_with(engine: Engine, settings: str) -> Iterator[Connection]:
         yield connection
 
 
-def answers(engine: Engine) -> bool:
-    """Whether the server answers a query."""
+def takes_writes(engine: Engine) -> bool:
+    """Whether the server answers, and is no standby and not set to be read-only."""
     with engine.connect() as connection:
-        return connection.execute(text("SELECT 1")).scalar() == 1
+        return connection.execute(text("SELECT current_setting('transaction_read_only')")).scalar() == "off"

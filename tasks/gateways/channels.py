@@ -10,7 +10,7 @@ from shared import logs
 from shared.database.connections import own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus, Step
 from shared.deletions import step_counts
-from shared.errors import TransientError
+from shared.errors import LetheError
 from shared.services import Services
 from tasks.context import Context
 
@@ -44,7 +44,7 @@ def restore(services: Services, instance_id: str | None = None) -> int:
     try:
         while _restore_one(services, instance_id):
             done += 1
-    except TransientError as error:
+    except LetheError as error:
         log.warning("channels not put back", reason=error.title)
     return done
 

@@ -2,21 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeout
+from redis.exceptions import NoPermissionError
 
-from shared.errors import LetheError, TransientError, Unreachable
+from shared.errors import LetheError
 from shared.evolution import instance_ids
 from shared.evolution.cache import keys as cache_keys
 from shared.evolution.usage import Usage
+from shared.faults.redis import translate_errors
 
 _AT_ONCE = 500
 Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name"), values: those that other instances have
@@ -84,17 +82,6 @@ class KeysByOwner:
             self.by_id.setdefault(owner, []).append(key)
         elif (name := cache_keys.name_in(prefix, key)) is not None:
             self.by_name.setdefault(name, []).append(key)
-
-
-@contextmanager
-def translate_errors(what: str) -> Iterator[None]:
-    """Turn redis-py's errors into Unreachable or TransientError. what: the name for the error text."""
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeout) as error:
-        raise Unreachable(what, type(error).__name__) from error
-    except RedisError as error:
-        raise TransientError(f"{what}: {type(error).__name__}") from error
 
 
 class Cache:

@@ -6,8 +6,9 @@ from uuid import uuid4
 from redis.exceptions import MovedError, NoPermissionError, RedisError, ResponseError
 
 from shared.errors import RequirementNotMet
-from shared.evolution.cache.cache import Cache, Candidates, translate_errors
+from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.cache.keys import LOST_MESSAGES
+from shared.faults.redis import translate_errors
 
 _SECTION = "redis"
 _SLOTS_TRIED = 16  # keys of as many hash slots: a node of a cluster says that another one has them

@@ -6,14 +6,17 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from shared.errors import TransientError, Unreachable
 from shared.evolution.media.storage import COUNT_SECONDS
 from shared.evolution.usage import Usage
+from shared.faults import files as faults
 
+# As a context manager or a decorator: a volume that is away is waited for.
+translate_errors = partial(faults.translate_errors, "the files root")
 _CHUNK = 1_000
-_AWAY = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENODEV)
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def count(path: Path) -> int:
@@ -21,7 +24,7 @@ def count(path: Path) -> int:
     if not path.is_dir() or path.is_symlink():
         return int(exists(path))
     ends, found = time.monotonic() + COUNT_SECONDS, 0
-    for folder, folders, files in os.walk(path, onerror=raise_translated):
+    for folder, folders, files in os.walk(path, onerror=raise_error):
         found += len(files) + sum((Path(folder) / name).is_symlink() for name in folders)
         if time.monotonic() > ends:
             break
@@ -35,8 +38,6 @@ def folders_in(place: Path, is_called: Callable[[str], bool]) -> set[str]:
             return {each.name for each in entries if is_called(each.name) and each.is_dir(follow_symlinks=False)}
     except FileNotFoundError:
         return set()
-    except OSError as error:
-        raise translated(error) from error
 
 
 def measure(*tops: Path) -> Usage:
@@ -54,20 +55,13 @@ def _within(top: Path) -> Iterator[str]:
     """The path itself, and everything below it."""
     yield str(top)
     if top.is_dir() and not top.is_symlink():
-        for folder, folders, files in os.walk(top, onerror=raise_translated):
+        for folder, folders, files in os.walk(top, onerror=raise_error):
             yield from (os.path.join(folder, name) for name in (*folders, *files))
 
 
-def translated(error: OSError) -> TransientError:
-    """Unreachable when the volume is away, else a TransientError, which counts as a failure."""
-    if error.errno in _AWAY:
-        return Unreachable("the files root", error.strerror)
-    return TransientError(f"the files root: {error.strerror}")
-
-
-def raise_translated(error: OSError) -> None:
+def raise_error(error: OSError) -> None:
     """For os.walk, which else leaves out what it cannot read, so that it would count as removed."""
-    raise translated(error) from error
+    raise error
 
 
 def may_write(place: Path) -> bool:
@@ -78,9 +72,14 @@ def may_write(place: Path) -> bool:
 def exists(path: Path) -> bool:
     """Whether the path exists; a broken link does."""
     try:
-        return os.path.lexists(path)
-    except (OSError, ValueError):  # the name is not possible on this file system
+        os.lstat(path)
+    except ValueError:  # the name is not possible on this file system
         return False
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return False
+        raise  # a disk that is away, or a folder that may not be searched, is no answer
+    return True
 
 
 def remove(top: Path) -> Iterator[int]:
@@ -90,7 +89,7 @@ def remove(top: Path) -> Iterator[int]:
         yield 1
         return
     removed = 0
-    for _, folders, files, handle in os.fwalk(top, topdown=False, follow_symlinks=False):
+    for _, folders, files, handle in os.fwalk(top, topdown=False, onerror=raise_error, follow_symlinks=False):
         for file in files:
             os.unlink(file, dir_fd=handle)
             removed += 1

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from shared.errors import Refused
+from shared.errors import Refused, Unreachable
 from shared.evolution import instance_ids
 from shared.evolution.media import folders, rights
 from shared.evolution.usage import Neighbours, Usage
+from shared.faults import files as faults
 
 _CANNOT_MOVE = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into this trash, but perhaps into another one
 _MAX_NAME_BYTES = 255  # on every common file system
@@ -29,11 +30,15 @@ class LocalFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @folders.translate_errors()
     def probe(self) -> None:
         """Raise Refused when the root is not Evolution's working directory, or cannot be written to."""
         try:
             found = {entry.name for entry in os.scandir(self.root)}
         except OSError as error:
+            fault = faults.explain("the files root", error)
+            if isinstance(fault, Unreachable):
+                raise fault from error
             raise Refused(f"the files root cannot be read: {error.strerror}") from error
         if not found & {"instances", "store"} and not self._is_working_directory():
             what = "holds neither instances/ nor store/" if found - {_TRASH} else "is empty"
@@ -61,17 +66,16 @@ class LocalFolder:
         place, tops = self.root / part, (self.root, self.root / part.partition("/")[0])
         return folders.may_write(place) and any(map(folders.may_write, tops))
 
+    @folders.translate_errors()
     def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
         """Look at the rights on each folder that will be moved and emptied."""
         self.probe()
         owned = self._owned(instance_id)
         named = [self.root / path for path in self._named(name, neighbours)[0]]
         for path in filter(folders.exists, [*([owned] if owned else []), *named]):
-            try:
-                rights.check(self.root, path)
-            except OSError as error:
-                raise folders.translated(error) from error
+            rights.check(self.root, path)
 
+    @folders.translate_errors()
     def count(self, instance_id: str) -> int:
         """The number of files in the instance's folder."""
         folder = self._owned(instance_id)
@@ -79,55 +83,61 @@ class LocalFolder:
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Move the instance's folder into the trash of this deletion, then empty the trash."""
-        folder = self._owned(instance_id)
-        if folder and folders.exists(folder):
-            self._move(folder, deletion_id, _BY_ID)
+        with folders.translate_errors():
+            folder = self._owned(instance_id)
+            if folder and folders.exists(folder):
+                self._move(folder, deletion_id, _BY_ID)
         yield from self.empty_trash(deletion_id)
 
     def empty_trash(self, deletion_id: UUID) -> Iterator[int]:
         """Remove what this deletion has moved into the trash; yields numbers of removed files."""
-        for trash in filter(Path.is_dir, self._trashes(deletion_id)):
-            try:
+        with folders.translate_errors():
+            for trash in filter(Path.is_dir, self._trashes(deletion_id)):
                 for part in sorted(trash.iterdir()):
                     # What belonged to the name was counted when it was moved.
                     yield from (
                         folders.remove(part) if part.name.startswith(_BY_ID) else (0 for _ in folders.remove(part))
                     )
                 trash.rmdir()
-            except OSError as error:
-                raise folders.translated(error) from error
 
+    @folders.translate_errors()
     def ids(self) -> set[str]:
         """Instance ids that have a folder in instances/."""
         return folders.folders_in(self.root / "instances", instance_ids.is_uuid)
 
+    @folders.translate_errors()
     def measure(self, instance_id: str) -> Usage:
         """Usage of the instance's folder."""
         folder = self._owned(instance_id)
         return folders.measure(folder) if folder else Usage(0, 0, None)
 
+    @folders.translate_errors()
     def trash_ids(self) -> set[str]:
         """Ids of the deletions that have something in the trash."""
         return set().union(
             *(folders.folders_in(self.root / f"{home}{_TRASH}", instance_ids.is_uuid) for home in _TRASH_PARENTS)
         )
 
+    @folders.translate_errors()
     def measure_trash(self, deletion_id: UUID) -> Usage:
         """Usage of the deletion's trash."""
         held = [folders.measure(trash) for trash in self._trashes(deletion_id) if trash.is_dir()]
         newest = max((each.newest for each in held if each.newest), default=None)
         return Usage(sum(each.number for each in held), sum(each.size_bytes for each in held), newest)
 
+    @folders.translate_errors()
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """The number of files in store/chatwoot/<name>, without nested folders of other instances."""
         return sum(folders.count(self.root / path) for path in self._named(name, neighbours)[0])
 
+    @folders.translate_errors()
     def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
         """Folders in store/chatwoot whose names no existing instance has, without nested folders of others."""
         names, others = folders.folders_in(self.root / _NAMED, instance_ids.is_storable), neighbours()
         found = {name: self._named(name, lambda: others)[0] for name in names}
         return {name: folders.measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
 
+    @folders.translate_errors()
     def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Move store/chatwoot/<name> into the trash, without nested folders of other instances."""
         mine, shared = self._named(name, neighbours)
@@ -213,7 +223,7 @@ class LocalFolder:
                 if isinstance(error, FileNotFoundError) and not folders.exists(path):  # it was removed meanwhile
                     return
                 if error.errno not in _CANNOT_MOVE or trash is trashes[-1]:
-                    raise folders.translated(error) from error
+                    raise
             else:
                 return
 

@@ -25,7 +25,7 @@ def check(root: Path, path: Path) -> None:
     # It is moved as well: that writes into the folder itself.
     if not os.access(path, _ALL, effective_ids=True):
         raise _refusal(root, path)
-    for folder, inner, files, handle in os.fwalk(path, onerror=folders.raise_translated, follow_symlinks=False):
+    for folder, inner, files, handle in os.fwalk(path, onerror=folders.raise_error, follow_symlinks=False):
         here = os.fstat(handle)
         for name in inner:
             if not _is_link(name, handle) and not os.access(name, _ALL, dir_fd=handle, effective_ids=True):

@@ -11,12 +11,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.errors import Refused, TransientError, Unreachable
+from shared.errors import Refused
 from shared.evolution import instance_ids
 from shared.evolution.media import bucket_rehearsal
 from shared.evolution.media.storage import COUNT_SECONDS, names_of_payload
 from shared.evolution.rehearsed import Rehearsed
 from shared.evolution.usage import Neighbours, Usage
+from shared.faults import s3 as faults
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ _ROOT = "evolution-api"
 _PAYLOADS = f"{_ROOT}/messages/"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PAGE = 1_000  # objects that one call can remove
-_DENIED = ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
 
 class S3Bucket:
@@ -150,22 +150,15 @@ class S3Bucket:
             answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": versions, "Quiet": True})
         errors = answer.get("Errors", [])
         if errors:  # in an answer with status 200
-            raise TransientError(f"the bucket kept {len(errors)} objects: {errors[0].get('Code')}")
+            raise faults.explain_code("the bucket", errors[0], does=f"to remove {len(errors)} objects")
         return len(versions)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         try:
             yield
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code"))
-            if code in _DENIED:
-                raise Refused(f"the bucket refuses Lethe's key: {code}") from error
-            if code in ("404", "NoSuchBucket"):
-                raise Refused("the bucket does not exist") from error
-            raise TransientError(f"the bucket answered {code}") from error
-        except BotoCoreError as error:
-            raise Unreachable("the bucket", type(error).__name__) from error
+        except (ClientError, BotoCoreError) as error:
+            raise faults.explain("the bucket", error) from error
 
 
 def _total(held: list[Usage]) -> Usage:

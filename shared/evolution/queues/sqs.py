@@ -9,10 +9,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.errors import Refused, RequirementNotMet, TransientError, Unreachable
+from shared.errors import Refused, RequirementNotMet, TransientError
 from shared.evolution.event_names import EVENT_FORMS
 from shared.evolution.queues.queues import Counts, Removed, possible_names
 from shared.evolution.usage import Neighbours
+from shared.faults import s3 as faults
+from shared.faults.sentences import cut
 from shared.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,74}")  # with .fifo at most 80 characters
@@ -101,11 +103,12 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code"))
+        said = error.response.get("Error", {})
+        code, words = str(said.get("Code")), cut(str(said.get("Message") or ""))
         if code in _GONE:
             raise _Gone from error
         if code in _DENIED:
-            raise Refused(f"SQS refuses Lethe's key: {code}") from error
-        raise TransientError(f"SQS answered {code}") from error
+            raise Refused(f"SQS refuses Lethe's key: {words} ({code})") from error
+        raise TransientError(f"SQS answered: {words} ({code})") from error
     except BotoCoreError as error:
-        raise Unreachable("SQS", type(error).__name__) from error
+        raise faults.explain("SQS", error) from error

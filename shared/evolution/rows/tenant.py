@@ -196,9 +196,20 @@ class Tenant:
         values = {"id": instance_id, "fence": f"lethe:{deletion_id}", "on": False}
         return self.run([*map(self._switch, self._channel_tables()), rename], values)[-1].rowcount == 1
 
+    def has_changed(self) -> bool:
+        """Whether the tables are others than those of the last plan; forgets it then, so that it is True once."""
+        changed = self._fingerprint() not in self._plans
+        if changed:
+            self.plan()
+        return changed
+
+    def _fingerprint(self) -> str:
+        ((now,),) = self.ask(tenant_schema.FINGERPRINT, {"schema": self.schema, "column": tenant_schema.OWNER_COLUMN})
+        return str(now)
+
     def plan(self) -> tenant_schema.Plan:
         """What the schema makes of a deletion, as it is now; raises Refused when it could not be carried out safely."""
-        ((now,),) = self.ask(tenant_schema.FINGERPRINT, {"schema": self.schema, "column": tenant_schema.OWNER_COLUMN})
+        now = self._fingerprint()
         plan = self._plans.get(now)
         if plan is None:
             with self.transaction() as connection:

@@ -7,6 +7,8 @@ import pytest
 from flask import Flask, Response, abort
 from flask.testing import FlaskClient
 from pydantic import BaseModel, Field, ValidationError
+from redis.exceptions import ResponseError
+from sqlalchemy.exc import ProgrammingError
 from werkzeug.test import TestResponse
 
 from api.request import errors
@@ -21,7 +23,7 @@ from api.request.errors import (
     UnknownInstance,
     json_response,
 )
-from shared.errors import LostClaim, Refused, Unreachable
+from shared.errors import LostClaim, Refused, RefusedByServer, RefusesForNow, Unreachable
 
 ID = str(UUID(int=7))
 
@@ -83,6 +85,34 @@ def test_what_went_wrong_inside_is_not_shown(failure: Exception) -> None:
 
     assert response.status_code == 500
     assert response.data == b'{"error":true,"message":"Internal server error"}'
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RefusesForNow("Lethe's Redis refuses for now: Not enough good replicas to write. (Redis NOREPLICAS)"),
+        ResponseError("NOREPLICAS Not enough good replicas to write."),
+    ],
+)
+def test_a_server_that_refuses_for_now_is_no_fault_of_lethe(failure: Exception) -> None:
+    """503 with the server's words, in the documented shape, and when to ask again."""
+    response = ask(failure)
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+    assert json.loads(response.data) == {
+        "error": True,
+        "message": "Lethe's Redis refuses for now: Not enough good replicas to write. (Redis NOREPLICAS)",
+    }
+
+
+def test_a_statement_that_a_database_refuses_is_the_documented_error() -> None:
+    """500 and not a word more."""
+    refusal = RefusedByServer('the own database refused a statement: relation "x" does not exist (SQLSTATE 42P01)')
+    refusal.__cause__ = ProgrammingError("SELECT 1", None, Exception())
+
+    response = ask(refusal)
+
+    assert (response.status_code, response.data) == (500, b'{"error":true,"message":"Internal server error"}')
 
 
 def test_a_refusal_says_why() -> None:

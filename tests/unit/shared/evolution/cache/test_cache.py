@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from shared.errors import TransientError, Unreachable
+from shared.errors import RefusesForNow, Unreachable
 from shared.evolution.cache.cache import Cache
 from tests.unit.shared.evolution.cache.redis_glob import matches
 from tests.unit.shared.evolution.names import NAMES, shown
@@ -284,23 +284,11 @@ def test_a_silent_redis_is_unreachable(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_redis_that_answers_an_error_is_tried_again(
-    redis: FakeRedis, cache: Cache, call: Callable[[Cache], object]
-) -> None:
-    """A read-only replica or one that loads: transient, and counted."""
-    redis.failure = ResponseError("READONLY")
+def test_an_error_of_redis_is_translated(redis: FakeRedis, cache: Cache, call: Callable[[Cache], object]) -> None:
+    """By its code word, as the table has it."""
+    redis.failure = ResponseError("NOREPLICAS Not enough good replicas to write.")
 
-    with pytest.raises(TransientError) as raised:
+    with pytest.raises(RefusesForNow) as raised:
         call(cache)
 
-    assert not isinstance(raised.value, Unreachable)
-
-
-def test_an_error_of_redis_does_not_show_its_message(redis: FakeRedis, cache: Cache) -> None:
-    """It may repeat what was sent: the type is enough."""
-    redis.failure = AuthenticationError("password hunter2")
-
-    with pytest.raises(TransientError) as raised:
-        cache.probe()
-
-    assert "hunter2" not in raised.value.title
+    assert raised.value.title == "the cache refuses for now: Not enough good replicas to write. (Redis NOREPLICAS)"

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.errors import LetheError, Refused, TransientError, Unreachable
+from shared.errors import LetheError, Refused, RefusedByServer, Unreachable
 from shared.evolution.media import folders
 from shared.evolution.media.local_folder import LocalFolder
 
@@ -601,22 +601,22 @@ def test_a_file_system_that_fails_is_waited_for(
 
 
 @pytest.mark.parametrize("call", ["unlink", "rmdir"])
-def test_a_file_that_cannot_be_removed_is_tried_again(
+def test_a_file_that_cannot_be_removed_is_named(
     root: Path, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """With the reason, and without the path: it may hold a name."""
+    """With the reason and the path's tail; after a retry the rest goes."""
     write(root, f"instances/{ID}/deep/creds.json")
 
     def fail(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", "/secret/path")
+        raise PermissionError(13, "Permission denied", f"/mount/{ID}/creds.json")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, fail)
-        with pytest.raises(TransientError) as raised:
+        with pytest.raises(RefusedByServer) as raised:
             erase(folder)
     rest = erase(folder)
 
-    assert raised.value.title == "the files root: Permission denied"
+    assert raised.value.title == f'the files root refused "mount/{ID}/creds.json": Permission denied (errno EACCES)'
     assert rest <= 1
     assert entries(root) == set()
 

@@ -1,0 +1,51 @@
+"""One sentence for a server's error, the same wherever it is shown, and what helps against it."""
+
+import re
+from dataclasses import dataclass
+
+from shared.errors import LetheError, NotThere, RefusedByServer, RefusesForNow, TookTooLong, TransientError, Unreachable
+from shared.faults import table
+from shared.faults.table import PAGE, Kind, Server
+
+_LONGEST_WORDS = 200
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CODE = re.compile(rf"\(({'|'.join(Server)}) (\w+)\)")
+_LONG_NUMBER = re.compile(r"\d{7,}")  # a phone number, in the name of a session's file
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What helps against a known error, and where the documents say more."""
+
+    hint: str
+    page: str
+
+
+def translated(what: str, server: Server, code: str, words: str, *, does: str = "") -> LetheError:
+    """The error that says what happened to `what`; `does` is what it refused, such as a statement on a table."""
+    kind, said = table.rule_of(server, code).kind, f"{cut(words)} ({server} {code})"
+    if kind is Kind.AWAY:
+        return Unreachable(what, said)
+    if kind is Kind.BUSY:
+        return RefusesForNow(f"{what} refuses for now: {said}")
+    types: dict[Kind, type[LetheError]] = {
+        Kind.TRIED_AGAIN: TransientError,
+        Kind.SLOW: TookTooLong,
+        Kind.READ_ANEW: NotThere,
+    }
+    return types.get(kind, RefusedByServer)(f"{what} refused{f' {does}' if does else ''}: {said}")
+
+
+def advice_for(sentence: str | None) -> Advice | None:
+    """What helps, by the code in a sentence; None where nothing is known."""
+    found = _CODE.search(sentence or "")
+    if found is None:
+        return None
+    rule = table.rule_of(Server(found[1]), found[2])
+    return Advice(rule.hint, f"{PAGE}#{rule.anchor}") if rule.hint else None
+
+
+def cut(words: str) -> str:
+    """A server's words on one line of a bounded length, without what could be a phone number."""
+    line = _LONG_NUMBER.sub("…", _CONTROLS.sub(" ", words).strip())
+    return line if len(line) <= _LONGEST_WORDS else f"{line[: _LONGEST_WORDS - 1]}…"
