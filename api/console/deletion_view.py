@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from uuid import UUID
+
+from flask import redirect, url_for
+from werkzeug.wrappers import Response
 
 from api.request import auth, resources
 from shared.access.permissions import Permission
@@ -11,6 +15,11 @@ from shared.deletions import display
 from shared.settings import ConfirmationMode
 
 STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)
+
+
+def redirect_to(deletion_id: UUID) -> Response:
+    """Redirect to the page of the deletion."""
+    return redirect(url_for("console.deletions.show_deletion", deletion_id=deletion_id), 303)
 
 
 def requested_by(deletion: Deletion) -> str:

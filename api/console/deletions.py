@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import deletions, receipts
@@ -41,14 +41,14 @@ def show_progress(deletion_id: UUID) -> str:
 def retry_deletion(deletion_id: UUID) -> AnyResponse:
     """Resume a failed or waiting deletion at once."""
     deletions.retry(deletion_id, Retry.model_validate({}))
-    return _back_to(deletion_id)
+    return deletion_view.redirect_to(deletion_id)
 
 
 @blueprint.post("/<uuid:deletion_id>/cancel")
 def cancel_deletion(deletion_id: UUID) -> AnyResponse:
     """Cancel a deletion that has not begun."""
     deletions.cancel(deletion_id)
-    return _back_to(deletion_id)
+    return deletion_view.redirect_to(deletion_id)
 
 
 @blueprint.get("/<uuid:deletion_id>/receipt")
@@ -81,7 +81,3 @@ def _to_give_up(deletion: Deletion) -> list[tuple[int, str]]:
     """The gateways that it may wait for: those that its reason names, else all."""
     remaining = list(deletion_view.remaining_gateways(deletion))
     return [(number, url) for number, url in remaining if url in (deletion.reason or "")] or remaining
-
-
-def _back_to(deletion_id: UUID) -> AnyResponse:
-    return redirect(url_for("console.deletions.show_deletion", deletion_id=deletion_id), 303)

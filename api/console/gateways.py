@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import deletions
@@ -40,7 +40,7 @@ def give_up(deletion_id: UUID, number: int) -> AnyResponse:
         raise BadRequest("The box `is gone for good` was not ticked. Nothing was changed.")
     confirmation.read_from_form()
     deletions.retry(deletion_id, Retry.model_validate({"withoutGateway": [url]}))
-    return redirect(url_for("console.deletions.show_deletion", deletion_id=deletion_id), 303)
+    return deletion_view.redirect_to(deletion_id)
 
 
 def _stopped(deletion_id: UUID, number: int) -> tuple[Deletion, str]:

@@ -1,7 +1,6 @@
 """The console's pages of instances: search, preview, and order a deletion by typing the name."""
 
 from collections.abc import Collection
-from uuid import UUID
 
 from flask import Blueprint, flash, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy import select
@@ -54,7 +53,7 @@ def preview_deletion(instance_id: str) -> str | AnyResponse:
     _permitted(instance_id)
     deletion = _unfinished([instance_id]).get(instance_id)
     if deletion and not deletion_view.left_instance_intact(deletion):
-        return _to(deletion.id)
+        return deletion_view.redirect_to(deletion.id)
     instance = orders.find(Action.PREVIEW, instance_id=instance_id)
     planned = pipeline.preview(Target(resources.services(), instance.id, instance.name))
     return render_template(
@@ -74,7 +73,7 @@ def order_deletion(instance_id: str) -> AnyResponse:
     if request.form.get("typed") != _word_to_type(instance):
         return _ask_again(instance)
     confirmation.read_from_form()
-    return _to(orders.submit_by_id(instance_id))
+    return deletion_view.redirect_to(orders.submit_by_id(instance_id))
 
 
 @blueprint.post("/instances/<string:instance_id>/logout")
@@ -101,10 +100,6 @@ def _ask_again(instance: Instance) -> AnyResponse:
         required=resources.services().settings.confirmation,
     )
     return make_response(form, g.error.code)
-
-
-def _to(deletion_id: UUID) -> AnyResponse:
-    return redirect(url_for("console.deletions.show_deletion", deletion_id=deletion_id), 303)
 
 
 def _permitted(instance_id: str) -> Instance:

@@ -1,13 +1,20 @@
 """`lethe audit`: list lines, verify the chain."""
 
-from typing import Any
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.runtime import json_option
+from cli.runtime import connected, json_option, print_json, stop
+from shared import formatting
 from shared.audit.entries import Action, Decision
 
+if TYPE_CHECKING:
+    from shared.database.models import AuditLine
+
 _WHEN = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+_ANCHOR = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 
 
 @click.group("audit")
@@ -26,14 +33,33 @@ def group() -> None:
 @click.option("--cursor", type=click.IntRange(1), help="Only lines before this one.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @json_option
-def list_lines(**given: Any) -> None:
+def list_lines(since: datetime | None, until: datetime | None, as_json: bool, **others: Any) -> None:
     """List the newest lines.
 
     Example: lethe audit list --decision refused --since 2026-01-31
     """
-    from cli.actions import audit
+    from cli import account
+    from shared.audit import reads as audit_reads
+    from shared.audit import search as audit_search
+    from shared.database.models import AuditLine
 
-    audit.list_lines(**given)
+    filters = audit_search.Filters(since=since and since.astimezone(), until=until and until.astimezone(), **others)
+    with connected() as made:
+        page = audit_search.search(made.own, filters)
+        audit_reads.record_audit_read(made.own, account.actor())
+    if as_json:
+        columns = [column.key for column in AuditLine.__table__.columns]
+        lines = [{column: getattr(line, column) for column in columns} for line in page.lines]
+        print_json({"lines": lines, "next": page.next})
+        return
+    if not page.lines:
+        click.echo("No line of the audit matches", err=True)
+        return
+    click.echo(f"{'seq':>8}  {'at':<24}  {'action, decision':<18}  who, about")
+    for line in page.lines:
+        click.echo(_shown(line))
+    if page.next:
+        click.echo(f"There are more: --cursor {page.next}", err=True)
 
 
 @group.command()
@@ -45,13 +71,32 @@ def list_lines(**given: Any) -> None:
     help="A line that you have stored elsewhere; repeat for more.",
 )
 @json_option
-def verify(**given: Any) -> None:
+def verify(anchors: tuple[str, ...], as_json: bool) -> None:
     """Verify the whole chain; exit code 1 with the first line that is wrong.
 
     Store the line that it prints. Given as --anchor later, it also proves that the chain was not rewritten.
 
     Example: lethe audit verify --anchor 1042:5f1c...
     """
-    from cli.actions import audit
+    matches = [_ANCHOR.fullmatch(anchor) for anchor in anchors]
+    if None in matches:
+        raise click.BadParameter("SEQ:HASH is needed, as `lethe audit verify` prints it", param_hint="--anchor")
 
-    audit.verify(**given)
+    from shared.audit import chain
+
+    with connected() as made:
+        verdict = chain.verify(made.own, tuple(chain.Place(int(match[1]), match[2]) for match in matches if match))
+    head = f"{verdict.head.seq}:{verdict.head.hash}"
+    if as_json:
+        print_json({"whole": not verdict.broken, "lines": verdict.lines, "head": head, "broken": verdict.broken})
+    if verdict.broken:
+        stop(f"The audit is broken: {verdict.broken}")
+    if not as_json:
+        click.echo(f"The audit is whole: {formatting.quantity(verdict.lines, 'line')}, the last one is {head}")
+
+
+def _shown(line: "AuditLine") -> str:
+    who = " ".join(filter(None, (line.role, line.key_id, line.address)))
+    what = f"{line.action} {line.decision}" + (f" x{line.times}" if line.times > 1 else "")
+    about = " ".join(filter(None, (line.instance_id, str(line.deletion_id or ""), line.reason)))
+    return f"{line.seq:>8}  {formatting.local_time(line.at)}  {what:<18}  {who}  {about}".rstrip()
