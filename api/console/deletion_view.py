@@ -1,4 +1,4 @@
-"""What the console shows of a deletion beside its JSON: who requested it, and what the caller can do with it."""
+"""What the console shows of a deletion: who requested it, how it was confirmed, and what the caller can do with it."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -66,7 +66,7 @@ def _confirm(found: Found, removable: list[Leftover], *, yes: bool) -> None:
     if yes:
         return
     wanted = f"remove {len(removable)}"
-    if click.prompt(f"This cannot be undone. Type '{wanted}' to go on", default="", show_default=False) != wanted:
+    if click.prompt(f"This cannot be undone. Type '{wanted}' to continue", default="", show_default=False) != wanted:
         stop("Nothing was removed")
 
 

@@ -1,4 +1,4 @@
-"""Tries all that the steps of a deletion use, on an instance of this deployment, and changes nothing."""
+"""Tests everything that the steps of a deletion use, on an instance of this deployment; changes nothing."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -14,7 +14,7 @@ _ADVICE = "no deletion is begun until then; docs/requirements.md says what Lethe
 
 
 def rehearse(services: Services) -> Iterator[Finding]:
-    """What stands in the way, by step, and what could not be tried."""
+    """Rehearse each step; reports what prevents a deletion, and what could not be tested."""
     instance = services.tenant.find_any()
     target = Target(services, *((instance.id, instance.name) if instance else (str(uuid4()), f"lethe-{uuid4()}")))
     is_well = True
