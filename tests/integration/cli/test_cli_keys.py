@@ -105,8 +105,8 @@ def test_a_rotated_key_has_a_new_secret(system: System) -> None:
     assert ("server", "succeeded", f"rotated {old['id']}") in reasons(system)
 
 
-def test_a_revoked_key_is_dead(system: System) -> None:
-    """At once and for good: neither revoked again nor rotated back to life."""
+def test_a_revoked_key_does_not_work(system: System) -> None:
+    """At once and for ever: it cannot be revoked again or rotated."""
     key = create(system, "--role", "viewer", "--name", "to revoke")
 
     first = lethe(system, "keys", "revoke", key["id"])
@@ -120,8 +120,8 @@ def test_a_revoked_key_is_dead(system: System) -> None:
     ]
 
 
-def test_no_key_at_all_is_said(make_system: Callable[..., System]) -> None:
-    """Beside the output; a script reads []."""
+def test_an_empty_list_of_keys_says_so(make_system: Callable[..., System]) -> None:
+    """On standard error; a script reads []."""
     empty = make_system()
 
     told, read = lethe(empty, "keys", "list"), lethe(empty, "keys", "list", "--json")
@@ -131,8 +131,8 @@ def test_no_key_at_all_is_said(make_system: Callable[..., System]) -> None:
     empty.stop()
 
 
-def test_no_two_living_keys_have_one_name(system: System) -> None:
-    """Whoever reads a list could not tell them apart; a revoked or expired one is in nobody's way."""
+def test_no_two_active_keys_have_the_same_name(system: System) -> None:
+    """A list could not tell them apart; revoked and expired keys do not count."""
     first = create(system, "--role", "viewer", "--name", "night shift")
     refused = lethe(system, "keys", "create", "--role", "admin", "--name", "night shift", "--json")
     other = create(system, "--role", "viewer", "--name", "Night shift")
@@ -146,7 +146,7 @@ def test_no_two_living_keys_have_one_name(system: System) -> None:
 
 
 def test_of_two_at_once_one_gets_the_name(system: System) -> None:
-    """Whoever comes second waits for the first, and is refused."""
+    """The second transaction waits for the first, and is refused."""
     words = ("keys", "create", "--role", "viewer", "--name", "contested", "--json")
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda _: lethe(system, *words), range(3)))

@@ -27,7 +27,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
 
 
 def exists(system: System, name: str) -> bool:
-    """Whether an instance bears this name."""
+    """Whether an instance has this name."""
     with system.deployment.connect() as connection:
         return connection.execute('SELECT 1 FROM "Instance" WHERE name = %s', (name,)).fetchone() is not None
 
@@ -68,7 +68,7 @@ def test_delete_by_id_needs_no_name(system: System) -> None:
 
 
 def test_a_file_of_names_is_erased_after_their_number_was_typed(system: System, tmp_path: Path) -> None:
-    """Each once, exactly as it stands there; what is unknown is said, and costs the others nothing."""
+    """Each once, exactly as written; unknown names are listed, and the others are deleted."""
     names = [f" cli {number} " for number in range(11)] + ["# cli"]  # more than the ten a minute that a key has
     for name in names:
         seed_instance(system.deployment, name)
@@ -89,7 +89,7 @@ def test_a_file_of_names_is_erased_after_their_number_was_typed(system: System, 
 
 
 def test_a_script_deletes_a_file_of_names_with_yes(system: System, tmp_path: Path) -> None:
-    """What does not exist is told apart for it."""
+    """JSON says which ones do not exist."""
     seed_instance(system.deployment, "cli listed")
     file = tmp_path / "names"
     file.write_text("cli nobody\ncli listed\n")
@@ -104,7 +104,7 @@ def test_a_script_deletes_a_file_of_names_with_yes(system: System, tmp_path: Pat
 
 
 def test_a_file_without_a_name_deletes_nothing(system: System, tmp_path: Path) -> None:
-    """It is not taken for done."""
+    """It is an error."""
     (tmp_path / "names").write_text("\n\n")
 
     answer = lethe(system, "delete", "--from-file", str(tmp_path / "names"), "--yes")
@@ -112,7 +112,7 @@ def test_a_file_without_a_name_deletes_nothing(system: System, tmp_path: Path) -
     assert (answer.returncode, "contains no name" in answer.stderr) == (1, True)
 
 
-def test_a_script_that_does_not_say_yes_deletes_nothing(system: System, tmp_path: Path) -> None:
+def test_a_script_without_yes_deletes_nothing(system: System, tmp_path: Path) -> None:
     """Wrong usage, though it writes into the pipe what a person would type."""
     instance = seed_instance(system.deployment, "cli kept")
     file = tmp_path / "names"
@@ -126,7 +126,7 @@ def test_a_script_that_does_not_say_yes_deletes_nothing(system: System, tmp_path
 
 
 def test_a_person_types_the_name(system: System) -> None:
-    """Also where no deletion has to be confirmed; of what does not exist nobody asks."""
+    """Also without LETHE_CONFIRMATION; for an unknown name there is no question."""
     instance = seed_instance(system.deployment, "cli typed")
 
     refused = at_a_terminal(system, "delete", "cli typed", typed="y\n")
@@ -142,7 +142,7 @@ def test_a_person_types_the_name(system: System) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["a", "--id", "b"], ["a", "--from-file", __file__]])
-def test_delete_wants_to_be_told_what_once(system: System, words: list[str]) -> None:
+def test_delete_needs_exactly_one_of_name_id_and_file(system: System, words: list[str]) -> None:
     """Wrong usage has its own exit code."""
     assert lethe(system, "delete", *words).returncode == 2
 

@@ -56,7 +56,7 @@ def indexes(system: System) -> dict[str, bool]:
         )
 
 
-def test_a_running_system_is_well(system: System) -> None:
+def test_a_running_system_is_ok(system: System) -> None:
     """Exit code 0, and every part is named."""
     seed_instance(system.deployment, "patient")
     with running(system, "worker", "beat"):
@@ -85,8 +85,10 @@ def test_a_running_system_is_well(system: System) -> None:
 
 
 @pytest.mark.parametrize(("role", "verdict"), [(None, "warning"), (Role.VIEWER, "warning"), (Role.ADMIN, "ok")])
-def test_codes_that_nobody_has_are_said(system: System, services: Services, role: Role | None, verdict: str) -> None:
-    """Where they are demanded, somebody who may delete needs them; a revoked key is nobody."""
+def test_missing_one_time_codes_are_reported(
+    system: System, services: Services, role: Role | None, verdict: str
+) -> None:
+    """When they are required, a key that may delete needs them; a revoked key does not count."""
     for each in filter(None, [role, Role.ADMIN]):
         key = make_key(services, each)
         with services.own.begin() as connection:
@@ -136,7 +138,7 @@ def test_without_processes_it_says_what_to_start(system: System) -> None:
 def test_what_is_wrong_is_named_with_what_to_do(
     system: System, variable: str, value: str, part: str, says: str
 ) -> None:
-    """Each part by itself: one that is broken hides no other, and no password is shown."""
+    """All parts are checked, also when one is broken; no password is shown."""
     seed_instance(system.deployment, "patient")
 
     found = examine(system, **{f"LETHE_{variable}": value.format(port=server_port())})
@@ -203,7 +205,7 @@ def test_sessions_that_are_in_the_cache_need_no_folder(system: System) -> None:
     assert "sessions are in the cache" in found["says"]
 
 
-def test_a_dead_tenant_database_sends_nobody_to_its_schema(system: System) -> None:
+def test_a_dead_tenant_database_is_not_reported_as_a_wrong_schema(system: System) -> None:
     """One cause has one remedy."""
     found = examine(system, LETHE_TENANT_DATABASE_URL=f"postgresql://x@127.0.0.1:{server_port()}/x")
 
@@ -211,7 +213,7 @@ def test_a_dead_tenant_database_sends_nobody_to_its_schema(system: System) -> No
     assert found["schema"]["advice"] == "fix the tenant database first"
 
 
-def test_a_dead_broker_is_mended_where_it_is_set(system: System) -> None:
+def test_the_advice_for_a_dead_broker_names_its_setting(system: System) -> None:
     """Which is LETHE_REDIS_URL where no broker is named."""
     found = examine(system, LETHE_REDIS_URL=f"redis://127.0.0.1:{server_port()}/0")
 
@@ -219,7 +221,7 @@ def test_a_dead_broker_is_mended_where_it_is_set(system: System) -> None:
 
 
 def test_a_wrong_gateway_key_and_a_dead_gateway_are_told_apart(system: System) -> None:
-    """The one is mended in the settings, the other at the server."""
+    """One needs another setting, the other a running server."""
     seed_instance(system.deployment, "known")
     url = system.gateways[0].url
     dead = f"http://127.0.0.1:{server_port()}"

@@ -1,4 +1,4 @@
-"""`lethe sweep` finds what is nobody's, and touches nothing that is somebody's or only looks like an instance."""
+"""`lethe sweep` finds data of instances that no longer exist, and changes nothing else."""
 
 import json
 import os
@@ -30,7 +30,7 @@ FIELDS = "evolution-cache:chatwoot:syncLostMessages"
 
 @pytest.fixture
 def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """A deployment with a neighbour and what belongs to nobody, and a table that no foreign key watches."""
+    """A deployment with another instance, other data, and a table without a foreign key."""
     made = make_system()
     seed_instance(made.deployment, "neighbour")
     seed_global(made.deployment)
@@ -316,8 +316,8 @@ def test_each_place_is_shown_with_the_name(system: System) -> None:
         ("a", "b/../a", "file:store/chatwoot/a/conversation.json"),
     ],
 )
-def test_what_a_living_name_explains_as_well_stays(system: System, lost: str, living: str, kept: str) -> None:
-    """Nobody knows any more which of the two has written it."""
+def test_data_that_may_belong_to_an_existing_name_stays(system: System, lost: str, living: str, kept: str) -> None:
+    """It is unknown which of the two instances has written it."""
     instance = seed_instance(system.deployment, living)
     lose_all_but_named(system, lost)
     own = fingerprint_of(system.deployment, instance.id, living)
@@ -344,8 +344,8 @@ def test_the_folder_of_a_living_name_in_the_folder_of_a_lost_one_stays(system: S
 
 
 @pytest.mark.parametrize("status", ["queued", "failed", "waiting"])
-def test_the_name_of_an_unfinished_deletion_is_somebodys(system: System, status: str) -> None:
-    """It will take what is kept by it, when it goes on."""
+def test_the_name_of_an_unfinished_deletion_stays(system: System, status: str) -> None:
+    """The deletion will remove its data."""
     lost = lose_all_but_named(system, "half-way")
     services = system.make_services()
     unfinished = accept(services, lost.id, "half-way")
@@ -360,8 +360,8 @@ def test_the_name_of_an_unfinished_deletion_is_somebodys(system: System, status:
     services.close()
 
 
-def test_a_reserved_name_is_somebodys(system: System) -> None:
-    """A deletion that is about to be over holds it."""
+def test_a_reserved_name_stays(system: System) -> None:
+    """A deletion that is about to end holds it."""
     lose_all_but_named(system, "reserved")
     take_name(system, f"lethe:{uuid4()}", "reserved")
     before = everything(system)
@@ -372,8 +372,8 @@ def test_a_reserved_name_is_somebodys(system: System) -> None:
     assert everything(system) == before
 
 
-def test_the_name_of_an_ended_deletion_is_nobodys(system: System) -> None:
-    """What was written after it stays nobody's."""
+def test_the_name_of_an_ended_deletion_is_a_leftover(system: System) -> None:
+    """Data that was written after it belongs to no instance."""
     lost = lose_all_but_named(system, "ended")
     services = system.make_services()
     ended = accept(services, lost.id, "ended")
@@ -387,7 +387,7 @@ def test_the_name_of_an_ended_deletion_is_nobodys(system: System) -> None:
 
 
 def test_a_name_is_looked_at_again_before_each_removal(system: System) -> None:
-    """Somebody may have it again since it was found."""
+    """Another instance may have it since it was found."""
     lose_all_but_named(system, "had again")
     services = system.make_services()
     found = leftovers.find(services).leftovers
@@ -402,7 +402,7 @@ def test_a_name_is_looked_at_again_before_each_removal(system: System) -> None:
     services.close()
 
 
-def test_links_and_files_beside_the_folders_of_names_are_nobodys_leftover(system: System) -> None:
+def test_links_and_files_next_to_the_folders_of_names_are_no_leftovers(system: System) -> None:
     """A link is not followed, and not removed either."""
     place = system.deployment.files_root / "store" / "chatwoot"
     outside = system.folder / "outside"

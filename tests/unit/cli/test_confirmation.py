@@ -1,4 +1,4 @@
-"""Who deletes is asked, for what he or she can see and type."""
+"""How deletions are confirmed on a terminal."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from tasks.orders.delete import UnknownInstance
 
 
 def instance(name: str) -> Instance:
-    """Of an id that one can tell from the name."""
+    """An instance whose id contains its name."""
     return Instance(f"id of {name}", name, None)
 
 
@@ -35,7 +35,7 @@ def deployment(*names: str, confirmation: ConfirmationMode = ConfirmationMode.OF
 
 
 def run(body: Callable[[], None], typed: str = "") -> Result:
-    """Within a command, to which this is typed."""
+    """Run the body as a command, with this input."""
     return CliRunner().invoke(click.Command("c", callback=body), input=typed)
 
 
@@ -44,7 +44,7 @@ def run(body: Callable[[], None], typed: str = "") -> Result:
     [("acme", "acme"), ("a b", "a b"), ("", "id"), (" a", "id"), ("a\n", "id"), ("a\x1b[2J", "id"), ("é", "é")],
 )
 def test_what_is_typed_can_be_typed(name: str, word: str) -> None:
-    """The name; its id in place of one that nobody could type or see."""
+    """The name, or the id when the name cannot be typed or seen."""
     assert text_to_type("id", name) == word
 
 
@@ -60,8 +60,8 @@ def test_one_is_confirmed_by_its_name_alone(typed: str, code: int) -> None:
     assert (ConfirmationMethod.TERMINAL.value in answer.stdout) is (code == 0)
 
 
-def test_what_somebody_else_has_erased_meanwhile_is_not_deleted_again() -> None:
-    """A second deletion would tell the webhooks once more that it is gone, and have a receipt of nothing."""
+def test_an_instance_that_was_erased_while_the_operator_typed_is_not_deleted_again() -> None:
+    """A second deletion would call the webhooks again, and its receipt would be empty."""
     answer = run(lambda: click.echo(confirmation.of_one(deployment())(instance("acme"))), "acme\n")
 
     assert isinstance(answer.exception, UnknownInstance)
@@ -80,7 +80,7 @@ def test_many_are_confirmed_by_the_number_of_those_that_exist() -> None:
     assert "3 names; instances that exist now: 2; unknown: '#c'" in right.stderr
 
 
-def test_what_was_not_counted_is_not_confirmed() -> None:
+def test_an_instance_that_was_not_counted_is_not_confirmed() -> None:
     """An instance that was created after the number was typed."""
     made = deployment("a")
 
@@ -89,8 +89,8 @@ def test_what_was_not_counted_is_not_confirmed() -> None:
     assert isinstance(answer.exception, confirmation.NotConfirmed)
 
 
-def test_nobody_is_asked_when_there_is_nothing_to_keep() -> None:
-    """What failed half-way may go on."""
+def test_no_question_is_asked_when_no_instance_exists() -> None:
+    """Failed deletions are resumed."""
     answer = run(lambda: click.echo(confirmation.of_many(deployment(), ["a"])))
 
     assert (answer.exit_code, answer.stderr) == (0, "")
@@ -105,23 +105,23 @@ def test_nobody_is_asked_when_there_is_nothing_to_keep() -> None:
         (False, ConfirmationMode.TOKEN, 2, "no terminal"),
     ],
 )
-def test_a_script_says_yes(yes: bool, demand: ConfirmationMode, code: int, says: str) -> None:
-    """Unless more is asked of everybody."""
+def test_a_script_needs_yes(yes: bool, demand: ConfirmationMode, code: int, says: str) -> None:
+    """Unless LETHE_CONFIRMATION requires more."""
     answer = run(lambda: confirmation.check_possible(deployment(confirmation=demand), yes=yes))
 
     assert answer.exit_code == code
     assert says in answer.stderr
 
 
-def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
-    """A name may begin with # or a space; each counts once, an empty line for nothing."""
+def test_a_file_is_read_exactly_as_it_is(tmp_path: Path) -> None:
+    """A name may begin with # or a space; repeated names and empty lines do not count."""
     (tmp_path / "names").write_text("\ufeff# one\n two \r\n\n# one\ntwo\n", encoding="utf-8")
 
     assert [order.name for order in orders.read(tmp_path / "names")] == ["# one", " two ", "two"]
 
 
-def test_what_was_not_done_is_counted_and_what_does_not_exist_named() -> None:
-    """At the end, with an exit code; when all was done, there is nothing to say."""
+def test_orders_that_were_not_done_are_counted_and_unknown_names_listed() -> None:
+    """At the end, with an exit code; nothing is printed when all were done."""
     good = orders.Result("a", "an id", "queued")
     unknown = [orders.Result(name, None, "refused", "why", exists=False) for name in ("b", "c")]
 

@@ -1,4 +1,4 @@
-"""What is shown of a deletion, in every state that somebody may find it in."""
+"""The output of `lethe show`, for a deletion in each status."""
 
 import json
 import re
@@ -19,7 +19,7 @@ ID = UUID("3f0c0000-0000-4000-8000-000000000000")
 
 
 def before(seconds: float) -> datetime:
-    """So long ago."""
+    """This time, so many seconds before NOW."""
     return NOW - timedelta(seconds=seconds)
 
 
@@ -36,7 +36,7 @@ def step(name: str = "delete_records", status: StepStatus = StepStatus.DONE, **c
 
 
 def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **changes: Any) -> Known:
-    """A deletion that an admin's key has ordered five minutes ago."""
+    """A deletion that an admin's key ordered five minutes ago."""
     usual: dict[str, Any] = {
         "id": ID,
         "instance_id": "the id",
@@ -80,8 +80,8 @@ def test_it_says_when_and_how_long() -> None:
         ({"requester": "server", "requester_key_id": None, "key_name": None}, "server"),
     ],
 )
-def test_it_says_who_asked(changes: dict[str, Any], says: str) -> None:
-    """By what a person can find again."""
+def test_it_shows_the_requester(changes: dict[str, Any], says: str) -> None:
+    """By role, and by id and name of the key."""
     (line,) = (line for line in shown(known(**changes)).splitlines() if "requested by" in line)
 
     assert line.endswith(says)
@@ -102,7 +102,7 @@ def test_it_says_who_asked(changes: dict[str, Any], says: str) -> None:
     ],
 )
 def test_it_says_how_it_was_confirmed(changes: dict[str, Any], says: str) -> None:
-    """And by whom, if that was not who asked."""
+    """And by which key, if that is not the requester's."""
     assert says in shown(known(confirmed_at=before(301), **changes))
     assert "confirmed" not in shown(known())
 
@@ -115,7 +115,7 @@ def test_it_says_how_it_was_confirmed(changes: dict[str, Any], says: str) -> Non
     ],
 )
 def test_it_says_what_came_back(found: dict[str, int], says: str) -> None:
-    """With the likely cause, and that it is looked again."""
+    """With the likely cause, and the time of the next check."""
     of = known(came_back=found, came_back_at=before(60), next_look_at=NOW + timedelta(seconds=30))
     text, facts = shown(of, width=1000), deletion_view.facts(of)
 
@@ -127,7 +127,7 @@ def test_it_says_what_came_back(found: dict[str, int], says: str) -> None:
 
 
 def test_a_waiting_one_says_why_and_until_when() -> None:
-    """The next try, its reason, and when it would give up."""
+    """The next try, its reason, and the deadline."""
     text = shown(
         known(
             DeletionStatus.WAITING,
@@ -145,8 +145,8 @@ def test_a_waiting_one_says_why_and_until_when() -> None:
     assert "0 of 20,005 cannot be reached" in text
 
 
-def test_a_waiting_one_that_fails_by_itself_says_how_often_it_may() -> None:
-    """Long before the deadline; what is only away counts for nothing."""
+def test_a_waiting_one_whose_step_fails_shows_the_number_of_failures() -> None:
+    """It may fail long before the deadline; a dependency that cannot be reached is not a failure."""
     waiting = {"reason": "refused", "next_attempt_at": NOW, "waiting_since": before(60)}
 
     assert "failures      3 in a row of the step itself; after 5" in shown(
@@ -155,8 +155,8 @@ def test_a_waiting_one_that_fails_by_itself_says_how_often_it_may() -> None:
     assert "failures" not in shown(known(DeletionStatus.WAITING, failures=0, **waiting))
 
 
-def test_a_failed_one_says_how_it_goes_on() -> None:
-    """By the command that one types then."""
+def test_a_failed_one_shows_the_command_that_resumes_it() -> None:
+    """With the deletion's id."""
     failed = known(DeletionStatus.FAILED, reason="a right is missing", failed_at=before(120))
     text = shown(failed)
 
@@ -165,16 +165,16 @@ def test_a_failed_one_says_how_it_goes_on() -> None:
     assert f"reason        a right is missing\n  next          fix that, then `lethe retry {ID}`" in text
 
 
-def test_a_queued_one_says_that_nobody_has_it() -> None:
-    """And when it is offered again."""
+def test_a_queued_one_says_that_no_worker_has_claimed_it() -> None:
+    """And when it is published again."""
     text = shown(known(DeletionStatus.QUEUED, next_attempt_at=NOW + timedelta(seconds=30)))
 
     assert "no worker has claimed it yet" in text
     assert "(in 30 s)" in text
 
 
-def test_a_running_one_shows_its_heartbeat_and_how_far_it_is() -> None:
-    """A step that has no end yet has taken as long as it has run."""
+def test_a_running_one_shows_its_heartbeat_and_progress() -> None:
+    """The duration of a running step lasts until now."""
     half = step(status=StepStatus.RUNNING, removed={"Message": 10_000}, finished_at=None, at_least=True)
 
     text = shown(known(DeletionStatus.RUNNING, half, heartbeat_at=before(3)))
@@ -183,23 +183,23 @@ def test_a_running_one_shows_its_heartbeat_and_how_far_it_is() -> None:
     assert "running    60 s  at least 10,000 of 20,005; Message 10,000" in text
 
 
-def test_a_refused_webhook_says_why_and_what_opens_it() -> None:
-    """Also after the end, when the row has forgotten its own word."""
+def test_a_refused_webhook_shows_the_reason_and_the_setting() -> None:
+    """Also for a row of an earlier version, which has no reason."""
     refused = known(webhooks=[event(WebhookStatus.REFUSED)])
 
     assert "instance: refused, its address is not allowed (LETHE_WEBHOOK_ALLOW allows" in shown(refused)
     assert deletion_view.facts(refused)["webhooks"][0]["error"] == "its address is not allowed"
 
 
-def test_a_webhook_whose_url_is_none_says_so() -> None:
-    """No setting would help it."""
+def test_a_webhook_with_an_invalid_url_says_so() -> None:
+    """No setting is suggested."""
     refused = known(webhooks=[event(WebhookStatus.REFUSED, error="its URL is none")])
 
     assert of_webhooks(shown(refused)) == ["instance: refused, its URL is none"]
 
 
 def test_a_pending_webhook_says_what_is_wrong_and_when_it_is_tried_again() -> None:
-    """One that was taken needs no more words."""
+    """A delivered webhook has only the number of tries."""
     pending = event(WebhookStatus.PENDING, tries=2, error="status 502", next_try_at=NOW + timedelta(seconds=60))
 
     text = shown(known(webhooks=[pending, event(WebhookStatus.DELIVERED, tries=1)]))
@@ -225,12 +225,12 @@ def test_a_webhook_that_was_kept_says_how_and_when_it_ended(status: WebhookStatu
 
 
 def of_webhooks(text: str) -> list[str]:
-    """What is said of webhooks, without the moment."""
+    """The lines of webhooks, without times."""
     return [line.split("webhook", 1)[1].split(" 20")[0].strip() for line in text.splitlines() if "  webhook" in line]
 
 
 def test_no_line_is_longer_than_the_terminal() -> None:
-    """Whatever is long in it."""
+    """Also with long names, reasons and errors."""
     long = known(
         DeletionStatus.FAILED,
         step(error="why " * 60),
@@ -243,7 +243,7 @@ def test_no_line_is_longer_than_the_terminal() -> None:
 
 
 def test_a_script_reads_the_same() -> None:
-    """What it read before is where it was; times are ISO 8601."""
+    """JSON has the same facts; times are ISO 8601."""
     of = known(
         DeletionStatus.SUCCEEDED,
         step(),

@@ -20,7 +20,7 @@ WITHOUT_SETTINGS = {"lethe completion", "lethe demo", "lethe receipt verify"}
 
 
 def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
-    """All commands that do something, by what one types."""
+    """All commands, by their full names."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, f"{path} {name}")
@@ -34,7 +34,7 @@ every_command = pytest.mark.parametrize("path", COMMANDS)
 
 @every_command
 def test_help_has_an_example(path: str) -> None:
-    """Of the command itself, and with options that it has."""
+    """An example of this command, with options that exist."""
     shown = CliRunner().invoke(main, [*path.split()[1:], "--help"], prog_name="lethe")
 
     example = re.search(r"^  Example:\s+(.+)", shown.output, re.MULTILINE)
@@ -71,7 +71,7 @@ def test_what_is_missing_in_the_settings_is_said(path: str) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_can_complete(shell: str) -> None:
-    """The script is the shell's, and asks this program."""
+    """The script is for this shell, and calls `lethe`."""
     answer = CliRunner().invoke(main, ["completion", shell], prog_name="lethe")
 
     assert answer.exit_code == 0
@@ -79,7 +79,7 @@ def test_shells_can_complete(shell: str) -> None:
 
 
 def test_a_completion_knows_the_commands() -> None:
-    """As the shell asks for them."""
+    """In the shell's completion protocol."""
     answer = CliRunner().invoke(
         main,
         [],
@@ -91,7 +91,7 @@ def test_a_completion_knows_the_commands() -> None:
 
 
 def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shell's exit code for it, and one word."""
+    """Exit code 130, and one word."""
 
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -104,10 +104,10 @@ def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("pressed", "code"), [(KeyboardInterrupt, INTERRUPTED), (EOFError, NOT_POSSIBLE)])
-def test_ctrl_c_at_a_question_is_one_too(
+def test_ctrl_c_at_a_prompt_is_no_traceback(
     monkeypatch: pytest.MonkeyPatch, pressed: type[BaseException], code: int
 ) -> None:
-    """Ctrl-D is an answer that will not do."""
+    """Ctrl-D is a wrong answer."""
 
     def press(_: str) -> str:
         raise pressed
@@ -124,7 +124,7 @@ def test_ctrl_c_at_a_question_is_one_too(
     "words", [["sweep", "--remove", "--json"], ["doctor", "--fix", "--json"], ["tombstones", "replay", "--json"]]
 )
 def test_a_script_is_not_asked(words: list[str]) -> None:
-    """It has to say --yes itself."""
+    """It needs --yes."""
     answer = CliRunner().invoke(main, words, prog_name="lethe")
 
     assert answer.exit_code == 2

@@ -1,4 +1,4 @@
-"""A command loads what it needs when it is carried out, so that help and a slip of the keyboard answer at once."""
+"""Commands import heavy libraries only when they run, so that help and wrong usage answer at once."""
 
 import pytest
 
@@ -20,7 +20,7 @@ HEAVY = {
 
 
 def after(*calls: list[str], ends: int, **env: str) -> set[str]:
-    """What is loaded after `lethe` was called like this and has ended with this exit code, all in one process."""
+    """The modules that are loaded after these calls of `lethe` in one process; each ends with this exit code."""
     nowhere = {"database_url": "postgresql://127.0.0.1:9/own"}
     return loaded_by(
         f"from click.testing import CliRunner\nfrom cli.main import main\nfor words in {list(calls)!r}:\n"
@@ -31,7 +31,7 @@ def after(*calls: list[str], ends: int, **env: str) -> set[str]:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    """Of all commands, and of each."""
+    """Neither the help of `lethe`, nor that of a command."""
     assert after(["--help"], *([*path.split()[1:], "--help"] for path in COMMANDS), ends=0) & HEAVY == set()
 
 
@@ -46,12 +46,12 @@ def test_wrong_usage_loads_nothing_heavy() -> None:
     "typed", ["lethe do", "lethe list --st", "lethe list --status fa", "lethe keys create --role "]
 )
 def test_a_completion_loads_nothing_heavy(typed: str) -> None:
-    """The shell asks with each press of the key."""
+    """The shell calls it at each Tab."""
     words = {"_LETHE_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
 
     assert after([], ends=0, **words) & HEAVY == set()
 
 
-def test_the_list_needs_the_own_database_alone() -> None:
-    """Which is away here: exit code 3."""
+def test_the_list_needs_only_the_own_database() -> None:
+    """It cannot be reached here: exit code 3."""
     assert after(["list"], ends=3) & {"alembic", "boto3", "celery", "redis", "requests"} == set()

@@ -1,4 +1,4 @@
-"""A session lives as long as somebody clicks, and not longer than a working day."""
+"""A session ends without activity, and after twelve hours."""
 
 import time
 from collections.abc import Callable
@@ -18,12 +18,12 @@ NOBODY = ("location", "/console/sign-in")
 
 @pytest.fixture
 def app(make_settings: Callable[..., Settings]) -> Flask:
-    """An application whose databases cannot be reached: whoever is signed in gets an error, nobody a redirect."""
+    """An application without databases: with a session the answer is an error, without one a redirect."""
     return create(services.create(make_settings(trusted_proxies=1)))
 
 
 def visit(app: Flask, path: str = "/console/", *, signed_in: bool, **environ: str) -> tuple[int, str | None]:
-    """The status, and where it leads."""
+    """The status, and the Location."""
     client = app.test_client()
     if signed_in:
         put_cookie(app, client, since=time.time())
@@ -32,7 +32,7 @@ def visit(app: Flask, path: str = "/console/", *, signed_in: bool, **environ: st
 
 
 def put_cookie(app: Flask, client: FlaskClient, *, since: float) -> None:
-    """A cookie as signing in sets it."""
+    """A cookie as the sign-in sets it."""
     interface = app.session_interface
     assert isinstance(interface, SecureCookieSessionInterface)
     serializer = interface.get_signing_serializer(app)
@@ -41,15 +41,15 @@ def put_cookie(app: Flask, client: FlaskClient, *, since: float) -> None:
     client.set_cookie("lethe_console", str(value), path="/console")
 
 
-def test_nobody_gets_past_the_door_without_a_session(app: Flask) -> None:
-    """Whatever the page; with one, the key is looked up."""
+def test_no_page_opens_without_a_session(app: Flask) -> None:
+    """On every page; with a session, the key is looked up."""
     for path in ("/console/", "/console/deletions", "/console/audit", "/console/instances/x/delete"):
         assert visit(app, path, signed_in=False) == (303, "/console/sign-in")
         assert visit(app, path, signed_in=True) == (500, None)
 
 
-def test_a_session_ends_when_nobody_clicks(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the time of the settings, by the cookie's own signature."""
+def test_a_session_ends_without_activity(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time in the settings, by the cookie's timestamp."""
     client, now = app.test_client(), time.time()
     put_cookie(app, client, since=now)
 
@@ -62,7 +62,7 @@ def test_a_session_ends_when_nobody_clicks(app: Flask, monkeypatch: pytest.Monke
 
 
 def test_a_session_ends_after_twelve_hours_of_clicking(app: Flask) -> None:
-    """So that a copy of its cookie does not live for ever."""
+    """So that a stolen cookie does not work for ever."""
     statuses = []
     for hours in (11.9, 12.1):
         client = app.test_client()
@@ -73,7 +73,7 @@ def test_a_session_ends_after_twelve_hours_of_clicking(app: Flask) -> None:
 
 
 def test_a_cookie_signed_with_another_secret_is_none(app: Flask, make_settings: Callable[..., Settings]) -> None:
-    """Nor is one that somebody made up."""
+    """Nor is an invented one."""
     other = create(services.create(make_settings(secret_key="another secret key of 32 bytes or more")))
     client = app.test_client()
     put_cookie(other, client, since=time.time())
@@ -82,16 +82,16 @@ def test_a_cookie_signed_with_another_secret_is_none(app: Flask, make_settings: 
 
 
 @pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
-def test_the_cookie_keeps_to_where_it_was_set(app: Flask, scheme: str, secure: bool) -> None:
-    """To the console, no script, no foreign page, and over HTTPS no plain connection."""
+def test_the_cookie_has_all_security_attributes(app: Flask, scheme: str, secure: bool) -> None:
+    """Path, HttpOnly, SameSite, and Secure over HTTPS."""
     answer = app.test_client().get("/console/sign-in", headers={"X-Forwarded-Proto": scheme})
 
     attributes = {part.strip() for part in answer.headers["Set-Cookie"].split(";")[1:]}
     assert attributes == {"HttpOnly", "Path=/console", "SameSite=Strict"} | ({"Secure"} if secure else set())
 
 
-def test_every_page_lets_in_nothing_from_elsewhere(app: Flask) -> None:
-    """Neither inline script or style, nor a frame; pages are not kept, errors neither."""
+def test_every_page_forbids_external_content(app: Flask) -> None:
+    """No inline script or style, no frame, no caching; also on error pages."""
     for path in ("/console/sign-in", "/console/static/console.js", "/console/static/missing"):
         answer = app.test_client().get(path)
         policy = answer.headers["Content-Security-Policy"]
@@ -103,8 +103,8 @@ def test_every_page_lets_in_nothing_from_elsewhere(app: Flask) -> None:
         assert ("no-store" in answer.headers["Cache-Control"]) == ("console.js" not in path)
 
 
-def test_the_api_is_left_as_it_was(app: Flask) -> None:
-    """It sets no cookie and asks for no form's token."""
+def test_the_api_has_no_session(app: Flask) -> None:
+    """It sets no cookie and needs no CSRF token."""
     answer = app.test_client().post("/deletions", json={"instanceName": "a"})
 
     assert answer.json == {"error": True, "message": "Unauthorized"}

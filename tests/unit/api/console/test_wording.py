@@ -1,4 +1,4 @@
-"""Words per step fit what the step did."""
+"""What the console says of the result of a step."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from api.console import wording
 def step(
     name: str, removed: dict[str, int], *, at_least: bool = False, notes: dict[str, object] | None = None
 ) -> dict[str, object]:
-    """A step as the console has it."""
+    """A step as in the JSON of a deletion."""
     return {"name": name, "removed": removed, "planned": removed, "atLeast": at_least, "notes": notes or {}}
 
 
@@ -31,8 +31,8 @@ def step(
         ("confirm", {"keys": 1, "Chat": 1}, "1 key, 1 row removed"),
     ],
 )
-def test_what_a_step_did_is_said_in_its_words(name: str, removed: dict[str, int], said: str) -> None:
-    """A delivered webhook was not removed, and a gateway neither."""
+def test_the_result_of_each_step_has_its_own_words(name: str, removed: dict[str, int], said: str) -> None:
+    """A webhook is delivered, a gateway is not removed."""
     assert wording.removed(step(name, removed)) == said
 
 
@@ -52,26 +52,26 @@ def test_what_a_step_did_is_said_in_its_words(name: str, removed: dict[str, int]
         ("deregister", {}, {"gateways": {"a": "not held"}}, "nothing was there"),
     ],
 )
-def test_what_a_step_could_not_do_is_not_called_nothing(
+def test_a_step_says_what_it_could_not_do(
     name: str, removed: dict[str, int], notes: dict[str, object], said: str
 ) -> None:
-    """A session on a dead socket was there, and a gateway that needs a restart holds the name."""
+    """A session with a dead socket, and a gateway that needs a restart."""
     assert wording.removed(step(name, removed, notes=notes)) == said
 
 
-def test_webhooks_are_counted_by_what_became_of_them() -> None:
+def test_webhooks_are_counted_by_status() -> None:
     """Their status now, not when the step was done."""
     assert wording.webhook_totals([{"status": "delivered"}, {"status": "expired"}]) == "1 delivered, 1 given up"
     assert wording.webhook_totals([{"status": "delivered"}, {"status": "delivered"}]) == "2 delivered"
 
 
-def test_a_lower_bound_is_called_one() -> None:
-    """A run died between removing and counting; of nothing there is no less."""
+def test_a_lower_bound_says_at_least() -> None:
+    """A worker died between removing and counting; nothing is never a lower bound."""
     assert wording.removed(step("purge_cache", {"keys": 2}, at_least=True)) == "at least 2 keys removed"
     assert wording.removed(step("purge_cache", {}, at_least=True)) == "nothing was there"
 
 
-def test_what_is_planned_names_its_units() -> None:
+def test_counts_have_units() -> None:
     """Rows are added up over their tables."""
     assert wording.amounts({"Message": 2, "Chat": 3}) == "5 rows"
     assert wording.amounts({"webhooks": 1}) == "1 webhook"
@@ -82,6 +82,6 @@ def test_what_is_planned_names_its_units() -> None:
     ("found", "said"),
     [({"files": 1, "keys": 1_200, "rows": 2}, "1 file, 1,200 keys, 2 rows"), ({"instances": 1}, "1 instance")],
 )
-def test_what_came_back_is_said_with_its_units(found: dict[str, int], said: str) -> None:
-    """As what a step removed."""
+def test_data_that_came_back_has_units(found: dict[str, int], said: str) -> None:
+    """The same units as the result of a step."""
     assert wording.amounts(found) == said

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the code say the same, and the document says it well."""
+"""The OpenAPI document is complete, valid and equal to the code."""
 
 import json
 import re
@@ -16,7 +16,7 @@ Told = tuple[str, str, dict[str, Any]]
 
 
 def answers() -> Iterator[Told]:
-    """Every answer of the document: the operation, the status, and what is said about it."""
+    """Every response of the document: operation, status and description."""
     for operation in contract.operations():
         for status, described in operation.responses.items():
             yield f"{operation.method} {operation.path}", status, described
@@ -31,14 +31,14 @@ every_operation = pytest.mark.parametrize(
 
 
 def test_it_is_an_openapi_document() -> None:
-    """Of version 3.1, by that version's own schema."""
+    """Valid by the schema of version 3.1."""
     OpenAPIV31SpecValidator(contract.document()).validate()
 
     assert contract.document()["openapi"].startswith("3.1")
 
 
 def test_every_route_is_in_it_and_every_operation_has_a_route() -> None:
-    """With its methods; what is for browsers alone is left out."""
+    """With its methods; except pages for browsers."""
     served = {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
         for rule in contract.application().url_map.iter_rules()
@@ -52,7 +52,7 @@ def test_every_route_is_in_it_and_every_operation_has_a_route() -> None:
 
 @every_operation
 def test_an_operation_is_described(operation: contract.Operation) -> None:
-    """With a name for generated clients, a title, a text, and a tag that is described as well."""
+    """With operationId, summary, description, and a described tag."""
     described = contract.document()["paths"][operation.path][operation.method.lower()]
     tags = {tag["name"]: tag["description"] for tag in contract.document()["tags"]}
 
@@ -63,15 +63,15 @@ def test_an_operation_is_described(operation: contract.Operation) -> None:
     assert all(parameter["description"] for parameter in described.get("parameters", []))
 
 
-def test_operations_have_names_of_their_own() -> None:
-    """Else a generated client loses one."""
+def test_operation_ids_are_unique() -> None:
+    """Otherwise generated clients lose one."""
     names = [operation["operationId"] for item in contract.document()["paths"].values() for operation in item.values()]
 
     assert len(names) == len(set(names))
 
 
-def test_what_asks_for_a_key_says_so() -> None:
-    """And answers 401; the rest is open and does not."""
+def test_operations_that_need_a_key_say_so() -> None:
+    """And have 401; the others have not."""
     for operation in contract.operations():
         described = contract.document()["paths"][operation.path][operation.method.lower()]
 
@@ -80,7 +80,7 @@ def test_what_asks_for_a_key_says_so() -> None:
 
 @every_answer
 def test_an_answer_is_described_with_an_example(operation: str, status: str, described: dict[str, Any]) -> None:
-    """Each example fits the schema that it stands beside."""
+    """Each example fits its schema."""
     assert len(described["description"]) > 10, operation
     assert "X-Request-Id" in described["headers"]
     for media in described["content"].values():
@@ -92,7 +92,7 @@ def test_an_answer_is_described_with_an_example(operation: str, status: str, des
 
 @every_answer
 def test_a_header_is_described(operation: str, status: str, described: dict[str, Any]) -> None:
-    """With an example of the type that it is said to have."""
+    """With an example of its type."""
     for header in described["headers"].values():
         assert header["description"]
 
@@ -100,7 +100,7 @@ def test_a_header_is_described(operation: str, status: str, described: dict[str,
 
 
 def test_examples_of_requests_fit_their_schemas() -> None:
-    """Each body has one at least."""
+    """Each body has at least one."""
     bodies = [
         operation["requestBody"]["content"]["application/json"]
         for item in contract.document()["paths"].values()
@@ -116,7 +116,7 @@ def test_examples_of_requests_fit_their_schemas() -> None:
 
 
 def test_links_lead_to_operations() -> None:
-    """And give them a parameter that they have."""
+    """With a parameter that the operation has."""
     parameters = {
         operation["operationId"]: {parameter["name"] for parameter in operation.get("parameters", [])}
         for item in contract.document()["paths"].values()
@@ -129,8 +129,8 @@ def test_links_lead_to_operations() -> None:
         assert set(link["parameters"]) <= parameters[link["operationId"]]
 
 
-def test_nothing_of_it_is_fetched_from_elsewhere() -> None:
-    """Swagger UI works where there is no internet."""
+def test_swagger_ui_needs_no_external_files() -> None:
+    """It works without internet."""
     page = contract.application().test_client().get("/docs").text
 
     assert not re.search(r"(?:src|href)=.(?:https?:)?//", page)

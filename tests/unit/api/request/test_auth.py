@@ -1,4 +1,4 @@
-"""Each endpoint needs a permission, and what needs none is open on purpose."""
+"""Each endpoint needs a permission, or is open on purpose."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ OPEN = {
 
 
 def test_every_endpoint_is_guarded_or_open_on_purpose(make_settings: Callable[..., Settings]) -> None:
-    """One that is forgotten in the table is closed."""
+    """An endpoint that is missing in the table refuses every caller."""
     app = create(services.create(make_settings()))
     ours = {rule.endpoint for rule in app.url_map.iter_rules()}
     doors = (auth.authenticate, blueprint.admit)
@@ -33,6 +33,6 @@ def test_every_endpoint_is_guarded_or_open_on_purpose(make_settings: Callable[..
     assert ours - set(auth.REQUIRED) == OPEN
 
 
-def test_every_permission_opens_something() -> None:
-    """Else nobody would miss it."""
+def test_every_permission_is_needed_by_an_endpoint() -> None:
+    """Otherwise it would have no use."""
     assert set(auth.REQUIRED.values()) == set(Permission)

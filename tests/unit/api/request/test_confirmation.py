@@ -1,4 +1,4 @@
-"""Tokens of previews: good for one key and one instance, for five minutes."""
+"""Tokens of previews: valid for one key and one instance, for five minutes."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from shared.settings import Settings
 KEY, DIGEST = "k" * 64, confirmation.preview_digest({"planned": {"delete_records": {"Message": 7}}})
 
 
-def test_a_token_says_what_was_shown(make_settings: Callable[..., Settings]) -> None:
-    """And names neither the key nor the instance."""
+def test_a_token_contains_the_digest_of_the_preview(make_settings: Callable[..., Settings]) -> None:
+    """But neither the key nor the instance."""
     token = confirmation.sign_token(make_settings(), KEY, "an-id", DIGEST)
 
     assert confirmation.read_token(make_settings(), KEY, "an-id", token) == DIGEST
@@ -30,10 +30,10 @@ def test_a_token_says_what_was_shown(make_settings: Callable[..., Settings]) -> 
     ],
     ids=["another key", "another instance", "a longer id", "another deployment"],
 )
-def test_a_token_fits_nothing_else(
+def test_a_token_is_valid_for_nothing_else(
     make_settings: Callable[..., Settings], key: str, instance_id: str, secret: str | None
 ) -> None:
-    """Whoever has one of their own gains nothing with it elsewhere."""
+    """Not for another key, another instance or another deployment."""
     token = confirmation.sign_token(make_settings(), KEY, "an-id", DIGEST)
     settings = make_settings(secret_key=secret) if secret else make_settings()
 
@@ -44,8 +44,8 @@ def test_a_token_fits_nothing_else(
 @pytest.mark.parametrize(
     "change", [lambda token: token[:-1], lambda token: f"x{token}", lambda _: "ü.é.ñ", lambda _: "."]
 )
-def test_a_token_that_was_changed_is_none(make_settings: Callable[..., Settings], change: Callable[[str], str]) -> None:
-    """Not a byte, and no nonsense either."""
+def test_a_changed_token_is_invalid(make_settings: Callable[..., Settings], change: Callable[[str], str]) -> None:
+    """Whatever was changed."""
     token = confirmation.sign_token(make_settings(), KEY, "an-id", DIGEST)
 
     with pytest.raises(Unconfirmed):
@@ -53,10 +53,10 @@ def test_a_token_that_was_changed_is_none(make_settings: Callable[..., Settings]
 
 
 @pytest.mark.parametrize(("seconds", "is_good"), [(299, True), (302, False), (86_400, False)])
-def test_a_token_ages(
+def test_a_token_expires(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, seconds: int, is_good: bool
 ) -> None:
-    """After five minutes the preview is asked for again."""
+    """After five minutes."""
     now = time.time()
     token = confirmation.sign_token(make_settings(), KEY, "an-id", DIGEST)
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: now + seconds)
@@ -68,7 +68,7 @@ def test_a_token_ages(
             confirmation.read_token(make_settings(), KEY, "an-id", token)
 
 
-def test_other_counts_are_another_preview() -> None:
-    """The order of the names says nothing, a number does."""
+def test_other_counts_have_another_digest() -> None:
+    """The order of the keys does not matter."""
     assert confirmation.preview_digest({"a": 1, "b": 2}) == confirmation.preview_digest({"b": 2, "a": 1})
     assert confirmation.preview_digest({"a": 1}) != confirmation.preview_digest({"a": 2})

@@ -69,7 +69,7 @@ def client() -> FlaskClient:
     ids=lambda value: type(value).__name__ if isinstance(value, ApiError) else "",
 )
 def test_an_error_is_its_documented_body(failure: ApiError, status: int, body: str) -> None:
-    """Keys in order, compact, UTF-8, nothing after it."""
+    """Keys in order, compact, UTF-8, no newline."""
     response = ask(failure)
 
     assert (response.status_code, response.data.decode()) == (status, body)
@@ -79,7 +79,7 @@ def test_an_error_is_its_documented_body(failure: ApiError, status: int, body: s
 @pytest.mark.parametrize(
     "failure", [ValueError("hunter2"), Unreachable("hunter2"), LostClaim("hunter2"), KeyError("hunter2")]
 )
-def test_what_went_wrong_inside_is_not_shown(failure: Exception) -> None:
+def test_internal_errors_are_not_shown(failure: Exception) -> None:
     """The documented 500."""
     response = ask(failure)
 
@@ -116,14 +116,14 @@ def test_a_statement_that_a_database_refuses_is_the_documented_error() -> None:
 
 
 def test_a_refusal_says_why() -> None:
-    """The caller can do something about it."""
+    """The caller can fix it."""
     response = ask(Refused("the bucket does not exist"))
 
     assert (response.status_code, response.data) == (400, b'{"error":true,"message":"the bucket does not exist"}')
 
 
 def test_headers_of_an_error_are_sent() -> None:
-    """Where to look."""
+    """Location, for example."""
     response = ask(AlreadyBeingDeleted("x", headers={"Location": f"/deletions/{ID}"}))
 
     assert response.headers["Location"] == f"/deletions/{ID}"
@@ -136,7 +136,7 @@ def test_an_unknown_path_has_the_same_shape(client: FlaskClient) -> None:
     assert (response.status_code, response.data) == (404, b'{"error":true,"message":"Not Found"}')
 
 
-def test_a_wrong_method_says_which_are_right(client: FlaskClient) -> None:
+def test_a_wrong_method_lists_the_allowed_ones(client: FlaskClient) -> None:
     """Allow is kept, the type and the length are those of our body."""
     response = client.get("/here")
 

@@ -1,4 +1,4 @@
-"""What a caller prefers; what is not understood is ignored."""
+"""How the Prefer header is parsed."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ PARTS = ["respond-async", "wait=", "wait", "=", ",", " ", "5", "99999999", "-1",
 
 @pytest.mark.parametrize("header", ["respond-async", " Respond-Async ", "RESPOND-ASYNC", "foo, respond-async"])
 def test_respond_async_does_not_wait(header: str) -> None:
-    """In any case, and beside what is not known."""
+    """In upper or lower case, also with unknown preferences."""
     assert prefer_header.parse(header, 25) == WaitPreference(0, "respond-async")
 
 
@@ -20,14 +20,14 @@ def test_respond_async_does_not_wait(header: str) -> None:
     ("header", "seconds"),
     [("wait=5", 5), ("WAIT=5", 5), (" wait = 5 ", 5), ("foo,wait=5,bar", 5), ("wait=0", 0), ("wait=7, wait=8", 7)],
 )
-def test_a_wait_is_granted(header: str, seconds: int) -> None:
-    """The first one, where there are several."""
+def test_a_wait_is_applied(header: str, seconds: int) -> None:
+    """The first one, when there are several."""
     assert prefer_header.parse(header, 25) == WaitPreference(seconds, f"wait={seconds}")
 
 
 @pytest.mark.parametrize("header", ["wait=301", "wait=999999"])
 def test_a_long_wait_is_cut_and_the_caller_is_told(header: str) -> None:
-    """Threads are few."""
+    """The applied time is in the result."""
     assert prefer_header.parse(header, 25) == WaitPreference(60, "wait=60")
 
 
@@ -36,8 +36,8 @@ def test_a_long_wait_is_cut_and_the_caller_is_told(header: str) -> None:
     [None, "", " ", ",", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "wait=1e3", "wait=9999999", "waits=5",
      "respond", "respond-asynchronously", "xwait=5", "wait=5x", "wait=²"],
 )  # fmt: skip
-def test_what_is_not_understood_is_ignored(header: str | None) -> None:
-    """As the RFC has it: the default stays, and nothing is said to have been applied."""
+def test_unknown_preferences_are_ignored(header: str | None) -> None:
+    """The default applies, and the result names no preference."""
     assert prefer_header.parse(header, 25) == WaitPreference(25, None)
 
 

@@ -16,7 +16,7 @@ DELETE = "/instance/delete/"
 
 
 def make_app() -> Flask:
-    """An application that says which name it was asked for, and which one was meant literally."""
+    """An application that answers with the decoded and the literal name."""
     app = Flask(__name__)
     app.url_map.merge_slashes = False
     errors.register(app)
@@ -68,7 +68,7 @@ def name_of(response: Response) -> Any:
 )  # fmt: skip
 @pytest.mark.parametrize("endpoint", [DELETE, "/instance/logout/"])
 def test_a_name_arrives_as_it_was_sent(endpoint: str, sent: str, name: str) -> None:
-    """Decoded exactly once, whatever a router would make of it."""
+    """Decoded exactly once, also when a router would change it."""
     assert name_of(send(endpoint + sent)) == name
 
 
@@ -83,7 +83,7 @@ def test_a_query_string_is_refused(sent: str) -> None:
 
 @pytest.mark.parametrize("sent", ["%FF", "a%C3", "%C3%28", "%ED%A0%80", "%F0%9F%A6", "%C0%AF"])
 def test_what_is_not_utf8_is_refused(sent: str) -> None:
-    """Half a character, a surrogate, a slash in disguise: nobody is called that."""
+    """Half a character, a surrogate, an overlong slash."""
     response = send(DELETE + sent)
 
     assert response.status_code == 400
@@ -98,7 +98,7 @@ def test_an_absolute_target_is_understood(origin: str) -> None:
 
 @pytest.mark.parametrize("variable", ["RAW_URI", "REQUEST_URI"])
 def test_the_target_is_found_where_servers_put_it(variable: str) -> None:
-    """gunicorn's and everybody else's."""
+    """gunicorn's RAW_URI, and REQUEST_URI of other servers."""
     assert name_of(send(f"{DELETE}a//b", variable)) == "a//b"
 
 
@@ -108,12 +108,12 @@ def test_the_target_is_found_where_servers_put_it(variable: str) -> None:
      "/x/../instance/delete/a", "/instance/delete", "/INSTANCE/DELETE/a", "/x/instance/delete/a",
      "/instance/%64elete/a", "HTTP://x/instance/delete/a"],
 )  # fmt: skip
-def test_a_path_that_only_resembles_ours_deletes_nothing(target: str) -> None:
-    """After somebody has decoded or merged it: it is not found."""
+def test_a_path_that_matches_only_after_decoding_deletes_nothing(target: str) -> None:
+    """It is not found."""
     assert send(target).status_code == 404
 
 
-def test_an_empty_name_is_nobodys() -> None:
+def test_an_empty_name_is_not_found() -> None:
     """Such an instance is deleted by its id."""
     assert send(DELETE).status_code == 404
 
@@ -135,14 +135,14 @@ def test_a_server_without_a_raw_target_deletes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("sent", "literal"), [("%61", "%61"), ("a%20b", "a%20b"), ("%2561", "%2561")])
-def test_a_name_that_decoding_changes_has_a_literal_one(sent: str, literal: str) -> None:
-    """A client that does not encode may have meant it."""
+def test_a_name_that_decoding_changes_has_a_literal_form(sent: str, literal: str) -> None:
+    """A client that does not percent-encode may mean that."""
     assert send(DELETE + sent).get_json()["literal"] == literal
 
 
 @pytest.mark.parametrize("sent", ["a", "%", "%zz", "a/b", "🦊", "a#b"])
-def test_a_name_that_decoding_leaves_alone_has_no_other(sent: str) -> None:
-    """There is nothing to confuse it with."""
+def test_a_name_that_decoding_does_not_change_has_no_literal_form(sent: str) -> None:
+    """Both are equal."""
     assert send(DELETE + sent).get_json()["literal"] is None
 
 

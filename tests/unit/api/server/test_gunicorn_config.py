@@ -1,4 +1,4 @@
-"""The application is made before gunicorn forks: what a fork would break waits until after it."""
+"""The application is created before gunicorn forks, so it must not start threads or connections."""
 
 from tests.unit.fresh import loaded_by
 

@@ -1,4 +1,4 @@
-"""What is told to a client whose request cannot be read."""
+"""The response to a request that cannot be parsed."""
 
 import json
 
@@ -21,13 +21,13 @@ from api.server.gunicorn_worker import refusal, status_of
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
-def test_the_parsers_errors_are_the_clients(error: Exception, status: int) -> None:
-    """Only what is no parser's error is ours."""
+def test_errors_of_the_parser_are_client_errors(error: Exception, status: int) -> None:
+    """All other errors are 500."""
     assert status_of(error) == status
 
 
 def test_a_refusal_has_the_documented_shape() -> None:
-    """As a whole HTTP answer, with the id under which the log has it."""
+    """A complete HTTP response, with the request id of the log."""
     head, _, body = refusal(status_of(errors.InvalidHeader("secret")), "an-id").decode().partition("\r\n\r\n")
 
     assert head.startswith("HTTP/1.1 400 Bad Request\r\n")
