@@ -36,7 +36,7 @@ def caller(confirm: Callable[[Instance], Confirmation | None] = without_confirma
 
 
 def confirmation() -> Confirmation:
-    """The operator has typed the requested text."""
+    """The confirmation that the operator has typed the requested text."""
     return Confirmation(actor().key_id, ConfirmationMethod.TERMINAL)
 
 

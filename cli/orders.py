@@ -49,7 +49,7 @@ class Result:
         return self.status in (*UNDER_WAY, DeletionStatus.SUCCEEDED)
 
 
-def read(file: Path) -> list[Order]:
+def read_names(file: Path) -> list[Order]:
     """One name per line, each once, exactly as written (no comments); ends the command when there is none."""
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")

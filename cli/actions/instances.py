@@ -25,7 +25,7 @@ def delete(name: str | None, instance_id: str | None, file: Path | None, wait: b
     """Submit the orders after they were confirmed, and report the results."""
     if sum(given is not None for given in (name, instance_id, file)) != 1:
         raise click.UsageError("Give one of NAME, --id and --from-file")
-    wanted = orders.read(file) if file else [Order(name, instance_id)]
+    wanted = orders.read_names(file) if file else [Order(name, instance_id)]
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
         confirm = _confirm(made, wanted, many=file is not None, yes=yes)

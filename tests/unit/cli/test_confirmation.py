@@ -117,7 +117,7 @@ def test_a_file_is_read_exactly_as_it_is(tmp_path: Path) -> None:
     """A name may begin with # or a space; repeated names and empty lines do not count."""
     (tmp_path / "names").write_text("\ufeff# one\n two \r\n\n# one\ntwo\n", encoding="utf-8")
 
-    assert [order.name for order in orders.read(tmp_path / "names")] == ["# one", " two ", "two"]
+    assert [order.name for order in orders.read_names(tmp_path / "names")] == ["# one", " two ", "two"]
 
 
 def test_orders_that_were_not_done_are_counted_and_unknown_names_listed() -> None:
