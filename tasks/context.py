@@ -1,11 +1,11 @@
-"""What a step is handed: the instance, the services, and a ledger for what it did."""
+"""What a step works with: the instance, the services, and the counts and notes that it saves."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from shared.deletions import claims, step_counts
@@ -22,12 +22,12 @@ from shared.evolution.rows.schema import Owned
 from shared.services import Services
 
 Counts = dict[str, int]
-Untried = list[str]  # sentences on what a rehearsal could not try
-_WRITE_SECONDS = 0.25  # what a crash can lose of the counts, not of the work
+Store = TypeVar("Store", Storage, Queues)
+_SAVE_SECONDS = 0.25  # a crash loses the counts of so much time, never the work
 
 
 class Progress(Enum):
-    """What a run of a step says at its end."""
+    """Whether a step is finished at the end of a run."""
 
     DONE = "done"
     MORE = "more"  # the slice is over, the step is not
@@ -35,21 +35,21 @@ class Progress(Enum):
 
 @dataclass(frozen=True)
 class Target:
-    """The instance to be erased, and where; all that a preview needs."""
+    """The instance to erase, and the services that hold its data: what a preview needs."""
 
     services: Services
     instance_id: str
     instance_name: str
-    without_gateways: tuple[str, ...] = ()  # gone for good, given up by an admin
-    thorough: bool = True  # count also what costs a pass over the whole cache
+    without_gateways: tuple[str, ...] = ()  # gone for good: an admin has given them up
+    thorough: bool = True  # count also what needs a scan of the whole cache
 
     @property
     def gateways(self) -> tuple[Gateway, ...]:
-        """The gateways that are still counted on."""
+        """The gateways that are not given up."""
         return tuple(gateway for gateway in self.services.gateways if gateway.url not in self.without_gateways)
 
     def living(self, column: str, values: Iterable[str]) -> set[str]:
-        """Those of the ids or names that another instance bears now."""
+        """Those of the ids (or names) that another instance has now."""
         return self.services.tenant.living(column, values, besides=self.instance_id)
 
     def neighbours(self) -> list[str]:
@@ -58,32 +58,26 @@ class Target:
 
 
 @dataclass
-class _Unwritten:
-    """What the own database does not know yet, and since when."""
+class _Unsaved:
+    """What changed since the last save to the own database."""
 
     changed: bool = False
     has_progress: bool = False
     planned: Mapping[str, int] | None = None
-    since: float = field(default_factory=time.monotonic)
-    shown_at: float = field(default_factory=time.monotonic)  # when this owner was last seen to hold the claim
-
-    def forget(self) -> None:
-        """It was written down, just now."""
-        self.changed = self.has_progress = False
-        self.planned = None
-        self.since = self.shown_at = time.monotonic()
+    saved_at: float = field(default_factory=time.monotonic)
+    claim_seen_at: float = field(default_factory=time.monotonic)  # when the own database last confirmed the claim
 
 
 @dataclass(frozen=True)
 class Context(Target):
-    """The run of one step: everything it removes is written down as it goes."""
+    """One run of one step: saves counts and notes while the step works."""
 
     claim: Claim = field(kw_only=True)
     slice_ends: float = field(kw_only=True)  # time.monotonic()
-    stopping: Callable[[], bool] = field(kw_only=True)  # the worker is to stop, or others wait
+    stopping: Callable[[], bool] = field(kw_only=True)  # the worker is told to stop, or other deletions wait
     notes: dict[str, Any] = field(default_factory=dict)
     totals: Counter[str] = field(default_factory=Counter)  # what the step has removed, over all its runs
-    _unwritten: _Unwritten = field(default_factory=_Unwritten)
+    _unsaved: _Unsaved = field(default_factory=_Unsaved)
 
     @property
     def deletion_id(self) -> UUID:
@@ -91,47 +85,41 @@ class Context(Target):
         return self.claim.deletion_id
 
     def add_removed(self, counts: Mapping[str, int]) -> None:
-        """Add to the step's counts, written down a few times a second; raises LostClaim."""
+        """Add to the step's counts, saved a few times a second; raises LostClaim."""
         self.totals.update(counts)
-        self._unwritten.changed = True
-        # Removing what was planned is progress. What comes back again and again, in confirm, is not.
-        self._unwritten.has_progress |= bool(self.claim.planned or self._unwritten.planned) and any(counts.values())
-        if time.monotonic() - self._unwritten.since >= _WRITE_SECONDS:
+        self._unsaved.changed = True
+        # Removing what was planned is progress. What returns again and again, in confirm, is not.
+        self._unsaved.has_progress |= bool(self.claim.planned or self._unsaved.planned) and any(counts.values())
+        if time.monotonic() - self._unsaved.saved_at >= _SAVE_SECONDS:
             self.save()
 
     def set_planned(self, counts: Mapping[str, int]) -> None:
-        """Say what is to go, for a step whose preview was too dear; what an earlier run said holds."""
+        """Set the planned counts, for a step whose preview was too expensive; those of an earlier run stay."""
         if not self.claim.planned:
-            self._unwritten.planned, self._unwritten.changed = counts, True
+            self._unsaved.planned, self._unsaved.changed = counts, True
 
     def note(self, **facts: Any) -> None:
-        """Keep facts that are no counts: outcomes, what stayed and why; written down with the counts."""
+        """Keep facts that are no counts, such as outcomes and what stayed; saved with the counts."""
         self.notes.update(facts)
-        self._unwritten.changed = True
+        self._unsaved.changed = True
 
     def note_and_save(self, **facts: Any) -> None:
-        """Keep facts before what they announce is done: committed when this returns; raises LostClaim."""
+        """Commit a note before the action that it announces; raises LostClaim."""
         self.note(**facts)
         self.save()
 
     def save(self) -> None:
-        """Commit counts and notes so far to the own database; raises LostClaim."""
-        if self._unwritten.changed:
+        """Commit counts and notes to the own database; raises LostClaim."""
+        if self._unsaved.changed:
             step_counts.record(self.services.own, self.claim, self.entry())
-            self._unwritten.forget()
+            now, unsaved = time.monotonic(), self._unsaved
+            unsaved.changed, unsaved.has_progress, unsaved.planned = False, False, None
+            unsaved.saved_at = unsaved.claim_seen_at = now
 
     def entry(self) -> StepRecord:
-        """How far the step is, for whoever writes it down."""
+        """The counts and notes to save."""
         removed = {what: number for what, number in self.totals.items() if number}
-        return StepRecord(removed, self.notes, self._unwritten.has_progress, self._unwritten.planned)
-
-    def page_of(self, table: str) -> int:
-        """The first page of a table that this step has not walked."""
-        return int(self.notes.get("pages", {}).get(table, 0))
-
-    def keep_page(self, table: str, page: int) -> None:
-        """Go on there in the next slice."""
-        self.note(pages={**self.notes.get("pages", {}), table: page})
+        return StepRecord(removed, self.notes, self._unsaved.has_progress, self._unsaved.planned)
 
     def erase_rows(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
         """Erase the instance's rows of these tables, in this order; False when the slice was over first."""
@@ -148,31 +136,40 @@ class Context(Target):
         )
         return eraser.erase(tables, planned)
 
-    def storages(self) -> tuple[Storage, ...]:
-        """The places for media; raises NotYet when one is not there: an empty mount point would count as gone."""
-        for storage in self.services.storages:
-            try:
-                storage.probe()
-            except Refused as error:
-                raise NotYet(error.title) from error
-        return self.services.storages
+    def page_of(self, table: str) -> int:
+        """The first page of a table that this step has not walked."""
+        return int(self.notes.get("pages", {}).get(table, 0))
 
-    def queues(self) -> tuple[Queues, ...]:
-        """The brokers with queues of instances; raises NotYet when one refuses us, which may be mended."""
-        for queues in self.services.queues:
-            try:
-                queues.probe()
-            except Refused as error:
-                raise NotYet(error.title) from error
-        return self.services.queues
+    def keep_page(self, table: str, page: int) -> None:
+        """Go on there in the next slice."""
+        self.note(pages={**self.notes.get("pages", {}), table: page})
+
+    def erase_media(self) -> bool:
+        """Erase the instance's files and objects, by its id; False when the slice was over first."""
+        for storage in usable(self.services.storages):
+            for count in storage.erase(self.instance_id, self.deletion_id):
+                self.add_removed({storage.unit: count})
+                if self.slice_is_over():
+                    return False
+        return True
 
     def ensure_claim_held(self) -> None:
-        """Raise LostClaim when another worker has taken over; before anything that can't be undone."""
-        # Nobody takes over from an owner that was heard of so shortly before.
-        if time.monotonic() - self._unwritten.shown_at > self.services.settings.stale_seconds / 30:
+        """Raise LostClaim when another worker has taken over; call it before every action that cannot be undone."""
+        # No worker takes over a claim that the own database confirmed so short a time ago.
+        if time.monotonic() - self._unsaved.claim_seen_at > self.services.settings.stale_seconds / 30:
             claims.send_heartbeat(self.services.own, self.claim)
-            self._unwritten.shown_at = time.monotonic()
+            self._unsaved.claim_seen_at = time.monotonic()
 
     def slice_is_over(self) -> bool:
-        """Whether to stop at the next good place, so that others get their turn."""
+        """Whether to stop at the next safe point, so that other deletions get their turn."""
         return time.monotonic() >= self.slice_ends or self.stopping()
+
+
+def usable(stores: tuple[Store, ...]) -> tuple[Store, ...]:
+    """Return the stores when each can be used, else raise NotYet: an empty mount point would count as erased."""
+    for store in stores:
+        try:
+            store.probe()
+        except Refused as error:
+            raise NotYet(error.title) from error
+    return stores

@@ -1,18 +1,17 @@
 """Erases every row of the instance from the tenant database, leaves first, the Instance row last."""
 
 from shared.evolution.rows import counting
-from tasks.context import Context, Counts, Progress, Target, Untried
+from tasks.context import Context, Counts, Progress, Target
 
 
-def rehearse(target: Target) -> Untried:
-    """Check the schema and the rights."""
+def rehearse(target: Target) -> None:
+    """Check the schema and the permissions of the database role."""
     tenant = target.services.tenant
     counting.check_rights(tenant, tenant.plan())
-    return []
 
 
 def preview(target: Target) -> Counts:
-    """Rows per table; raises Refused when the schema or another instance's rows forbid it."""
+    """Count rows per table; raises Refused when the schema or another instance's rows prevent the deletion."""
     tenant = target.services.tenant
     plan = tenant.plan()
     counts = counting.count(tenant, plan, target.instance_id)
@@ -22,6 +21,6 @@ def preview(target: Target) -> Counts:
 
 def run(ctx: Context) -> Progress:
     """Erase in batches until nothing is left or the slice is over."""
-    # Only the first slice goes by what was planned: that can be an estimate, and was counted some time ago.
+    # Only the first slice uses the planned counts: they can be estimates, and are old by the second one.
     planned = None if ctx.totals else ctx.claim.planned
     return Progress.DONE if ctx.erase_rows(ctx.services.tenant.plan().tables, planned) else Progress.MORE

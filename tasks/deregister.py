@@ -1,4 +1,4 @@
-"""Takes the name away: fences the row, removes what is kept by name, drops it from every gateway's memory."""
+"""Frees the name: fences the row, removes what is stored by name, has every gateway drop the instance from memory."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,17 +13,16 @@ from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from shared.evolution.rows.reservation import Found, Reservation
 from tasks import permission_check
-from tasks.context import Context, Counts, Progress, Target, Untried
+from tasks.context import Context, Counts, Progress, Target, usable
 from tasks.gateways import drops, in_memory
-from tasks.gateways.drops import SENT
 
 DROPPED, NOT_HELD = "dropped", "not held"
 RESTART = "not_dropped: restart needed"
-_DROPPED, _PASSED = "dropped_at", "passed_at"  # the notes that all gateways dropped it, and that its keys went
-_RESERVED = "reserved_at"  # the note: when the name was first reserved
-_BRIEF_SECONDS = 1  # a name that was reserved for less has hardly been tried to be created
-_STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
-_SOON_SECONDS = 2
+_DROPPED_AT, _SCANNED_AT = "dropped_at", "passed_at"  # the notes: all gateways were asked; its keys are unlinked
+_RESERVED_AT = "reserved_at"  # the note: when the name was first reserved
+_BRIEF_SECONDS = 1  # a create hardly meets a reservation that was shorter
+_STUCK_SECONDS = 2  # a dead socket gives the same answer for ever: a few tries are enough
+_POLL_SECONDS = 2
 
 
 class DropPending(NotYet):
@@ -31,22 +30,21 @@ class DropPending(NotYet):
 
 
 class DropImpossible(LetheError):
-    """The gateway cannot drop the instance: its socket is dead, and nothing else of it is left; restart the gateway."""
+    """The gateway cannot drop the instance: its socket is dead. Nothing else of it is left; restart the gateway."""
 
 
 class _NameTaken(Exception):
-    """Another instance has the name now: nothing is done by it any more."""
+    """Another instance has the name now: nothing more is done by name."""
 
 
-def rehearse(target: Target) -> Untried:
-    """Remove queues that do not exist. Its rows are tried with those of delete_records, its media by delete_files."""
+def rehearse(target: Target) -> None:
+    """Remove queues that do not exist; delete_records and delete_files try the rows and the media."""
     for number, queues in enumerate(target.services.queues):
         target.services.rehearsed.once(f"queues {number}", partial(queues.rehearse, target.instance_name))
-    return []
 
 
 def preview(target: Target) -> Counts:
-    """Gateways that would drop the instance from their memory, and what is kept by its name."""
+    """Count the gateways that would drop the instance, and what is stored by its name."""
     counts = Counter({"gateways": len(target.gateways)})
     for storage in target.services.storages:
         counts[storage.unit] = storage.count_named(target.instance_name, target.neighbours)
@@ -56,7 +54,7 @@ def preview(target: Target) -> Counts:
 
 
 def run(ctx: Context) -> Progress:
-    """Pass the point of no return, then work by name under its reservation, for the last time."""
+    """Pass the point of no return, then remove what is stored by name, while the name is reserved."""
     permission_check.recheck_permission(ctx)
     claims.make_irrevocable(ctx.services.own, ctx.claim)
     if ctx.services.tenant.fence(ctx.instance_id, ctx.deletion_id):
@@ -72,17 +70,17 @@ def run(ctx: Context) -> Progress:
 
 def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
     with _hold_name(ctx, reservation):
-        if _RESERVED not in ctx.notes:
-            ctx.note(**{_RESERVED: step_counts.now(ctx.services.own).isoformat()})
+        if _RESERVED_AT not in ctx.notes:
+            ctx.note(**{_RESERVED_AT: step_counts.now(ctx.services.own).isoformat()})
         _remove_named_media(ctx)
     for gateway in ctx.services.gateways:
         _drop(ctx, gateway, reservation)
     with _hold_name(ctx, reservation):
         cache = ctx.services.cache
-        if cache and _PASSED not in ctx.notes:
+        if cache and _SCANNED_AT not in ctx.notes:
             if cache.is_large() and _others_will_drop_soon(ctx):
                 return Progress.MORE
-            _purge_named_keys(ctx, cache)
+            _unlink_named_keys(ctx, cache)
         _remove_named_queues(ctx)
     _release_name(ctx, reservation)
     if in_memory.is_placeholder(ctx.instance_id):
@@ -91,7 +89,7 @@ def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
 
 
 def _ensure_dropped_everywhere(ctx: Context) -> None:
-    """Of an instance without a row nothing else was there; a gateway that could not drop it is asked again."""
+    """For an instance without a row: forget the gateways that could not drop it, so that a resume asks them again."""
     dropped = {url: outcome for url, outcome in ctx.notes["gateways"].items() if outcome != RESTART}
     if dropped != ctx.notes["gateways"]:
         ctx.note(gateways=dropped)
@@ -99,21 +97,21 @@ def _ensure_dropped_everywhere(ctx: Context) -> None:
 
 
 def _release_name(ctx: Context, reservation: Reservation) -> None:
-    """At once where nothing can be under way by the name; else it is confirm that waits, and gives it back."""
-    if ctx.notes.get(SENT):
-        with suppress(NotYet):  # the sooner the end is seen, the less confirm waits
+    """Release the name now if no gateway can act on it any more; otherwise confirm waits, and releases it."""
+    if ctx.notes.get(drops.SENT):
+        with suppress(NotYet):  # each drop that is seen to finish here need not be waited for by confirm
             drops.poll_briefly(lambda: drops.ensure_finished(ctx, ctx.notes, reservation))
         return
-    age = drops.age_seconds(ctx, ctx.notes[_RESERVED])
+    age = drops.age_seconds(ctx, ctx.notes[_RESERVED_AT])
     if age < _BRIEF_SECONDS:
         reservation.release()
-    else:  # a create that was refused meanwhile may still be cleaned up by the name
+    else:  # the server may still clean up, by name, after a create that the reservation refused
         drops.start_grace_period(ctx, 2 * age)
 
 
 @contextmanager
 def _hold_name(ctx: Context, reservation: Reservation) -> Iterator[None]:
-    """Hold the name, and see what became of it since it was held last; raises _NameTaken."""
+    """Reserve and lock the name, and note which drop has finished since; raises _NameTaken."""
     with reservation.held() as found:
         drops.check_finished(ctx, ctx.notes, reservation, found)
         if found is Found.TAKEN:
@@ -122,52 +120,48 @@ def _hold_name(ctx: Context, reservation: Reservation) -> Iterator[None]:
 
 
 def _record_name_taken(ctx: Context) -> None:
-    dropped = ctx.notes.get("gateways", {})
-    outcomes = {gateway.url: dropped.get(gateway.url, RESTART) for gateway in ctx.services.gateways}
-    ctx.note(
-        name_borne_again=True,
-        gateways=outcomes,
-    )
+    outcomes = dict.fromkeys((gateway.url for gateway in ctx.services.gateways), RESTART)
+    ctx.note(name_borne_again=True, gateways=outcomes | ctx.notes.get("gateways", {}))
 
 
 def _remove_named_media(ctx: Context) -> None:
     kept: list[str] = []
-    for storage in ctx.storages():
+    for storage in usable(ctx.services.storages):
         ctx.ensure_claim_held()
         removed, shared = storage.remove_named(ctx.instance_name, ctx.deletion_id, ctx.neighbours)
         kept += shared
         ctx.add_removed({storage.unit: removed})
     if kept:
-        ctx.note(kept_media=len(kept))  # another living instance's name leads to them as well
+        ctx.note(kept_media=len(kept))  # they belong to another instance's name as well
 
 
 def _remove_named_queues(ctx: Context) -> None:
-    # After the drop: an event of a connected server makes them anew.
+    # After the drop: until then an event of the connected server creates them again.
     kept = 0
-    for queues in ctx.queues():
+    for queues in usable(ctx.services.queues):
         ctx.ensure_claim_held()
         taken = queues.remove_named(ctx.instance_name, ctx.neighbours)
         kept += taken.kept
         ctx.add_removed(taken.counts)
     if kept:
-        ctx.note(kept_queues=kept)  # a neighbour's or everybody's as well
+        ctx.note(kept_queues=kept)  # they belong to other instances as well
 
 
 def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
-    """Have one gateway drop the name, and see that it did; raises DropPending while that is not sure, or _NameTaken."""
+    """Have one gateway drop the instance; raises DropPending until its memory is free of it, or _NameTaken."""
     if gateway.url in ctx.notes.get("gateways", {}):
         return None
     if gateway.url in ctx.without_gateways:
         return _note_gateway(ctx, gateway, f"given up, {RESTART}")
     if not can_be_addressed(ctx.instance_name):
         return _note_gateway(ctx, gateway, RESTART)
-    asked_at = ctx.notes.get(SENT, {}).get(gateway.url)
+    sent_at = ctx.notes.get(drops.SENT, {}).get(gateway.url)
     if gateway.state(ctx.instance_name) is None:
-        return _note_gateway(ctx, gateway, DROPPED if asked_at else NOT_HELD)
-    if asked_at and drops.age_seconds(ctx, asked_at) < ctx.services.settings.gateway_late_seconds:
+        return _note_gateway(ctx, gateway, DROPPED if sent_at else NOT_HELD)
+    if sent_at and drops.age_seconds(ctx, sent_at) < ctx.services.settings.gateway_late_seconds:
         raise DropPending(f"gateway {gateway.url} was asked to drop the name and has not done it yet")
-    # One after the other: the one row can tell of one drop at a time that it is over.
-    drops.poll_briefly(lambda: drops.ensure_finished(ctx, ctx.notes, reservation), _SOON_SECONDS)
+    # One gateway after the other: the reservation's row can show the end of one drop at a time.
+    drops.poll_briefly(lambda: drops.ensure_finished(ctx, ctx.notes, reservation), _POLL_SECONDS)
     with _hold_name(ctx, reservation):
         reservation.arm()
         return _send_drop(ctx, gateway)
@@ -178,20 +172,19 @@ def _send_drop(ctx: Context, gateway: Gateway) -> None:
     drops.record_sent(ctx, gateway.url)
     try:
         is_known = retry.call(lambda: gateway.drop(ctx.instance_name), seconds=_STUCK_SECONDS, only=Stuck)
-    except Stuck:  # it refused, so nothing of it is under way
-        drops.record_not_taken(ctx, gateway.url)
-        return _note_gateway(ctx, gateway, RESTART)
-    except Unanswered:
+        outcome = DROPPED if is_known else NOT_HELD  # not held: it was restarted a moment ago
+    except Stuck:
+        outcome = RESTART
+    except Unreachable as error:
+        if not isinstance(error, Unanswered):  # the gateway did not receive the request
+            drops.record_not_taken(ctx, gateway.url)
         raise
-    except Unreachable:  # it never got the request
+    if outcome == DROPPED:
+        drops.poll_briefly(lambda: _ensure_dropped(gateway, ctx.instance_name), _POLL_SECONDS)
+        ctx.add_removed({"gateways": 1})
+    else:
         drops.record_not_taken(ctx, gateway.url)
-        raise
-    if not is_known:  # it was restarted a moment ago, so nothing is under way
-        drops.record_not_taken(ctx, gateway.url)
-        return _note_gateway(ctx, gateway, NOT_HELD)
-    drops.poll_briefly(lambda: _ensure_dropped(gateway, ctx.instance_name), _SOON_SECONDS)
-    ctx.add_removed({"gateways": 1})
-    return _note_gateway(ctx, gateway, DROPPED)
+    _note_gateway(ctx, gateway, outcome)
 
 
 def _ensure_dropped(gateway: Gateway, name: str) -> None:
@@ -204,27 +197,29 @@ def _note_gateway(ctx: Context, gateway: Gateway, outcome: str) -> None:
 
 
 def _others_will_drop_soon(ctx: Context) -> bool:
-    """Whether to let them, once, so that one pass over all keys serves all."""
-    if _DROPPED in ctx.notes:
+    """Whether to wait, once, for the drops of other deletions: one scan of all keys then serves them all."""
+    if _DROPPED_AT in ctx.notes:
         return False
-    ctx.note(**{_DROPPED: datetime.now(UTC).isoformat()})
-    return bool(companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_DROPPED))
+    ctx.note(**{_DROPPED_AT: datetime.now(UTC).isoformat()})
+    return bool(companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_DROPPED_AT))
 
 
-def _purge_named_keys(ctx: Context, cache: Cache) -> None:
-    """After the drop: a connected server may have written some since they were purged."""
-    passed_at = datetime.now(UTC).isoformat()
-    # Of who waits here after its drop: a name that is not reserved is not ours to act on.
-    others = companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_PASSED, with_note=_DROPPED)
+def _unlink_named_keys(ctx: Context, cache: Cache) -> None:
+    """Unlink the keys by name after the drop: until then a connected server may have written some."""
+    scanned_at = datetime.now(UTC).isoformat()
+    # Only other deletions that wait here after their own drops: before that, their names are not reserved.
+    others = companions.waiting_for_same_step(
+        ctx.services.own, ctx.claim, without_note=_SCANNED_AT, with_note=_DROPPED_AT
+    )
     candidates = cache.find_candidates([], [ctx.instance_name, *(each.instance_name for each in others)])
     ctx.add_removed({"keys": _unlink_named(ctx, cache, candidates)})
-    ctx.note(**{_PASSED: passed_at})
+    ctx.note(**{_SCANNED_AT: scanned_at})
     for each in others:
         with Reservation(ctx.services.tenant, each.instance_name, each.deletion_id).locked() as is_reserved:
             if is_reserved:
                 target = Target(ctx.services, each.instance_id, each.instance_name)
                 counts = {"keys": _unlink_named(target, cache, candidates)}
-                companions.share_result(ctx.services.own, each, ctx.claim, counts, {_PASSED: passed_at})
+                companions.share_result(ctx.services.own, each, ctx.claim, counts, {_SCANNED_AT: scanned_at})
 
 
 def _unlink_named(target: Target, cache: Cache, candidates: Candidates) -> int:

@@ -5,41 +5,38 @@ from functools import partial
 from shared import retry
 from shared.evolution.gateway import Gateway, Stuck, can_be_addressed
 from tasks import permission_check
-from tasks.context import Context, Counts, Progress, Target, Untried
+from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import channels, gateway_check
 
 CONNECTED = ("open", "connecting")
-_STUCK_SECONDS = 2  # a dead socket answers the same for ever: a few tries are enough
+_STUCK_SECONDS = 2  # a dead socket gives the same answer for ever: a few tries are enough
 
 
-def rehearse(target: Target) -> Untried:
-    """See that each gateway is an Evolution server, takes the calls and accepts the key."""
+def rehearse(target: Target) -> None:
+    """Check that each gateway is an Evolution server, answers the calls and accepts the key."""
     gateway_check.check(target)
     for gateway in target.gateways:
         target.services.rehearsed.once(f"gateway {gateway.url}", partial(_call, target, gateway))
-    return []
 
 
 def _call(target: Target, gateway: Gateway) -> None:
     gateway.rehearse()
-    # A server looks at the key only of a caller who asks for an instance that exists.
+    # A server checks the key only when the instance exists.
     names = (target.instance_name, *target.neighbours())
     if (known := next(filter(can_be_addressed, names), None)) is not None:
         gateway.state(known)
 
 
 def preview(target: Target) -> Counts:
-    """Sessions that would be ended."""
+    """Count the open sessions."""
     if not can_be_addressed(target.instance_name):
-        for gateway in target.gateways:
-            gateway.probe()
         return {}
     states = [gateway.state(target.instance_name) for gateway in target.gateways]
     return {"sessions": sum(state in CONNECTED for state in states)}
 
 
 def run(ctx: Context) -> Progress:
-    """Log out wherever the instance is connected; a dead socket is recorded and does not stop the deletion."""
+    """Log out wherever the instance is connected; a dead socket is noted and does not stop the deletion."""
     permission_check.recheck_permission(ctx)
     if not can_be_addressed(ctx.instance_name):
         ctx.note(not_logged_out="restart needed: a URL cannot carry the name")
@@ -48,10 +45,8 @@ def run(ctx: Context) -> Progress:
         if not is_its_name:
             return Progress.DONE
         connected = [gateway for gateway in ctx.gateways if gateway.state(ctx.instance_name) in CONNECTED]
-        if connected:
-            channels.disable(
-                ctx
-            )  # first, a server awaits the webhook, for up to 20 minutes, before it cleans up by name
+        if connected:  # first: a server waits up to 20 minutes for the webhook's answer before it cleans up by name
+            channels.disable(ctx)
         for gateway in connected:
             _log_out(ctx, gateway)
     return Progress.DONE

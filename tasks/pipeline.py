@@ -1,4 +1,4 @@
-"""The order of the steps, and the chain that carries a deletion through them."""
+"""The steps of a deletion in their order, and what the last one commits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from shared.deletions.claims import Claim
 from shared.receipts import receipt
 from shared.services import Services
 from tasks import confirm, delete_files, delete_records, deregister, logout, purge_cache, send_webhook
-from tasks.context import Context, Counts, Progress, Target, Untried
+from tasks.context import Context, Counts, Progress, Target
 
 log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
 class PipelineStep:
-    """One step: its name, as everywhere shown, and what it does."""
+    """One step: its name, as shown everywhere, and its functions."""
 
     name: str
-    rehearse: Callable[[Target], Untried]
+    rehearse: Callable[[Target], None]
     preview: Callable[[Target], Counts]
     run: Callable[[Context], Progress]
 
@@ -41,30 +41,28 @@ BY_NAME = {step.name: step for step in PIPELINE}
 
 
 def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
-    """What is done in the transaction of the deletion's success: forget, tell the audit, write the receipt.
+    """What the transaction of the deletion's success does: scrub its rows, write the audit line and the receipt.
 
-    In this order: the receipt quotes its line, and after the line no row is waited for that somebody else may hold.
+    In this order: the receipt quotes the line, and after the line the transaction waits for no row that another holds.
     """
 
-    def forget_and_write(connection: Connection) -> None:
+    def scrub_and_write(connection: Connection) -> None:
         scrubbing.scrub(connection, claim.deletion_id)
         line = chain.append(
             connection, entries.deletion_ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id)
         )
         receipt.write(connection, claim.deletion_id, services.settings, line)
 
-    return forget_and_write
+    return scrub_and_write
 
 
-def rehearse(target: Target) -> Untried:
-    """Try all that the steps will use, and change nothing; raises what stands in the way of a deletion.
-
-    Returns sentences on what could not be tried.
-    """
-    return [sentence for step in PIPELINE for sentence in step.rehearse(target)]
+def rehearse(target: Target) -> None:
+    """Try everything that the steps will use, and change nothing; raises what would stop the deletion."""
+    for step in PIPELINE:
+        step.rehearse(target)
 
 
 def preview(target: Target) -> dict[str, Counts]:
-    """What each step would remove, after a rehearsal; changes nothing, raises what stands in the way of a deletion."""
+    """Count what each step would remove, after a rehearsal; changes nothing, raises what would stop the deletion."""
     rehearse(target)
     return {step.name: step.preview(target) for step in PIPELINE}

@@ -4,25 +4,24 @@ from uuid import UUID
 
 from shared.webhooks import delivery, events, outbox
 from shared.webhooks.events import Event
-from tasks.context import Context, Counts, Progress, Target, Untried
+from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import channels
 
-_TRIES = 2  # a dead receiver costs seconds, not the deletion: the rest is tried from the outbox
+_TRIES = 2  # a dead receiver delays the deletion by seconds; the outbox tries it again later
 
 
-def rehearse(target: Target) -> Untried:
-    """Read the instance's webhook. Its receiver is not called: it may be away, and is tried later again."""
+def rehearse(target: Target) -> None:
+    """Read the instance's webhook; its receiver is not called, for it may be down and is tried again later."""
     target.services.tenant.webhook(target.instance_id)
-    return []
 
 
 def preview(target: Target) -> Counts:
-    """Webhooks that would be sent."""
+    """Count the webhooks to send."""
     return {"webhooks": len(_events(target, UUID(int=0), was_switched_off=False))}
 
 
 def run(ctx: Context) -> Progress:
-    """Keep the events, so that none is lost, then try each one now."""
+    """Store the events, so that none is lost, then try to deliver each one."""
     own, settings = ctx.services.own, ctx.services.settings
     was_switched_off = "Webhook" in channels.disabled_tables(own, ctx.deletion_id)
     outbox.store(own, settings, ctx.deletion_id, _events(ctx, ctx.deletion_id, was_switched_off=was_switched_off))

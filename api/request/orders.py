@@ -61,7 +61,7 @@ def caller() -> Caller:
         auditing.actor(),
         _authorise,
         auth.principal().token_hash,
-        count=rate_limit.count,
+        count_request=rate_limit.count,
         confirm=confirmation.of_request,
     )
 

@@ -119,7 +119,7 @@ def replay(yes: bool, as_json: bool) -> None:
         if found and not yes:
             click.confirm(f"Erase {quantity(len(found), 'instance')} again?", abort=True, err=True)
         ordered = [
-            {"instanceId": each.id, "deletionId": replay_orders.replay(made, each, account.actor())} for each in found
+            {"instanceId": each.id, "deletionId": replay_orders.replay(made, account.caller(), each)} for each in found
         ]
     if as_json:
         print_json(ordered)

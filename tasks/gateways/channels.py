@@ -1,4 +1,4 @@
-"""The channels on which a server sends an instance's events: switched off for a deletion, and put back if it stops."""
+"""Event channels (webhook, RabbitMQ and others) of an instance: disabled for a deletion, enabled again if it stops."""
 
 from typing import Any
 from uuid import UUID
@@ -15,51 +15,49 @@ from shared.services import Services
 from tasks.context import Context
 
 log = logs.get(__name__)
-_OFF, _STEP = "channels_off", "logout"  # the note that names the tables, and whose it is
+_DISABLED, _STEP = "channels_off", "logout"  # the note that names the tables, and the step that keeps it
 _STOPPED = (DeletionStatus.FAILED, DeletionStatus.CANCELLED)
 
 
 def disable(ctx: Context) -> None:
-    """Switch off those that are on, and remember them first; for the step that logs out."""
+    """Note the enabled channels, then disable them; for the logout step."""
     tenant = ctx.services.tenant
-    restore(ctx.services, ctx.instance_id)  # what an earlier, cancelled deletion owes is this one's to remember
-    if on := tenant.channels(ctx.instance_id):
-        ctx.note_and_save(**{_OFF: sorted({*ctx.notes.get(_OFF, []), *on})})
-        tenant.switch_channels(ctx.instance_id, on, on=False)
+    restore(ctx.services, ctx.instance_id)  # what an earlier, cancelled deletion has disabled: now this one notes it
+    if enabled := tenant.channels(ctx.instance_id):
+        ctx.note_and_save(**{_DISABLED: sorted({*ctx.notes.get(_DISABLED, []), *enabled})})
+        tenant.switch_channels(ctx.instance_id, enabled, on=False)
 
 
 def disabled_tables(own: Engine, deletion_id: UUID) -> list[str]:
-    """The tables of the channels that this deletion has switched off."""
-    tables: list[str] = step_counts.notes_of(own, deletion_id, _STEP).get(_OFF, [])
+    """The tables of the channels that this deletion has disabled."""
+    tables: list[str] = step_counts.notes_of(own, deletion_id, _STEP).get(_DISABLED, [])
     return tables
 
 
-def restore(services: Services, instance_id: str | None = None) -> int:
-    """Switch on again what deletions have switched off that stopped before their point of no return; how many.
+def restore(services: Services, instance_id: str | None = None) -> None:
+    """Enable again what deletions have disabled that stopped before their point of no return.
 
-    Of all instances without an unfinished deletion, or of one. A tenant database that is away ends it: the next round
-    is soon.
+    For one instance, or for all without an unfinished deletion. When the tenant database is unreachable, the
+    reconciler's next round does it.
     """
-    done = 0
     try:
         while _restore_one(services, instance_id):
-            done += 1
+            pass
     except LetheError as error:
-        log.warning("channels not put back", reason=error.title)
-    return done
+        log.warning("channels not restored", reason=error.title)
 
 
 def _restore_one(services: Services, instance_id: str | None) -> bool:
-    """In a transaction of its own, whose lock keeps the deletion from being resumed meanwhile."""
+    """Restore the channels of one deletion; False when there is none. The row's lock holds off a resume meanwhile."""
     with own_transaction(services.own) as connection:
-        owed = connection.execute(_to_restore(instance_id)).first()
-        if owed is None:
+        found = connection.execute(_to_restore(instance_id)).first()
+        if found is None:
             return False
-        deletion_id, owner, notes = owed
-        services.tenant.switch_channels(owner, notes[_OFF], on=True)
-        rest = {name: value for name, value in notes.items() if name != _OFF}
+        deletion_id, owner, notes = found
+        services.tenant.switch_channels(owner, notes[_DISABLED], on=True)
+        rest = {name: value for name, value in notes.items() if name != _DISABLED}
         of_step = Step.deletion_id == deletion_id, Step.name == _STEP
-        connection.execute(update(Step).where(*of_step).values(notes={**rest, "channels_put_back": notes[_OFF]}))
+        connection.execute(update(Step).where(*of_step).values(notes={**rest, "channels_put_back": notes[_DISABLED]}))
     return True
 
 
@@ -71,7 +69,7 @@ def _to_restore(instance_id: str | None) -> Select[tuple[UUID, str, dict[str, An
     return (
         select(Deletion.id, Deletion.instance_id, Step.notes)
         .join(Step, (Step.deletion_id == Deletion.id) & (Step.name == _STEP))
-        .where(Deletion.status.in_(_STOPPED), Deletion.irrevocable_at.is_(None), Step.notes.has_key(_OFF))
+        .where(Deletion.status.in_(_STOPPED), Deletion.irrevocable_at.is_(None), Step.notes.has_key(_DISABLED))
         .where(~under_way if instance_id is None else Deletion.instance_id == instance_id)
         .limit(1)
         .with_for_update(of=Deletion, skip_locked=True)

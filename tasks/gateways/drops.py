@@ -1,7 +1,6 @@
-"""When a drop is over: the server's last statement deletes "Instance" by name, and so the name's reservation."""
+"""Drops: which gateways were asked to drop the instance, and when the server's clean-up by name has finished."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,35 +10,28 @@ from shared.errors import LetheError, NotYet
 from shared.evolution.rows.reservation import Found, Reservation
 from tasks.context import Context
 
-GATEWAYS = "gateways"  # the note: what became of the name at each
+# A server's last statement deletes "Instance" by name, and so the row that reserves the name: its absence acknowledges.
+GATEWAYS = "gateways"  # the note: each gateway's outcome
 SENT = "asked"  # the note: when each gateway was sent a drop
 FINISHED = "acknowledged"  # the note: how the end of each drop was seen
 BY_THE_SERVER, GIVEN_UP = "by the server", "not waited for: the gateway was given up"
 RESTARTED, BY_THE_CLOCK = "not seen: the server was restarted", "not seen: the time for it is over"
-NOT_FINISHED = "a gateway has not finished its clean-up by the name yet"
-IN_GRACE_PERIOD = "the name stays reserved until no server acts by it any more"
-_UNFINISHED_FOR = "unfinished_for"  # the note: how old the drop was when it was last seen to be under way
-GRACE_SINCE, _GRACE_SECONDS = "quiet_since", "quiet_seconds"
+NOT_FINISHED = "a gateway has not finished its clean-up of the name yet"
+IN_GRACE_PERIOD = "the name stays reserved until no server acts on it any more"
+_UNFINISHED_FOR = "unfinished_for"  # the note: how old the drop was when it was last seen unfinished
+GRACE_SINCE, _GRACE_SECONDS = "quiet_since", "quiet_seconds"  # the notes
 _SHORTEST_GRACE_SECONDS, _LONGEST_GRACE_SECONDS = 0.1, 10.0
 _LIKELY_SECONDS = 1.0  # a server that is alive has mostly finished by then
 
 
-@dataclass(frozen=True)
-class Drop:
-    """A drop that a gateway was sent, and whose end has not been seen."""
-
-    gateway: str
-    asked_at: str
-
-
 def record_sent(ctx: Context, url: str) -> None:
-    """Write down that a gateway is about to be sent a drop: committed when this returns."""
-    asked = {**ctx.notes.get(SENT, {}), url: step_counts.now(ctx.services.own).isoformat()}
-    ctx.note_and_save(**{SENT: asked, FINISHED: _without(ctx.notes.get(FINISHED, {}), url), _UNFINISHED_FOR: 0})
+    """Note that a gateway is about to be sent a drop: committed when this returns."""
+    sent = {**ctx.notes.get(SENT, {}), url: step_counts.now(ctx.services.own).isoformat()}
+    ctx.note_and_save(**{SENT: sent, FINISHED: _without(ctx.notes.get(FINISHED, {}), url), _UNFINISHED_FOR: 0})
 
 
 def record_not_taken(ctx: Context, url: str) -> None:
-    """The gateway did not take the drop: there is nothing to wait for."""
+    """Note that the gateway did not accept the drop: there is no end to wait for."""
     ctx.note(**{SENT: _without(ctx.notes[SENT], url)})
 
 
@@ -47,49 +39,49 @@ def _without(notes: Mapping[str, str], url: str) -> dict[str, str]:
     return {each: value for each, value in notes.items() if each != url}
 
 
-def pending(notes: Mapping[str, Any]) -> Drop | None:
-    """The drop that is under way: at most one is at a time."""
-    asked, ended = notes.get(SENT, {}), notes.get(FINISHED, {})
-    return next((Drop(url, at) for url, at in asked.items() if url not in ended), None)
+def _unfinished(notes: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The gateway whose drop has not finished, and when it was sent; there is at most one at a time."""
+    return next(((url, at) for url, at in notes.get(SENT, {}).items() if url not in notes.get(FINISHED, {})), None)
 
 
 def check_finished(ctx: Context, notes: Mapping[str, Any], reservation: Reservation, found: Found) -> bool:
-    """Whether no drop is under way any more, which is noted; `found` is what Reservation.put has just said."""
-    drop = pending(notes)
+    """Note the drop that has finished, and return whether none is unfinished; `found` is Reservation.put's answer."""
+    drop = _unfinished(notes)
     if drop is None:
         return True
-    age = age_seconds(ctx, drop.asked_at)
-    how = _how_it_ended(ctx, drop, age, found)
-    if how is BY_THE_SERVER and drop.gateway not in notes.get(GATEWAYS, {}) and found is not Found.TAKEN:
-        # Not seen to have dropped it: a create that failed may have cleaned up by the name instead.
-        if _may_hold(ctx, drop.gateway):
+    url, sent_at = drop
+    age = age_seconds(ctx, sent_at)
+    how = _how_it_ended(ctx, url, age, found)
+    if how == BY_THE_SERVER and url not in notes.get(GATEWAYS, {}) and found is not Found.TAKEN:
+        # The drop was not seen to succeed: the server may have cleaned up after a create that failed instead.
+        if _may_hold(ctx, url):
             reservation.arm()
             return False
         age = _LONGEST_GRACE_SECONDS
     if how is None:
         ctx.note(**{_UNFINISHED_FOR: age})
         return False
-    ctx.note(**{FINISHED: {**notes.get(FINISHED, {}), drop.gateway: how}})
-    # Twice what it took, as far as that is known: it ended between the last look and this one.
+    ctx.note(**{FINISHED: {**notes.get(FINISHED, {}), url: how}})
+    # Twice as long as the drop took, as far as known: it ended between the last check and this one.
     start_grace_period(ctx, age + notes.get(_UNFINISHED_FOR, 0))
     return True
 
 
 def poll_briefly(check: Callable[[], None], seconds: float = 0.3) -> None:
-    """Look again after 5 ms, 10 ms, 20 ms and so on: it is a matter of milliseconds, unless it is one of minutes."""
+    """Repeat a check that raises NotYet after 5 ms, 10 ms, 20 ms and so on: mostly it passes within milliseconds."""
     retry.call(check, seconds=seconds, first_pause_seconds=0.005, only=NotYet)
 
 
 def ensure_finished(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
-    """Raise NotYet as long as a drop is under way."""
-    if pending(notes) and not check_finished(ctx, notes, reservation, reservation.put()):
+    """Raise NotYet while a drop is unfinished."""
+    if _unfinished(notes) and not check_finished(ctx, notes, reservation, reservation.put()):
         raise NotYet(NOT_FINISHED, first_pause_seconds=0.1)
 
 
 def ensure_grace_period_over(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
-    """Raise NotYet until the reservation was left alone for twice as long as the drop took.
+    """Raise NotYet until no server has touched the reservation for twice as long as the drop took.
 
-    A create that failed meanwhile makes the server clean up by the name once more, and nothing tells when.
+    After a create that failed meanwhile, the server cleans up by name once more, and no answer tells when.
     """
     found = reservation.put()
     if found is Found.TAKEN:
@@ -104,33 +96,33 @@ def ensure_grace_period_over(ctx: Context, notes: Mapping[str, Any], reservation
 
 
 def start_grace_period(ctx: Context, seconds: float) -> None:
-    """From now on, nobody may touch the reservation for so long."""
+    """Keep the name reserved for so long, or longer if a server touches the reservation meanwhile."""
     bounded = min(max(_SHORTEST_GRACE_SECONDS, seconds), _LONGEST_GRACE_SECONDS)
     ctx.note(**{GRACE_SINCE: step_counts.now(ctx.services.own).isoformat(), _GRACE_SECONDS: bounded})
 
 
 def age_seconds(ctx: Context, moment: str) -> float:
-    """How long ago that was, by the own database's clock: those of two hosts may differ."""
+    """Seconds since a noted moment, by the own database's clock: the clocks of two hosts may differ."""
     return (step_counts.now(ctx.services.own) - datetime.fromisoformat(moment)).total_seconds()
 
 
-def _how_it_ended(ctx: Context, drop: Drop, age: float, found: Found) -> str | None:
+def _how_it_ended(ctx: Context, url: str, age: float, found: Found) -> str | None:
     if found is not Found.KEPT:
         return BY_THE_SERVER
-    if drop.gateway in ctx.without_gateways:
+    if url in ctx.without_gateways:
         return GIVEN_UP
     if age > ctx.services.settings.gateway_late_seconds:
         return BY_THE_CLOCK
-    return RESTARTED if age > _LIKELY_SECONDS and _is_down(ctx, drop.gateway) else None
+    return RESTARTED if age > _LIKELY_SECONDS and _is_down(ctx, url) else None
 
 
 def _is_down(ctx: Context, url: str) -> bool:
-    """A gateway that is not listed any more cannot be looked at: its drop ends by the clock."""
+    """Whether no server listens there; False for a gateway that is not in the settings any more."""
     return any(gateway.url == url and gateway.is_down() for gateway in ctx.services.gateways)
 
 
 def _may_hold(ctx: Context, url: str) -> bool:
-    """Whether the gateway holds the name, as far as it answers."""
+    """Whether the gateway has the name in memory; also when it does not answer."""
     try:
         return any(gateway.url == url and gateway.state(ctx.instance_name) for gateway in ctx.services.gateways)
     except LetheError:

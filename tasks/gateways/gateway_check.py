@@ -1,4 +1,4 @@
-"""Sees before a deletion that every server which may hold the instance can be asked to forget it."""
+"""Checks before a deletion that Lethe can reach every server which may have the instance in its memory."""
 
 from shared.errors import Refused
 from shared.evolution.rows import servers
@@ -6,11 +6,10 @@ from tasks.context import Target
 
 
 def check(target: Target) -> None:
-    """Raise Refused or Unreachable when a gateway is none, or when the instance's server is no gateway."""
+    """Raise Unreachable for a gateway without an answer, Refused when LETHE_GATEWAYS lacks the instance's server."""
     for gateway in target.gateways:
         gateway.probe()
-    some_are_given_up = len(target.gateways) < len(target.services.gateways)
-    if target.gateways and not some_are_given_up:  # else its server may be one of those
+    if target.gateways and target.gateways == target.services.gateways:  # else its server may be one that is given up
         _check_server(target)
 
 

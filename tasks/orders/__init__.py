@@ -1,2 +1,2 @@
-"""What can be ordered, one module for each: delete, resume, cancel, log out, replay. API and command line import it;
-it accepts orders and publishes them, and runs no step of a deletion."""
+"""Orders, one module each: delete (also preview and log out), resume (also cancel), replay. API and command line
+import it; it accepts and publishes deletions, and runs no step of one."""

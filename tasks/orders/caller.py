@@ -1,4 +1,4 @@
-"""Who gives an order, whichever way it came."""
+"""The caller of an order: an API key, an instance's token, or an operator at the command line."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,26 +10,22 @@ from shared.deletions.lifecycle import Requester
 from shared.evolution.rows.tenant import Instance
 
 
-def _nothing() -> None:
-    """What an order costs that is not limited."""
-
-
 def without_confirmation(instance: Instance) -> Confirmation | None:  # noqa: ARG001
-    """What confirms an order where nobody is asked."""
+    """Confirm nothing, where the caller is not asked."""
     return None
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who gives the order; the way it came decides what it may and how often, and raises its own errors."""
+    """A caller, with checks that API and command line each provide; a check raises their own errors."""
 
     actor: Actor
     authorise: Callable[[Instance | None, Deletion | None], None]
     token_hash: str = ""  # of an instance's own token
-    count: Callable[[], None] = _nothing  # called when only the commit is missing: what is refused is not counted
+    count_request: Callable[[], None] = lambda: None  # for the rate limit; called last, so refusals do not count
     confirm: Callable[[Instance], Confirmation | None] = without_confirmation
 
     @property
     def requester(self) -> Requester:
-        """As the deletion keeps it."""
+        """The caller as a deletion stores it."""
         return Requester(self.actor.role, self.actor.key_id, self.token_hash)

@@ -1,4 +1,4 @@
-"""Takes orders, whichever way they come: accepts a deletion, or finds the one that is there; logs an instance out."""
+"""Orders to delete an instance: accept a new deletion or resume the failed one; also preview and logout orders."""
 
 import time
 from uuid import UUID, uuid4
@@ -23,12 +23,11 @@ from tasks import pipeline, publishing
 from tasks.gateways import in_memory
 from tasks.orders import resume
 from tasks.orders.caller import Caller
-from tasks.orders.resume import confirm_again
 
 log = logs.get(__name__)
-# Another call may hold the lock and not have written its deletion yet; a round trip or two is enough.
-_LOOK_AGAIN_SECONDS = 2.0
-_FIRST_LEASE_SECONDS = 10.0  # long enough to be claimed, short enough if this process dies before it inserts
+# Another call may hold the lock and not have committed its deletion yet: a round trip or two is enough.
+_WAIT_FOR_ROW_SECONDS = 2.0
+_FIRST_LEASE_SECONDS = 10.0  # a worker claims the deletion meanwhile; soon over if this process dies before it inserts
 
 
 def _newest_unfinished_with(column: InstrumentedAttribute[str]) -> Select[Deletion]:
@@ -40,7 +39,7 @@ _OF_NAME, _OF_INSTANCE = map(_newest_unfinished_with, (Deletion.instance_name, D
 
 
 class UnknownInstance(LetheError):
-    """Nobody bears that name."""
+    """No instance has that name or id."""
 
     def __init__(self, called: str) -> None:
         super().__init__(f'The "{called}" instance does not exist')
@@ -48,7 +47,7 @@ class UnknownInstance(LetheError):
 
 
 class AlreadyBeingDeleted(LetheError):
-    """The instance is being deleted already; by which deletion, if that is known yet."""
+    """An unfinished deletion of the instance exists; deletion_id is None while its row is not committed."""
 
     def __init__(self, name: str, deletion_id: UUID | None = None) -> None:
         super().__init__(f'The "{name}" instance is already being deleted')
@@ -56,7 +55,7 @@ class AlreadyBeingDeleted(LetheError):
 
 
 def by_name(services: Services, caller: Caller, name: str) -> UUID:
-    """Accept (or resume) the deletion of whoever bears the name; returns its id."""
+    """Accept (or resume) the deletion of the instance with that name; returns the deletion's id."""
     unfinished = _newest_unfinished(services, _OF_NAME, name)
     instance = services.tenant.find(name=name)
     if instance is None and unfinished is None:
@@ -65,8 +64,8 @@ def by_name(services: Services, caller: Caller, name: str) -> UUID:
 
 
 def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
-    """Accept (or resume) the deletion of the instance with that id; returns its id."""
-    # Looked up in this order: a deletion that ends in between is under way, and its instance not there any more.
+    """Accept (or resume) the deletion of the instance with that id; returns the deletion's id."""
+    # In this order: a deletion that ends between the two queries is found, and its instance is not.
     unfinished = _newest_unfinished(services, _OF_INSTANCE, instance_id)
     return _submit(services, caller, services.tenant.find(instance_id=instance_id), unfinished, instance_id)
 
@@ -74,7 +73,7 @@ def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
 def find(
     services: Services, caller: Caller, action: Action, *, name: str | None = None, instance_id: str | None = None
 ) -> Instance:
-    """The living instance that the caller may do this with, from now on a line of the audit."""
+    """The instance on which the caller may do this, with a line in the audit; raises UnknownInstance."""
     instance = services.tenant.find(name=name, instance_id=instance_id)
     if instance is None and name is not None and action is Action.PREVIEW:
         instance = _in_memory_only(services, caller, name)
@@ -86,7 +85,7 @@ def find(
 
 
 def log_out(services: Services, actor: Actor, instance: Instance) -> None:
-    """End the instance's session at every gateway; nothing else is touched."""
+    """End the instance's session at every gateway, and write the outcome to the audit."""
     try:
         _log_out(services, instance)
     except LetheError as error:
@@ -106,7 +105,7 @@ def _log_out(services: Services, instance: Instance) -> None:
 
 
 def _in_memory_only(services: Services, caller: Caller, name: str) -> Instance | None:
-    """What stands for an instance without a row that a gateway holds; only a caller that may delete it is told."""
+    """A placeholder for an instance that only a gateway has in memory. Other callers never learn whether it exists."""
     instance = in_memory.placeholder(name)
     caller.authorise(instance, None)
     return instance if in_memory.is_known(services, name) else None
@@ -118,7 +117,7 @@ def _write_audit(services: Services, entry: Entry) -> None:
 
 
 def _newest_unfinished(services: Services, query: Select[Deletion], value: str) -> Deletion | None:
-    if "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
+    if "\x00" in value:  # PostgreSQL text cannot hold NUL, so no instance has that name
         return None
     with own_statement(services.own) as connection, Session(connection, expire_on_commit=False) as session:
         return session.scalar(query, {"value": value})
@@ -128,7 +127,7 @@ def _submit(
     services: Services, caller: Caller, instance: Instance | None, unfinished: Deletion | None, called: str
 ) -> UUID:
     if instance and unfinished and unfinished.instance_id != instance.id:
-        unfinished = None  # of an earlier bearer of the name
+        unfinished = None  # of an earlier instance with this name
     caller.authorise(instance, unfinished)
     if unfinished:
         return _resume_or_refuse(services, caller, unfinished, instance)
@@ -140,23 +139,30 @@ def _submit(
 def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
     confirmation, deletion_id = caller.confirm(instance), uuid4()
     if not lock.take(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
-        return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
+        return _resume_or_refuse(services, caller, _wait_for_row(services, instance), instance)
     try:
-        message = _insert_deletion(services, caller, instance, deletion_id, confirmation)
-    except lifecycle.AlreadyRequested:
+        message = insert(services, caller, instance, deletion_id, confirmation=confirmation)
+    except Exception as error:
         _release_lock(services, instance.id, deletion_id)
-        return _resume_or_refuse(services, caller, _deletion_of_the_lock(services, instance), instance)
-    except Exception:
-        _release_lock(services, instance.id, deletion_id)
+        if isinstance(error, lifecycle.AlreadyRequested):
+            return _resume_or_refuse(services, caller, _wait_for_row(services, instance), instance)
         raise
     log.info("accepted", deletion_id=str(deletion_id), instance_id=instance.id, requester=caller.actor.role)
-    _publish(services, message)
+    if not publishing.publish(services, message):
+        log.warning("not published, the reconciler will", deletion_id=str(deletion_id))
     return deletion_id
 
 
-def _insert_deletion(
-    services: Services, caller: Caller, instance: Instance, deletion_id: UUID, confirmation: Confirmation | None
+def insert(
+    services: Services,
+    caller: Caller,
+    instance: Instance,
+    deletion_id: UUID,
+    *,
+    action: Action = Action.DELETE,
+    confirmation: Confirmation | None = None,
 ) -> StepMessage:
+    """Insert the deletion and its audit line in one transaction; raises AlreadyRequested."""
     with own_transaction(services.own) as connection:
         message = lifecycle.accept(
             connection,
@@ -168,31 +174,26 @@ def _insert_deletion(
             republish_seconds=services.settings.nudge_seconds,
             confirmation=confirmation,
         )
-        caller.count()
-        chain.append(connection, Entry(Action.DELETE, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
+        caller.count_request()
+        chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
     return message
 
 
-def _publish(services: Services, message: StepMessage) -> None:
-    if not publishing.publish(services, message):
-        log.warning("not published, the reconciler will", deletion_id=str(message.deletion_id))
-
-
-def _deletion_of_the_lock(services: Services, instance: Instance) -> Deletion:
-    """The deletion that is under way, from the own database: a refusal never takes its word from Redis."""
-    deadline = time.monotonic() + _LOOK_AGAIN_SECONDS
+def _wait_for_row(services: Services, instance: Instance) -> Deletion:
+    """The unfinished deletion, from the own database: an answer never relies on Redis alone."""
+    deadline = time.monotonic() + _WAIT_FOR_ROW_SECONDS
     while True:
         found = _newest_unfinished(services, _OF_INSTANCE, instance.id)
         if found:
             return found
         if time.monotonic() > deadline:
             raise AlreadyBeingDeleted(instance.name)
-        time.sleep(0.05)  # between two looks at a row that another call is about to commit
+        time.sleep(0.05)  # between two queries for a row that another call is about to commit
 
 
 def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion, instance: Instance | None) -> UUID:
     if deletion.status is DeletionStatus.FAILED:
-        confirmation = confirm_again(caller, deletion, instance)
+        confirmation = resume.confirm_again(caller, deletion, instance)
         lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
         try:
             resumed = resume.resume(services, deletion.id, caller, action=Action.DELETE, confirmation=confirmation)
@@ -208,5 +209,5 @@ def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion, in
 def _release_lock(services: Services, instance_id: str, deletion_id: UUID) -> None:
     try:
         lock.release(services.redis, instance_id, deletion_id)
-    except RedisError as error:  # the first lease is short
+    except RedisError as error:  # the lease ends soon
         log.warning("lock not released", error=type(error).__name__)

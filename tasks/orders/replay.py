@@ -1,4 +1,4 @@
-"""Instances that were erased and are there again, since the tenant database was restored from an older backup."""
+"""Deletes erased instances again that came back when the tenant database was restored from an older backup."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID, uuid4
@@ -6,46 +6,32 @@ from uuid import UUID, uuid4
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
-from shared.audit import chain
-from shared.audit.entries import Action, Actor, Decision, Entry
+from shared.audit.entries import Action
 from shared.database.connections import own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus
-from shared.deletions import lifecycle
-from shared.deletions.lifecycle import Requester
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
-from tasks import pipeline, publishing
+from tasks import publishing
+from tasks.orders import delete
+from tasks.orders.caller import Caller
 
-_AT_ONCE = 1000
+_BATCH = 1000
 
 
 def find(services: Services) -> list[Instance]:
-    """The living instances whose id was erased, unless they are being erased again already; never by name."""
+    """The instances whose id was erased (names are not compared), except those that are being deleted already."""
     tenant = services.tenant
-    living = (
-        instance_id for ids in _erased_ids(services) for instance_id in sorted(tenant.living("id", ids, besides=""))
-    )
+    living = (each for ids in _erased_ids(services) for each in sorted(tenant.living("id", ids, besides="")))
     return [found for instance_id in living if (found := tenant.find(instance_id=instance_id))]
 
 
-def replay(services: Services, instance: Instance, actor: Actor) -> UUID:
+def replay(services: Services, caller: Caller, instance: Instance) -> UUID:
     """Accept a deletion of the instance and publish it; raises AlreadyRequested. Returns the deletion's id.
 
-    What is kept by name goes only with the name that its row bears now: who bears the earlier one is left alone.
+    What is stored by name is removed only for the name that the instance's row has now.
     """
     deletion_id = uuid4()
-    with own_transaction(services.own) as connection:
-        message = lifecycle.accept(
-            connection,
-            deletion_id=deletion_id,
-            instance_id=instance.id,
-            instance_name=instance.name,
-            requester=Requester(actor.role, actor.key_id),
-            steps=pipeline.NAMES,
-            republish_seconds=services.settings.nudge_seconds,
-        )
-        chain.append(connection, Entry(Action.TOMBSTONES, Decision.ACCEPTED, actor, instance.id, deletion_id))
-    publishing.publish(services, message)
+    publishing.publish(services, delete.insert(services, caller, instance, deletion_id, action=Action.TOMBSTONES))
     return deletion_id
 
 
@@ -54,5 +40,5 @@ def _erased_ids(services: Services) -> Iterator[Sequence[str]]:
     under_way = exists().where(other.instance_id == Deletion.instance_id, other.status.not_in(ENDED))
     query = select(Deletion.instance_id).where(Deletion.status == DeletionStatus.SUCCEEDED, ~under_way).distinct()
     with own_transaction(services.own) as connection:
-        ids = connection.scalars(query).all()  # all at once: an idle transaction is ended by the server
-    yield from (ids[at : at + _AT_ONCE] for at in range(0, len(ids), _AT_ONCE))
+        ids = connection.scalars(query).all()  # all in one query: the server ends an idle transaction
+    yield from (ids[at : at + _BATCH] for at in range(0, len(ids), _BATCH))

@@ -1,4 +1,4 @@
-"""Resumes a deletion that stopped, or cancels one that has not begun."""
+"""Resumes a deletion that stopped, or cancels one whose first step has not begun."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -26,7 +26,7 @@ def resume(
     action: Action = Action.RETRY,
     confirmation: Confirmation | None = None,
 ) -> bool:
-    """Let a stopped deletion go on, and publish it; False when it is not stopped."""
+    """Resume a failed or waiting deletion, and publish it; False when it is neither."""
     settings = services.settings
     with own_transaction(services.own) as connection:
         message = lifecycle.resume(
@@ -39,7 +39,7 @@ def resume(
         )
         if message is None:
             return False
-        caller.count()
+        caller.count_request()
         instance_id = connection.scalar(select(Deletion.instance_id).where(Deletion.id == deletion_id))
         chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance_id, deletion_id, "resumed"))
     publish(services, message)
@@ -47,22 +47,22 @@ def resume(
 
 
 def cancel(services: Services, deletion_id: UUID, actor: Actor) -> bool:
-    """Stop a deletion whose logout has not begun, and give its lock back; False when it is too late."""
+    """Cancel a deletion whose logout has not begun, and release its lock; False when it is too late."""
     with own_transaction(services.own) as connection:
         instance_id = lifecycle.cancel(connection, deletion_id)
         if instance_id is None:
             return False
-        asked = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)
-        chain.append(connection, asked, entries.deletion_ended(Decision.CANCELLED, deletion_id, instance_id))
+        cancelled = Entry(Action.CANCEL, Decision.ACCEPTED, actor, instance_id, deletion_id)
+        chain.append(connection, cancelled, entries.deletion_ended(Decision.CANCELLED, deletion_id, instance_id))
     release_lock_and_notify(services, instance_id, deletion_id)
     return True
 
 
 def confirm_again(caller: Caller, deletion: Deletion, instance: Instance | None) -> Confirmation | None:
-    """Ask for a confirmation before a deletion is resumed, if there is still something to keep.
+    """Ask for a confirmation before a failed deletion resumes; None where none is needed.
 
-    A deletion that failed before its point of no return has left the instance as it was, perhaps long ago. After it
-    nothing can be kept, and a deletion that is not failed goes on anyway: there is nothing to ask.
+    A deletion that failed before its point of no return has left the instance complete, perhaps long ago. After that
+    point nothing of it can be kept, and a deletion that did not fail continues without a call: neither needs one.
     """
     is_whole = deletion.status is DeletionStatus.FAILED and deletion.irrevocable_at is None
     return caller.confirm(instance) if instance and is_whole else None

@@ -135,8 +135,8 @@ def run(make_settings: Callable[..., Settings], books: Books, monkeypatch: pytes
         **changes: Any,
     ) -> tuple[Outcome, Step]:
         fake = Step(list(acts), blocked_by=blocked_by)
-        step = PipelineStep("logout", lambda target: (), fake.preview, fake.run)
-        other = PipelineStep("other", lambda target: (), lambda target: {}, fake.run)
+        step = PipelineStep("logout", lambda target: None, fake.preview, fake.run)
+        other = PipelineStep("other", lambda target: None, lambda target: {}, fake.run)
         monkeypatch.setattr(pipeline, "PIPELINE", (other, step) if last else (step, other))
         monkeypatch.setitem(pipeline.BY_NAME, "logout", step)
         tenant = SimpleNamespace(table=str, ask=lambda *_: [])
