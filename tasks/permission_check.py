@@ -1,10 +1,9 @@
-"""Whether whoever ordered a deletion still may: looked at again before what cannot be undone, and never after."""
+"""Checks again, before what cannot be undone, that the requester of a deletion may still order it."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from hmac import compare_digest
+from typing import Any
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Row, and_, bindparam, select
 
 from shared.access import api_keys
 from shared.access.permissions import SERVER, Permission, permissions_of
@@ -28,37 +27,21 @@ _REQUESTER = (
 )
 
 
-@dataclass(frozen=True)
-class _Requester:
-    """Who answers for a deletion, with its key as that is now."""
-
-    requester: str
-    key_id: str | None
-    token_hash: str
-    irrevocable_at: datetime | None
-    role: Role | None  # of the key; None when it is not alive, or was none
-    instances: list[str] | None
-
-
 def recheck_permission(ctx: Context) -> None:
-    """Raise RightsLost when the requester could not order this deletion any more."""
-    requester = _requester_of(ctx)
+    """Raise RightsLost when the requester could not order this deletion now; not after the point of no return."""
+    with own_statement(ctx.services.own) as connection:
+        requester = connection.execute(_REQUESTER, {"of_deletion": ctx.deletion_id}).one()
     if requester.irrevocable_at is None and (why := _why_not(ctx, requester)):
         raise RightsLost(f"No longer permitted: {why}")
 
 
-def _requester_of(ctx: Context) -> _Requester:
-    with own_statement(ctx.services.own) as connection:
-        return _Requester(*connection.execute(_REQUESTER, {"of_deletion": ctx.deletion_id}).one())
-
-
-def _why_not(ctx: Context, requester: _Requester) -> str | None:
-    # The settings' own key is not looked at: while it is being changed, workers and API may know different ones.
-    if requester.requester == SERVER or requester.key_id == api_keys.BOOTSTRAP:
+def _why_not(ctx: Context, requester: Row[*tuple[Any, ...]]) -> str | None:
+    # The key of the settings is not checked: while it is being changed, workers and API may have different ones.
+    if requester.requester == SERVER or requester.requester_key_id == api_keys.BOOTSTRAP:
         return None
     if requester.requester == Role.INSTANCE:
-        return _why_not_the_instance(ctx, requester.token_hash)
-    if requester.role is None:
+        return _why_not_the_instance(ctx, requester.requester_key_hash)
+    if requester.role is None:  # the outer join found no active key
         return "the key that ordered it was revoked or has expired"
     if Permission.DELETE not in permissions_of(requester.role):
         return "the role of the key that ordered it has changed"
@@ -72,7 +55,7 @@ def _why_not_the_instance(ctx: Context, token_hash: str) -> str | None:
     if Permission.DELETE not in permissions_of(Role.INSTANCE, instances_may_delete=settings.instance_tokens_may_delete):
         return "an instance's token may not delete it any more"
     instance = ctx.services.tenant.find(instance_id=ctx.instance_id)
-    if instance is None:  # gone already: there is nobody left whose right it would be
+    if instance is None:  # erased already: there is no token left to compare
         return None
     now = api_keys.hash_key(settings, instance.token or "")
     return None if compare_digest(now, token_hash) else "the token that ordered it is not the instance's any more"

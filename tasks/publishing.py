@@ -1,4 +1,4 @@
-"""Hands a deletion to the workers, and lets those who wait for it know that it has ended."""
+"""Publishes a deletion's steps to the workers, and notifies waiting requests of its end."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ log = logs.get(__name__)
 def publish(services: Services, message: StepMessage, *, priority: int = celery_app.NORMAL_PRIORITY) -> bool:
     """Publish the chain from the deletion's next step on; False when the broker did not take it.
 
-    Nothing is lost then: the reconciler publishes what nobody claims. The priority is the first step's.
+    Then the reconciler publishes it. The priority is that of the first message.
     """
     arguments = (str(message.deletion_id), message.attempt)
     carried = message_headers.for_deletion(services.redis, message.deletion_id)
@@ -36,9 +36,9 @@ def publish(services: Services, message: StepMessage, *, priority: int = celery_
 
 
 def release_lock_and_notify(services: Services, instance_id: str, deletion_id: UUID) -> None:
-    """After an end is committed: release the lock and wake whoever waits."""
+    """After the end of a deletion is committed: release its lock and notify the requests that wait for it."""
     try:
         lock.release(services.redis, instance_id, deletion_id)
         waiting.notify(services.redis, deletion_id)
-    except RedisError as error:  # the lease runs out by itself, and waiters poll
+    except RedisError as error:  # the lock expires, and waiting requests poll
         log.warning("lock not released", deletion_id=str(deletion_id), error=type(error).__name__)

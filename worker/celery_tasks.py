@@ -1,4 +1,4 @@
-"""The seam: one Celery task per step; `celery -A worker.celery_tasks` starts workers and beat."""
+"""The Celery tasks, one per step and three for beat; `celery -A worker.celery_tasks` starts workers and beat."""
 
 import gc
 import time
@@ -39,7 +39,7 @@ app = celery_app.create(settings.read())
 # Made before the fork: the parent sets it on SIGTERM, its children see it and end their slices early.
 # No Event: one that a killed child holds would block them all.
 _stopping = RawValue("b", 0)
-_QUEUE_LOOK_SECONDS = 0.25
+_QUEUE_CHECK_SECONDS = 0.25
 
 
 @setup_logging.connect
@@ -101,15 +101,15 @@ def _pause_timer() -> "PauseTimer":
 def _runner() -> "Runner":
     from worker.runner import Runner
 
-    return Runner(_services(), lambda: bool(_stopping.value), _queue_look(), on_pause=_pause_timer().wake)
+    return Runner(_services(), lambda: bool(_stopping.value), _make_queue_check(), on_pause=_pause_timer().wake)
 
 
-def _queue_look() -> Callable[[], bool]:
+def _make_queue_check() -> Callable[[], bool]:
     """Whether messages wait in the queue, asked of the broker a few times a second at most."""
     seen = [0.0, False]
 
     def others_wait() -> bool:
-        if time.monotonic() - seen[0] > _QUEUE_LOOK_SECONDS:
+        if time.monotonic() - seen[0] > _QUEUE_CHECK_SECONDS:
             try:
                 with app.connection_or_acquire() as connection:
                     waiting = connection.default_channel.queue_declare(celery_app.QUEUE, passive=True).message_count
@@ -153,7 +153,7 @@ def redeliver() -> int:
     """Every redeliver_seconds, by beat."""
     from worker import webhook_retries
 
-    return _unless_away(lambda: webhook_retries.redeliver(_services()))
+    return _skip_on_error(lambda: webhook_retries.redeliver(_services()))
 
 
 @app.task(name="lethe.reconcile")
@@ -161,7 +161,7 @@ def reconcile() -> int:
     """Every reconcile_seconds, by beat."""
     from worker import reconciler
 
-    return _unless_away(lambda: reconciler.reconcile(_services()).published)
+    return _skip_on_error(lambda: reconciler.reconcile(_services()))
 
 
 @app.task(name="lethe.look_again")
@@ -169,12 +169,12 @@ def recheck_erased_instances() -> int:
     """Every reconcile_seconds, by beat."""
     from tasks.leftovers import rechecks
 
-    return _unless_away(lambda: rechecks.run_due(_services()))
+    return _skip_on_error(lambda: rechecks.run_due(_services()))
 
 
-def _unless_away(act: Callable[[], int]) -> int:
+def _skip_on_error(act: Callable[[], int]) -> int:
     try:
         return act()
     except (LetheError, RedisError) as error:  # a database or Redis is away, or refuses: the next round is soon
-        log.warning("round left out", reason=error.title if isinstance(error, LetheError) else type(error).__name__)
+        log.warning("round skipped", reason=error.title if isinstance(error, LetheError) else type(error).__name__)
         return 0

@@ -1,4 +1,4 @@
-"""Beats while a step runs: shows that its owner lives, and extends the lock."""
+"""The heartbeat of a running step: keeps its claim and extends the instance's lock."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ log = logs.get(__name__)
 
 @contextmanager
 def beating(services: Services, claim: Claim) -> Iterator[threading.Event]:
-    """Beat in a thread until the block ends; the event is set when the claim was lost."""
+    """Send heartbeats in a thread until the block ends; the event is set when the claim is lost."""
     done, lost = threading.Event(), threading.Event()
     thread = threading.Thread(target=_beat, args=(services, claim, done, lost), name="heart", daemon=True)
     thread.start()
@@ -29,7 +29,7 @@ def beating(services: Services, claim: Claim) -> Iterator[threading.Event]:
 
 
 def hold_lock(services: Services, claim: Claim) -> None:
-    """Take or extend the instance's lock for this deletion; losing it stops no step, PostgreSQL is the guard."""
+    """Take or extend the instance's Redis lock; a step goes on without it, because PostgreSQL is the guard."""
     try:
         lock.take(services.redis, claim.instance_id, claim.deletion_id, services.settings.stale_seconds)
     except RedisError as error:
@@ -41,10 +41,10 @@ def _beat(services: Services, claim: Claim, done: threading.Event, lost: threadi
         try:
             claims.send_heartbeat(services.own, claim)
         except LostClaim:
-            if not done.is_set():  # after the end of the step the claim is rightly gone
+            if not done.is_set():  # after its end, a step has no claim any more
                 lost.set()
             return
-        except Exception as error:  # whatever it is, the next beat may work, and silence would cost the claim
+        except Exception as error:  # of any kind: the next one may succeed, and without heartbeats the claim is lost
             log.warning("heartbeat missed", error=type(error).__name__)
             continue
         hold_lock(services, claim)

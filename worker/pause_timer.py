@@ -1,4 +1,4 @@
-"""Publishes what was put off at the moment when it is due: a thread in each process of a worker, beside its steps."""
+"""Publishes postponed deletions when their pause is over: a thread in each process of a worker."""
 
 import threading
 import time
@@ -11,18 +11,18 @@ from tasks import publishing
 
 log = logs.get(__name__)
 LOOK_SECONDS = 1.0
-_LOCKED_SECONDS = 0.05  # when another process is just taking what is due
-_AWAY_SECONDS = 5.0  # when the own database did not answer
-# When the next look is due, by the host's clock; made before the fork: the processes of a worker take turns. Without a
-# lock: two looks at once do no harm.
+_LOCKED_SECONDS = 0.05  # when another process takes the due deletions
+_UNREACHABLE_SECONDS = 5.0  # when the own database did not answer
+# When the next query is due, by the host's clock; made before the fork, so that the processes of a worker take turns.
+# Without a lock: two queries at once do no harm.
 _next_look = RawValue("d", 0.0)
 
 
 class PauseTimer:
-    """Looks once a second what will be due within the next, and wakes up for that.
+    """Queries once a second which deletions will be due within the next second, and wakes up for those.
 
-    No broker's countdown: on Redis a worker takes such a message at once, and with it what others could do; it is
-    lost for minutes when that worker dies. RabbitMQ's quorum queues know whole seconds only, on other exchanges.
+    Celery's countdown is not used. With Redis a worker takes such a message at once and keeps it from other workers,
+    and it is lost for minutes when that worker dies. RabbitMQ's quorum queues only know whole seconds.
     """
 
     def __init__(self, services: Services) -> None:
@@ -31,18 +31,18 @@ class PauseTimer:
         self._thread = threading.Thread(target=self._run, name="due", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what has been taken is published before."""
+        """Stop the thread; deletions that it has taken are published first."""
         self._stopped.set()
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
     def wake(self) -> None:
-        """Something was put off, perhaps for less than the time to the next look."""
+        """Query now: a deletion was postponed, perhaps for less than the time to the next query."""
         self._woken.set()
 
     def _run(self) -> None:
@@ -60,16 +60,16 @@ class PauseTimer:
                 return
 
     def _look(self) -> float | None:
-        """Publish what is due; in how many seconds something else is, if it is before the next look."""
+        """Publish what is due; returns the seconds to the next due deletion, None if that is after the next query."""
         _next_look.value = time.monotonic() + LOOK_SECONDS
         try:
             due_in = republishing.next_postponed_in_seconds(self._services.own, within_seconds=LOOK_SECONDS)
             if due_in is None or due_in > 0:
                 return due_in
             return 0 if self._publish() else _LOCKED_SECONDS
-        except Exception as error:  # whatever it is, a later look may work
-            log.warning("look left out", error=type(error).__name__)
-            _next_look.value = time.monotonic() + _AWAY_SECONDS
+        except Exception as error:  # of any kind: a later query may succeed
+            log.warning("due deletions not read", error=type(error).__name__)
+            _next_look.value = time.monotonic() + _UNREACHABLE_SECONDS
             return None
 
     def _publish(self) -> int:

@@ -1,6 +1,4 @@
-"""Publishes again what nobody works on: its owner died, its message was lost, or its pause is over."""
-
-from dataclasses import dataclass
+"""Publishes deletions again that no worker runs: their worker died, their message was lost, or their pause is over."""
 
 from redis.exceptions import RedisError
 
@@ -16,24 +14,10 @@ from tasks.gateways import channels
 log = logs.get(__name__)
 
 
-@dataclass(frozen=True)
-class Round:
-    """What one round of the reconciler found."""
-
-    taken_over: int
-    due: int
-    unpublished: int
-
-    @property
-    def published(self) -> int:
-        """How many deletions were published again."""
-        return self.taken_over + self.due - self.unpublished
-
-
-def reconcile(services: Services) -> Round:
-    """Find and publish; any number of these may run at once, each deletion is taken by one of them."""
+def reconcile(services: Services) -> int:
+    """Publish stale and due deletions again; returns how many. Several may run at once: each takes other deletions."""
     settings = services.settings
-    dead = republishing.take_over_stale(
+    stale = republishing.take_over_stale(
         services.own, stale_seconds=settings.stale_seconds, republish_seconds=settings.nudge_seconds
     )
     failed = lifecycle.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
@@ -42,23 +26,22 @@ def reconcile(services: Services) -> Round:
     due = republishing.take_due(
         services.own, republish_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
     )
-    unpublished = sum(not publishing.publish(services, message) for message in (*dead, *due))
-    _write_refusals_down(services)
+    unpublished = sum(not publishing.publish(services, message) for message in (*stale, *due))
+    _write_refusals(services)
     republishing.tick(services.own, "reconciler")
-    found = Round(len(dead), len(due), unpublished)
-    if dead or due:
-        log.info("reconciled", taken_over=found.taken_over, due=found.due, unpublished=found.unpublished)
-    # Last, for both need the tenant database, which may be away: nothing above waits for it.
+    if stale or due:
+        log.info("reconciled", taken_over=len(stale), due=len(due), unpublished=unpublished)
+    # Last: both need the tenant database, and the work above must not wait when that is unreachable.
     channels.restore(services)
     _release_names(services)
-    return found
+    return len(stale) + len(due) - unpublished
 
 
-def _write_refusals_down(services: Services) -> None:
+def _write_refusals(services: Services) -> None:
     try:
         refusals.write_lines(services.own, services.redis)
-    except RedisError as error:  # they stay counted
-        log.warning("refusals not written down", error=type(error).__name__)
+    except RedisError as error:  # the counts stay in Redis
+        log.warning("refusals not written", error=type(error).__name__)
 
 
 def _release_names(services: Services) -> None:

@@ -1,4 +1,4 @@
-"""Lets a worker outlive its Redis, be it away or refusing writes: kombu stumbles over both, and ends the process."""
+"""Keeps a worker alive when Redis is lost or refuses writes: kombu ends the process over either."""
 
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -10,18 +10,18 @@ log = logs.get(__name__)
 
 
 class _QoS(redis.QoS):
-    """Puts unacknowledged messages back when a channel closes, if there is still somebody to take them."""
+    """Restores unacknowledged messages when a channel closes, if Redis still answers."""
 
     def restore_unacked_once(self, stderr: object = None) -> None:
-        """As kombu does; when that fails, Redis is gone: it hands them out later, or the reconciler publishes."""
+        """As kombu does; on an error Redis is gone: it delivers the messages later, or the reconciler publishes."""
         try:
             super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
         except (AttributeError, RedisError, OSError) as error:  # AttributeError: of a connection that is half closed
-            log.warning("messages not put back", error=type(error).__name__)
+            log.warning("messages not restored", error=type(error).__name__)
 
 
 class _Channel(redis.Channel):
-    """Opens only on a Redis that takes writes: else it would be opened and lost again some times a second."""
+    """Opens only on a Redis that accepts writes; otherwise Celery would reopen it several times a second."""
 
     QoS = _QoS
 
@@ -29,10 +29,10 @@ class _Channel(redis.Channel):
         try:
             super().__init__(*args, **options)  # type: ignore[no-untyped-call]
             self.client.set("lethe:ready", b"", px=1_000)
-        except ResponseError as error:  # as a connection that is lost: Celery connects again, with growing pauses
+        except ResponseError as error:  # like a lost connection: Celery connects again, with growing pauses
             raise RedisConnectionError(str(error)) from error
 
 
 def patch_kombu() -> None:
-    """From now on, in this process."""
+    """Replace kombu's Redis channel in this process."""
     redis.Transport.Channel = _Channel

@@ -1,4 +1,4 @@
-"""Runs one step of one deletion: own it, run it, write down how it ended."""
+"""Runs one step of one deletion: claims it, runs it, and stores how it ended."""
 
 import random
 import time
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -26,15 +25,15 @@ from worker import heartbeat
 
 log = logs.get(__name__)
 T = TypeVar("T")
-_OWN_PAUSE_SECONDS = 30.0  # the longest, where a step says itself when to look again: it is about milliseconds mostly
+_LONGEST_OWN_PAUSE_SECONDS = 30.0  # where the step itself sets its first pause: mostly milliseconds are enough
 
 
 class Outcome(Enum):
-    """What the chain does after this message."""
+    """What happens to the chain after this message."""
 
     CONTINUE = "continue"  # the step is done: the next one follows
     REPUBLISH = "republish"  # the step has more to do: publish the chain from here
-    STOP = "stop"  # nothing follows: not ours to do, put off, or failed
+    STOP = "stop"  # nothing follows: not claimed, postponed, failed, or the last step
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,10 @@ class Runner:
     services: Services
     stopping: Callable[[], bool]  # the worker was told to stop
     others_wait: Callable[[], bool]  # deletions wait for a worker
-    on_pause: Callable[[], None] = lambda: None  # told of each pause that begins
+    on_pause: Callable[[], None] = lambda: None  # called when a deletion is postponed
 
     def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
-        """Run one slice of the step, if it is this message's to run. Never raises for what a step does."""
+        """Run one slice of the step, if this message can claim it; an error of the step never raises here."""
         try:
             claim = claims.claim(
                 self.services.own, deletion_id, attempt, name, stale_seconds=self.services.settings.stale_seconds
@@ -61,8 +60,8 @@ class Runner:
         except LostClaim:
             log.warning("taken over by another worker")
             return Outcome.STOP
-        except LetheError as error:  # the own database is away: the reconciler finds the claim when it is back
-            log.error("step could not be written down", reason=error.title)
+        except LetheError as error:  # the own database is unreachable: the reconciler takes the claim over later
+            log.error("result of the step not stored", reason=error.title)
             return Outcome.STOP
 
     def _work(self, step: PipelineStep, claim: Claim, lost: Callable[[], bool]) -> Outcome:
@@ -75,29 +74,32 @@ class Runner:
             raise
         except TransientError as error:
             counts, first_pause = not isinstance(error, Unreachable), error.first_pause_seconds
-            return self._put_off(claim, error.title, counts=counts, first_pause_seconds=first_pause)
+            return self._postpone(claim, error.title, counts=counts, first_pause_seconds=first_pause)
         except RightsLost as error:
-            return self._cancel(claim, error.title)
+            claims.cancel(self.services.own, claim, error.title)
+            log.warning("deletion cancelled", reason=error.title)
         except LetheError as error:
-            return self._fail(claim, error.title)
+            claims.fail(self.services.own, claim, error.title)
+            log.error("deletion failed", reason=error.title)
         except SoftTimeLimitExceeded:
-            return self._put_off(claim, "the step did not come to a stop within the soft time limit", counts=True)
-        except Exception as error:  # a defect of ours: bounded by the cap, with the traceback in the log
+            return self._postpone(claim, "the step did not come to a stop within the soft time limit", counts=True)
+        except Exception as error:  # a defect of Lethe: tried max_failures times, with the traceback in the log
             log.exception("step raised")
-            return self._put_off(claim, f"unexpected {type(error).__name__}", counts=True)
+            return self._postpone(claim, f"unexpected {type(error).__name__}", counts=True)
+        return self._stopped(claim)
 
     def _plan(self, claim: Claim) -> None:
         target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways, thorough=False)
-        step_counts.store_plan(self.services.own, claim, self._reading_anew(lambda: pipeline.preview(target)))
+        step_counts.store_plan(self.services.own, claim, self._retry_after_migration(lambda: pipeline.preview(target)))
 
-    def _reading_anew(self, act: Callable[[], T]) -> T:
-        """Act once more when Evolution's tables were migrated meanwhile: what it goes by is read anew."""
+    def _retry_after_migration(self, act: Callable[[], T]) -> T:
+        """Call act once more if Evolution's tables were migrated meanwhile; has_changed reads the schema again."""
         try:
             return act()
         except NotThere:
             if not self.services.tenant.has_changed():
                 raise
-            log.warning("tables changed, and are read anew")
+            log.warning("tables changed: trying again")
             return act()
 
     def _context(self, claim: Claim, began: float, lost: Callable[[], bool]) -> Context:
@@ -125,7 +127,7 @@ class Runner:
         seconds = self.services.settings.retry_seconds
         try:
             progress = retry.call(
-                lambda: self._reading_anew(lambda: step.run(ctx)),
+                lambda: self._retry_after_migration(lambda: step.run(ctx)),
                 seconds=seconds,
                 give_up=lambda error: ctx.slice_is_over() or error.first_pause_seconds is not None,
             )
@@ -140,25 +142,24 @@ class Runner:
             ctx.save()
             claims.end_slice(own, claim, republish_seconds=republish_seconds)
             return Outcome.REPUBLISH
-        entry = ctx.entry()
-        finish = partial(
-            claims.finish_step,
+        entry, is_last = ctx.entry(), step is pipeline.PIPELINE[-1]
+        claims.finish_step(
             own,
             claim,
             removed=entry.removed,
             notes=entry.notes,
             republish_seconds=republish_seconds,
+            conclude=pipeline.conclude(self.services, claim) if is_last else None,
         )
-        if step is not pipeline.PIPELINE[-1]:
-            finish()
-            log.info("step done")
+        log.info("deletion succeeded" if is_last else "step done")
+        if not is_last:
             return Outcome.CONTINUE
-        finish(conclude=pipeline.conclude(self.services, claim))
-        log.info("deletion succeeded")
-        self._let_go(claim)
+        publishing.release_lock_and_notify(self.services, claim.instance_id, claim.deletion_id)
         return Outcome.STOP
 
-    def _put_off(self, claim: Claim, reason: str, *, counts: bool, first_pause_seconds: float | None = None) -> Outcome:
+    def _postpone(
+        self, claim: Claim, reason: str, *, counts: bool, first_pause_seconds: float | None = None
+    ) -> Outcome:
         settings, most = self.services.settings, self.services.settings.max_pause_seconds
         status = claims.postpone(
             self.services.own,
@@ -166,32 +167,16 @@ class Runner:
             reason,
             counts=counts,
             first_pause_seconds=(first_pause_seconds or settings.pause_seconds) * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
-            max_pause_seconds=most if first_pause_seconds is None else min(most, _OWN_PAUSE_SECONDS),
+            max_pause_seconds=most if first_pause_seconds is None else min(most, _LONGEST_OWN_PAUSE_SECONDS),
             deadline_seconds=settings.deadline_seconds,
             max_failures=settings.max_failures,
         )
         log.warning("step put off", reason=reason, status=status.value, counts=counts)
         self.on_pause()
-        if status is DeletionStatus.FAILED:
-            self._stopped(claim)
-        return Outcome.STOP
+        return self._stopped(claim) if status is DeletionStatus.FAILED else Outcome.STOP
 
-    def _fail(self, claim: Claim, reason: str) -> Outcome:
-        claims.fail(self.services.own, claim, reason)
-        log.error("deletion failed", reason=reason)
-        self._stopped(claim)
-        return Outcome.STOP
-
-    def _cancel(self, claim: Claim, reason: str) -> Outcome:
-        claims.cancel(self.services.own, claim, reason)
-        log.warning("deletion cancelled", reason=reason)
-        self._stopped(claim)
-        return Outcome.STOP
-
-    def _stopped(self, claim: Claim) -> None:
-        """It failed or was cancelled: the instance may live on as it was."""
-        self._let_go(claim)
-        channels.restore(self.services)
-
-    def _let_go(self, claim: Claim) -> None:
+    def _stopped(self, claim: Claim) -> Outcome:
+        """After a failure or a cancellation: the instance may continue to live, so its channels are enabled again."""
         publishing.release_lock_and_notify(self.services, claim.instance_id, claim.deletion_id)
+        channels.restore(self.services)
+        return Outcome.STOP

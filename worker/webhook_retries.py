@@ -1,4 +1,4 @@
-"""Tries undelivered webhooks again, apart from the reconciler: a slow receiver holds nothing else up."""
+"""Tries undelivered webhooks again, in a task of its own: a slow receiver delays no reconciler."""
 
 import time
 

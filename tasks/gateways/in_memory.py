@@ -11,21 +11,21 @@ from shared.services import Services
 
 log = logs.get(__name__)
 _PREFIX = "in-memory-"
-_ANSWER_SECONDS = 3.0  # for all gateways: a caller waits, and what is not known by then is not known
+_ANSWER_SECONDS = 3.0  # for all gateways together, because the caller waits
 
 
 def placeholder(name: str) -> Instance:
-    """What such an instance is called: its id is known to no store, so nothing is kept by this one."""
+    """A placeholder for such an instance; no store has anything under its id."""
     return Instance(f"{_PREFIX}{uuid5(NAMESPACE_URL, name)}", name, None)
 
 
 def is_placeholder(instance_id: str) -> bool:
-    """Whether the id is one that placeholder has made."""
+    """Whether the id is one of a placeholder."""
     return instance_id.startswith(_PREFIX)
 
 
 def is_known(services: Services, name: str) -> bool:
-    """Whether a gateway holds the name; one that does not answer says nothing."""
+    """Whether a gateway has the name in memory; a gateway that does not answer counts as no."""
     ends = time.monotonic() + _ANSWER_SECONDS
     return can_be_addressed(name) and any(_holds(gateway, name, ends) for gateway in services.gateways)
 

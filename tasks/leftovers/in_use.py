@@ -1,4 +1,4 @@
-"""The ids and names of all instances and all unfinished deletions: what is none of them is nobody's."""
+"""The ids and names of all instances and all unfinished deletions: data of any other owner is a leftover."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,17 @@ from shared.services import Services
 
 @dataclass(frozen=True)
 class InUse:
-    """What somebody has, or is being deleted."""
+    """Ids and names that an instance or an unfinished deletion has."""
 
     ids: frozenset[str]
     names: frozenset[str]
 
     def has(self, owner: str) -> bool:
-        """Whether it is an id or a name."""
+        """Whether this is one of the ids or names."""
         return owner in self.ids or owner in self.names
 
     def explains(self, prefix: str, key: str) -> bool:
-        """Whether a key of the cache could be kept for one of them."""
+        """Whether a cache key could belong to one of them."""
         session = cache_keys.session_in(prefix, key)
         if session is not None:
             return self.has(session)
@@ -32,10 +32,10 @@ class InUse:
         return bool(ids & self.ids or names & self.names)
 
 
-def look(services: Services) -> InUse:
-    """Ask both databases, now."""
-    # Evolution's first: what has lost its name there since is an unfinished deletion in ours, or is gone altogether.
-    # All of its rows: one that reserves a name stands for an unfinished deletion as well.
+def read(services: Services) -> InUse:
+    """Read both databases."""
+    # Evolution's first: an instance whose name is removed there meanwhile is an unfinished deletion here, or erased.
+    # All of its rows: one that reserves a name belongs to an unfinished deletion as well.
     rows = services.tenant.ask(f"SELECT id, name FROM {services.tenant.table(ROOT)}", {})
     query = select(Deletion.instance_id, Deletion.instance_name).where(Deletion.status.not_in(ENDED))
     with translate_errors("the own database"), Session(services.own) as session:

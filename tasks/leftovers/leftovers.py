@@ -1,4 +1,4 @@
-"""What is kept for ids and names that no instance and no unfinished deletion has: found, and removed on request."""
+"""Leftovers: data of ids and names that no instance and no unfinished deletion has; found, and removed on request."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from tasks.leftovers.orphan_rows import Orphans
 
 
 class Kind(StrEnum):
-    """Where something was left."""
+    """The kind of data that was left."""
 
     FILES = "files"
     OBJECTS = "objects"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 class By(StrEnum):
-    """What something is kept by."""
+    """What the data is stored by."""
 
     ID = "id"
     NAME = "name"
@@ -41,7 +41,7 @@ class By(StrEnum):
 
 @dataclass(frozen=True)
 class Leftover:
-    """What one place holds for one owner: an id or a name that nobody has, or a deletion that has put it there."""
+    """Data in one place of one owner: an id or name that is not in use, or the deletion that moved it to the trash."""
 
     kind: Kind
     by: By
@@ -52,11 +52,11 @@ class Leftover:
 
     @property
     def whose(self) -> tuple[By, str]:
-        """An id and a name may be the same text."""
+        """The owner, and whether it is an id, a name or a deletion."""
         return self.by, self.owner
 
     def is_older(self, seconds: float) -> bool:
-        """Whether nothing of it was written that lately; when that is not known, only for 0 seconds."""
+        """Whether all of it is older than that; data of unknown age is only older than 0 seconds."""
         if seconds == 0:
             return True
         return self.held.newest is not None and self.held.newest < datetime.now(UTC) - timedelta(seconds=seconds)
@@ -64,20 +64,20 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Found:
-    """All leftovers, and how many of the ids in the stores are living instances: none is a reason to wonder."""
+    """All leftovers, and how many ids in the stores are in use: 0 may mean that the wrong database was read."""
 
     leftovers: tuple[Leftover, ...]
     living: int
 
     def removable(self, older_than_seconds: float) -> list[Leftover]:
-        """Those of owners of which nothing is young: the instance of a young one may be being created."""
+        """The leftovers of owners with old data only: an owner with young data may be an instance in creation."""
         young = {each.whose for each in self.leftovers if not each.is_older(older_than_seconds)}
         return [each for each in self.leftovers if each.whose not in young]
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the stores hold, whosesoever."""
+    """The contents of all stores, of all owners."""
 
     media: dict[str, set[str]]
     kept: KeysByOwner
@@ -91,12 +91,12 @@ class _Seen:
 
 
 def find(services: Services) -> Found:
-    """Look into every store; changes nothing."""
+    """Find the leftovers in every store; changes nothing."""
     for storage in services.storages:
         storage.probe()
-    # The stores first, then who lives: an instance that is created meanwhile is seen to live.
+    # The stores first, then the instances: one that is created meanwhile is in use.
     seen = _see(services)
-    used = in_use.look(services)
+    used = in_use.read(services)
     found = (*_by_id(services, seen, used), *_trash(services), *_by_name(services, seen, used))
     return Found(found, sum(map(used.has, seen.ids)))
 
@@ -112,13 +112,13 @@ def _see(services: Services) -> _Seen:
 
 
 def _by_id(services: Services, seen: _Seen, used: InUse) -> Iterator[Leftover]:
-    nobodys = sorted(each for each in seen.ids if not used.has(each))
+    unowned = sorted(each for each in seen.ids if not used.has(each))
     for storage in services.storages:
-        for each in filter(seen.media[storage.unit].__contains__, nobodys):
+        for each in filter(seen.media[storage.unit].__contains__, unowned):
             yield Leftover(Kind(storage.unit), By.ID, each, _place(storage.unit, each), storage.measure(each))
-    for each in filter(seen.kept.by_id.__contains__, nobodys):
+    for each in filter(seen.kept.by_id.__contains__, unowned):
         yield from _keys(services, By.ID, each, seen.kept.by_id[each], used)
-    for each in filter(seen.rows.__contains__, nobodys):
+    for each in filter(seen.rows.__contains__, unowned):
         yield Leftover(Kind.ROWS, By.ID, each, ", ".join(seen.rows[each].tables), seen.rows[each].held)
 
 
@@ -141,12 +141,12 @@ def _keys(services: Services, by: By, owner: str, keys: list[str], used: InUse) 
 
 
 def remove(services: Services, leftover: Leftover) -> Iterator[int]:
-    """Remove it, if it still is nobody's; yields how much went at a time."""
+    """Remove it, if its owner is still not in use; yields how much each batch removed."""
     if leftover.by is By.DELETION:
         yield from _empty_trash(services, leftover)
     elif leftover.by is By.NAME:
         yield from _remove_named(services, leftover)
-    elif not in_use.look(services).has(leftover.owner):
+    elif not in_use.read(services).has(leftover.owner):
         yield from _remove(services, leftover)
 
 
@@ -162,10 +162,10 @@ def _remove(services: Services, leftover: Leftover) -> Iterator[int]:
 
 
 def _remove_named(services: Services, leftover: Leftover) -> Iterator[int]:
-    """A name can be had again at any moment: each store is asked for what still is nobody's right before."""
+    """A name can be used again at any moment: each store is checked right before the removal."""
     if leftover.kind is Kind.KEYS:
         yield from _unlink(services, leftover)
-    if leftover.kind is Kind.FIELDS and services.cache and leftover.owner not in in_use.look(services).names:
+    if leftover.kind is Kind.FIELDS and services.cache and leftover.owner not in in_use.read(services).names:
         yield services.cache.remove_lost_messages(leftover.owner, leftover.place)
     trash = uuid4()  # of no deletion: should this be interrupted, it is found the next time
     for storage in services.storages:
@@ -177,11 +177,11 @@ def _remove_named(services: Services, leftover: Leftover) -> Iterator[int]:
 
 def _unlink(services: Services, leftover: Leftover) -> Iterator[int]:
     assert services.cache
-    yield from services.cache.unlink(_unexplained(services, leftover.keys, in_use.look(services)))
+    yield from services.cache.unlink(_unexplained(services, leftover.keys, in_use.read(services)))
 
 
 def _names(services: Services) -> list[str]:
-    return list(in_use.look(services).names)
+    return list(in_use.read(services).names)
 
 
 def _place(unit: str, instance_id: str) -> str:
@@ -193,7 +193,7 @@ def _place_named(unit: str, name: str) -> str:
 
 
 def _unexplained(services: Services, keys: Iterable[str], used: InUse) -> list[str]:
-    """The keys that nobody could have written who has an id or a name."""
+    """The keys that cannot belong to any id or name in use."""
     assert services.cache
     return [key for key in keys if not used.explains(services.cache.prefix, key)]
 

@@ -1,4 +1,4 @@
-"""Looks for erased instances again: what a server wrote by their ids since is erased again, and reported."""
+"""Checks for erased instances again: erases and reports what a server has written by their ids since."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
