@@ -116,21 +116,29 @@ def _errors_end_the_command(*also: type[Exception]) -> Iterator[None]:
 
 def _sentence(error: Exception) -> str:
     what = _cause(error)
-    if "(SQLSTATE 42P01)" in what or "(SQLSTATE 42703)" in what:
-        if what.startswith("the tenant database"):
-            return f"{what}. Is it Evolution's database? `lethe doctor` checks"
-        return f"{what}. Are migrations missing? `lethe db upgrade` runs them"
+    from shared.faults import sentences
+
+    if advice := sentences.advice_for(what):
+        return f"{what}. {advice.hint} See {advice.page}"
     return f"{what}. Is it running, and are the LETHE_* settings of this shell the server's? `lethe doctor` checks"
 
 
 def _cause(error: Exception) -> str:
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     if isinstance(error, LetheError):
         return error.title
-    # Not the client's message: it may contain an address with its password.
-    what = "a database" if isinstance(error, SQLAlchemyError) else "Redis"
-    return f"{what} cannot be reached: {type(error).__name__}"
+    if isinstance(error, DBAPIError):
+        from shared.faults import postgresql
+
+        return postgresql.explain("a database", error).title
+    if isinstance(error, SQLAlchemyError):  # not its message: it may contain an address with its password
+        return f"a database cannot be reached: {type(error).__name__}"
+    from redis.exceptions import RedisError
+
+    from shared.faults import redis
+
+    return redis.explain("Redis", error).title if isinstance(error, RedisError) else type(error).__name__
 
 
 def check_given_up(made: "Services", given_up: tuple[str, ...]) -> None:

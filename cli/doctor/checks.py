@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cli.doctor import evolution, rehearsal
-from cli.doctor.findings import Check, Finding, Verdict, explain
+from cli.doctor.findings import Check, Finding, Verdict, broken
 from shared.access import one_time_codes
 from shared.access.permissions import Permission
 from shared.database import migrate
@@ -33,7 +33,7 @@ def examine(services: Services) -> Iterator[Finding]:
                     yield finding
                 reported.add(finding.says)
         except (LetheError, SQLAlchemyError, RedisError, BrokerError, OSError) as error:
-            yield Finding(part, Verdict.BROKEN, explain(error), advice)
+            yield broken(part, error, advice)
 
 
 def _own_database(services: Services) -> Iterator[Finding]:

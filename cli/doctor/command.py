@@ -83,7 +83,7 @@ def _create(made: Services, missing: MissingIndex, *, as_json: bool) -> dict[str
     try:
         missing_indexes.create(made.tenant, missing)
     except LetheError as problem:
-        error = explain(problem)
+        error = explain("tenant database", problem)
     if not as_json:
         click.echo(f"{missing.name}: {error or 'created'}")
     return _outcome(made, missing, error)

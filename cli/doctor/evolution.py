@@ -6,7 +6,7 @@ from itertools import islice
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from cli.doctor.findings import Finding, Verdict, explain
+from cli.doctor.findings import Finding, Verdict, broken
 from shared.errors import LetheError, Refused, TransientError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.cache.keys import escape
@@ -43,7 +43,7 @@ def check_schema(services: Services) -> Iterator[Finding]:
     try:
         plan = services.tenant.plan()
     except TransientError as error:
-        yield Finding("schema", Verdict.BROKEN, explain(error), "fix the tenant database first")
+        yield broken("schema", error, "fix the tenant database first")
         return
     if len(plan.tables) < 2:  # the plan always has the Instance table, also when it does not exist
         raise Refused(f'no tables of Evolution in schema "{services.tenant.schema}"')

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from redis.exceptions import AuthenticationError
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from shared.errors import LetheError
+from shared.faults import postgresql, redis, sentences
 from shared.services import Services
 
 
@@ -33,11 +34,17 @@ class Finding:
 Check = Callable[[Services], Iterator[Finding]]
 
 
-def explain(error: Exception) -> str:
-    """The server's own error message; it may name users and hosts, but no passwords."""
-    cause = error.__cause__ if isinstance(error, LetheError) and isinstance(error.__cause__, DBAPIError) else error
-    if isinstance(cause, DBAPIError):
-        return str(cause.orig).strip().splitlines()[0]
-    if isinstance(error, AuthenticationError):
-        return f"Redis does not accept the user or password: {error}"
-    return error.title if isinstance(error, LetheError) else f"{type(error).__name__}: {error}"
+def broken(part: str, error: Exception, advice: str) -> Finding:
+    """A part that raised an error: what the server said, and what the table of errors advises, else this advice."""
+    says = explain(part, error)
+    known = sentences.advice_for(says)
+    return Finding(part, Verdict.BROKEN, says, f"{known.hint} ({known.page})" if known else advice)
+
+
+def explain(part: str, error: Exception) -> str:
+    """What the server said, in the same sentence as everywhere."""
+    if isinstance(error, DBAPIError):
+        return postgresql.explain(f"the {part}", error).title
+    if isinstance(error, RedisError):
+        return redis.explain(f"the {part}", error).title
+    return error.title if isinstance(error, LetheError) else f"{type(error).__name__}: {sentences.cut(str(error))}"

@@ -39,6 +39,8 @@ def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "")
         connect_args={
             "application_name": f"lethe-{name}",
             "connect_timeout": 3,
+            # In the start-up packet, which wins over ALTER ROLE and ALTER DATABASE; PgBouncer keeps it for each client.
+            "client_encoding": "UTF8",
             # A server that disappears without an answer is noticed after about 10 s, not after 2 hours.
             "keepalives_idle": 5,
             "keepalives_interval": 2,

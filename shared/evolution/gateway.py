@@ -121,6 +121,8 @@ class Gateway:
             timeout = min(timeout_seconds, self._timeout[1]) if timeout_seconds else self._timeout
             answer = self._session.request(method, url, timeout=timeout, allow_redirects=False)
         except requests.RequestException as error:
+            if isinstance(error, ValueError):  # requests' own: of this URL or key no request can be made
+                raise Refused(f"{what} cannot be asked: {type(error).__name__}") from error
             kind = Unreachable if _was_not_sent(error) else Unanswered
             raise kind(what, type(error).__name__) from error
         if LETHE_HEADER in answer.headers:

@@ -37,7 +37,7 @@ def find_page(
 
     names are those that may be shown, None is all.
     """
-    if "\x00" in wanted + after:  # PostgreSQL text cannot hold NUL, so nobody is called that
+    if not tenant.can_hold(wanted + after):  # no instance is called that
         return []
     behind = f"(SELECT name FROM {tenant.table(ROOT)} WHERE id = :after)"
     condition = (

@@ -1,5 +1,6 @@
 """The tenant database: finds instances, fences their row, reserves names, and erases rows in batches."""
 
+import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -55,12 +56,21 @@ def _bounds(statement_seconds: float, lock_seconds: float = 5) -> tuple[str, str
     )
 
 
+def _codec_of(encoding: str) -> str:
+    """Python's name of PostgreSQL's encoding; UTF-8 for one that Python does not know, or that holds any bytes."""
+    try:
+        return codecs.lookup(encoding.replace("WIN", "cp") if encoding != "SQL_ASCII" else "utf-8").name
+    except LookupError:
+        return "utf-8"
+
+
 class Tenant:
     """Evolution's database; every statement that removes carries the instance's predicate."""
 
     def __init__(self, engine: Engine, schema: str) -> None:
         self.engine = engine
         self.schema = schema
+        self._codec: str | None = None  # Python's name of the database's encoding
         self._plans: dict[str, tenant_schema.Plan] = {}
 
     def table(self, name: str) -> str:
@@ -109,10 +119,23 @@ class Tenant:
         """Whether rows can be dealt out by their place: PostgreSQL 14 or newer."""
         return (self.engine.dialect.server_version_info or (0,)) >= (14,)
 
+    def can_hold(self, value: str) -> bool:
+        """Whether the database's text type and its encoding can hold the value."""
+        if value.isascii():
+            return "\x00" not in value
+        if self._codec is None:
+            ((encoding,),) = self.ask("SHOW server_encoding", {})
+            self._codec = _codec_of(encoding)
+        try:
+            value.encode(self._codec)
+        except UnicodeEncodeError:
+            return False
+        return "\x00" not in value
+
     def find(self, *, name: str | None = None, instance_id: str | None = None) -> Instance | None:
         """The instance that bears the name, or has the id; None if there is none."""
         column, value = ("name", name) if name is not None else ("id", instance_id)
-        if value is None or "\x00" in value:  # PostgreSQL text cannot hold NUL, so nobody is called that
+        if value is None or not self.can_hold(value):  # no instance is called that
             return None
         query = f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {NOT_RESERVED}"
         return next((Instance(*row) for row in self.ask(query, {"value": value})), None)
@@ -124,13 +147,13 @@ class Tenant:
 
     def knows_token(self, token: str) -> bool:
         """Whether some instance has this token."""
-        if "\x00" in token:
+        if not self.can_hold(token):
             return False
         return bool(self.ask(f"SELECT 1 FROM {self.table(ROOT)} WHERE token = :token LIMIT 1", {"token": token}))
 
     def living(self, column: str, values: Iterable[str], *, besides: str) -> set[str]:
         """Those of the names (or ids) that another instance than `besides` (an id) bears now."""
-        wanted = [value for value in values if "\x00" not in value]
+        wanted = [value for value in values if self.can_hold(value)]
         query = (
             f"SELECT {quote(column)} FROM {self.table(ROOT)} WHERE {quote(column)} = ANY(:values)"
             f" AND id <> :besides AND {NOT_RESERVED}"
