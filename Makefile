@@ -54,8 +54,9 @@ sure: $(READY) ## Everything CI does: format, lint, types, layers, tests
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-settings: $(READY) ## Write the tables of docs/settings.md from shared/settings.py
+settings: $(READY) ## Write the tables of docs/settings.md and docs/operations/errors.md
 	$(BIN)/python -m docs.settings_table
+	$(BIN)/python -m docs.errors_table
 
 lock: ## Lock the newest versions that fit, with hashes and without host names
 	uv export --quiet --format requirements-txt --no-emit-project --no-header --all-groups --all-extras -o requirements.lock

@@ -19,6 +19,7 @@ SELECT coalesce(extract(epoch FROM now() - min(accepted_at)), 0) FROM deletions
 WHERE status IN ('queued', 'running', 'waiting')"""
 _STEPS = "SELECT name, sum(attempts), sum(failures) FROM steps GROUP BY 1"
 _ENDED = "SELECT status, count(*) FROM deletions WHERE status IN ('succeeded', 'cancelled', 'failed') GROUP BY 1"
+_NEED_OPERATOR = "SELECT count(*) FROM deletions WHERE status = 'failed' AND irrevocable_at IS NOT NULL"
 _WEBHOOKS = "SELECT status, count(*) FROM webhook_events GROUP BY 1"
 _CAME_BACK = """
 SELECT kind, sum(CAST(number AS bigint)) FROM deletions, jsonb_each_text(came_back) AS found (kind, number)
@@ -47,6 +48,10 @@ def _collect(connection: Connection) -> Iterable[Metric]:
     yield unfinished
     oldest = connection.execute(text(_OLDEST)).scalar_one()
     yield GaugeMetricFamily("lethe_oldest_deletion_seconds", "Age of the oldest deletion under way", oldest)
+    stuck = connection.execute(text(_NEED_OPERATOR)).scalar_one()
+    yield GaugeMetricFamily(
+        "lethe_deletions_need_operator", "Deletions that failed after the point of no return", stuck
+    )
     yield _by_status(connection, _ENDED, "lethe_deletions_ended", "Deletions that have ended")
     attempts = CounterMetricFamily("lethe_step_attempts", "Times a step was claimed", labels=["step"])
     failures = CounterMetricFamily("lethe_step_failures", "Failures of the step itself", labels=["step"])

@@ -17,7 +17,8 @@ from shared.webhooks import outbox
 from shared.webhooks.delivery import NOT_ALLOWED
 
 _FIELDS = (
-    "id", "status", "reason", "instance_id", "instance_name", "failed_step", "accepted_at", "started_at",
+    "id", "status", "reason", "hint", "needs_operator", "instance_id", "instance_name", "failed_step",
+    "accepted_at", "started_at",
     "irrevocable_at", "finished_at", "failed_at", "next_attempt_at", "next_look_at", "waiting_since",
     "without_gateways",
 )  # fmt: skip
@@ -88,6 +89,10 @@ def _status_details(
     """Why it has this status, and when it continues."""
     if deletion.reason:
         yield "reason", deletion.reason
+    if deletion.hint:
+        yield "hint", deletion.hint
+    if deletion.needs_operator:
+        yield "needs an operator", "the instance is partly deleted, and stays so until the deletion continues"
     if deletion.status is DeletionStatus.FAILED:
         yield "next", f"fix that, then `lethe retry {deletion.id}`; it continues where it stopped"
     if deletion.status is DeletionStatus.WAITING and deletion.next_attempt_at:

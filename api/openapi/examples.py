@@ -75,6 +75,8 @@ DELETION: dict[str, Any] = {
     "cameBack": None,
     "failedStep": None,
     "reason": None,
+    "hint": None,
+    "needsOperator": False,
     "withoutGateways": [],
     "webhooks": [_WEBHOOK],
     "steps": [_STEP],

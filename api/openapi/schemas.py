@@ -205,6 +205,8 @@ class DeletionView(Schema):
     came_back: rechecks.CameBack | None = Field(description="What such a check has found; the receipt does not change")
     failed_step: str | None
     reason: str | None = Field(description="Why it waits or has stopped")
+    hint: str | None = Field(description="What helps against the error of a server in the reason")
+    needs_operator: bool = Field(description="It failed after the point of no return, and continues only when resumed")
     without_gateways: list[str] = Field(description="Gateways that were given up")
     webhooks: list[WebhookView] = Field(description="The webhooks of this deletion and their states")
     steps: list[StepView]

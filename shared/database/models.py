@@ -15,6 +15,7 @@ from shared.database.enums import ConfirmationMethod, Role
 from shared.database.enums import DeletionStatus as DeletionStatus
 from shared.database.enums import StepStatus as StepStatus
 from shared.database.enums import WebhookStatus as WebhookStatus
+from shared.faults.sentences import advice_for
 
 
 def _text(kind: type[StrEnum]) -> Enum:
@@ -99,6 +100,17 @@ class Deletion(Base):
         Index("ix_deletions_looks", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
         Index("ix_deletions_came_back", "came_back_at", postgresql_where=text("came_back_at IS NOT NULL")),
     )
+
+    @property
+    def needs_operator(self) -> bool:
+        """Whether it failed after the point of no return: the instance is partly deleted until it is resumed."""
+        return self.status is DeletionStatus.FAILED and self.irrevocable_at is not None
+
+    @property
+    def hint(self) -> str | None:
+        """What helps against the error of a server that the reason names; None where nothing is known."""
+        advice = advice_for(self.reason)
+        return f"{advice.hint} See {advice.page}" if advice else None
 
 
 class Step(Base):

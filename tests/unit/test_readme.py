@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import settings_table
+from docs import errors_table, settings_table
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +75,13 @@ def test_the_settings_page_is_what_make_settings_writes() -> None:
     page = settings_table.PAGE.read_text()
 
     assert settings_table.render().strip() == page.split(settings_table.BEGIN)[1].split(settings_table.END)[0].strip()
+
+
+def test_the_page_of_errors_is_what_make_settings_writes() -> None:
+    """Run `make settings` after a change in shared/faults/table.py."""
+    page = errors_table.PAGE.read_text()
+
+    assert errors_table.render().strip() == page.split(errors_table.BEGIN)[1].split(errors_table.END)[0].strip()
 
 
 def test_every_setting_is_in_one_group() -> None:

@@ -723,3 +723,25 @@ def test_nothing_is_found_by_name_where_there_is_no_store(root: Path, folder: Lo
     shutil.rmtree(root / "store")
 
     assert find(folder) == {}
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("call", ["lstat", "unlink", "fstat"])
+def test_a_disk_that_fails_in_the_middle_is_waited_for(
+    root: Path, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    """A folder that cannot be looked for does not count as gone; afterwards it goes."""
+    write(root, f"instances/{ID}/deep/creds.json")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        if call == "fstat":  # what os.fwalk asks of each folder that it enters
+            patch.setattr(os, "stat", fail)
+        with pytest.raises(Unreachable, match=os.strerror(number)):
+            erase(folder)
+    erase(folder)
+
+    assert entries(root) == set()
