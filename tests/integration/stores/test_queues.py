@@ -118,7 +118,7 @@ def test_an_exchange_that_has_gone_since_it_was_seen_is_not_made_again(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looking at its kind declares nothing."""
-    monkeypatch.setattr(rabbitmq, "_exists", lambda connection, look: True)
+    monkeypatch.setattr(rabbitmq, "_exists", lambda *_: True)
 
     counted = RabbitMQ(broker.url, SHARED).count_named("a", nobody)
 
