@@ -109,7 +109,7 @@ def retry_deletion(path: ById, body: Retry, header: Confirming) -> Response:  # 
 def retry(deletion_id: UUID, body: Retry) -> None:
     """Resume a failed or waiting deletion; raises Conflict for any other status."""
     deletion, services = find_changeable(deletion_id), resources.services()
-    _check_given_up(body.without_gateway)
+    _check_without_gateways(body.without_gateway)
     confirmed = orders.confirm_resume(deletion)
     if not resume.resume(services, deletion.id, orders.caller(), body.without_gateway, confirmation=confirmed):
         raise Conflict(
@@ -117,7 +117,7 @@ def retry(deletion_id: UUID, body: Retry) -> None:
         )
 
 
-def _check_given_up(gateways: list[str]) -> None:
+def _check_without_gateways(gateways: list[str]) -> None:
     """Only an admin may give up gateways, and only known ones: by URL, or an unlisted server by its clientName."""
     if gateways and auth.principal().role is not Role.ADMIN:
         raise Unauthorized
@@ -181,7 +181,7 @@ def _load(deletion_id: UUID) -> Deletion:
 
 def _preview(order: Order) -> Response:
     auditing.set_action(Action.PREVIEW)
-    _check_given_up(order.without_gateway)
+    _check_without_gateways(order.without_gateway)
     instance = orders.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
     planned = pipeline.preview(Target(resources.services(), instance.id, instance.name, tuple(order.without_gateway)))
     preview = Preview(

@@ -26,34 +26,39 @@ _STEP_FIELDS = ("status", "planned", "removed", "error", "at_least", "started_at
 
 
 @dataclass(frozen=True)
-class Known:
+class DeletionWithKeyName:
     """A deletion, and the name of the API key that requested it."""
 
     deletion: Deletion
     key_name: str | None
 
 
-def load(made: Services, deletion_id: UUID) -> Known | None:
-    """The deletion from Lethe's own database; None when there is no such deletion."""
+def load(made: Services, deletion_id: UUID) -> DeletionWithKeyName | None:
+    """Load the deletion and its API key's name; None when there is no such deletion."""
     deletion = display.load(made.own, deletion_id)
-    return Known(deletion, display.load_key_name(made.own, deletion)) if deletion else None
+    return DeletionWithKeyName(deletion, display.load_key_name(made.own, deletion)) if deletion else None
 
 
-def lines(known: Known, now: datetime, *, width: int, deadline_seconds: float, max_failures: int) -> Iterator[str]:
+def lines(
+    known: DeletionWithKeyName, now: datetime, *, width: int, deadline_seconds: float, max_failures: int
+) -> Iterator[str]:
     """The deletion in lines of at most this width."""
     deletion = known.deletion
     head = f"{deletion.id}  {deletion.instance_name!r}  {deletion.status.value}"
     yield from textwrap.wrap(head, width, subsequent_indent="  ")
-    for title, text in _about(known, now, timedelta(seconds=deadline_seconds), max_failures):
+    for title, text in _labelled_rows(known, now, timedelta(seconds=deadline_seconds), max_failures):
         yield from textwrap.wrap(f"  {title:<13} {text}", width, subsequent_indent=" " * 16)
     yield ""
     yield f"  {'step':<15} {'status':<8} {'took':>6}  removed"
     for step in deletion.steps:
-        line = f"  {step.name:<15} {step.status.value:<8} {_took(step, now):>6}  {_removed(step)}".rstrip()
+        line = f"  {step.name:<15} {step.status.value:<8} {_took(step, now):>6}  {_step_result(step)}".rstrip()
         yield from textwrap.wrap(line, width, subsequent_indent=" " * 35, replace_whitespace=False)
 
 
-def _about(known: Known, now: datetime, deadline: timedelta, max_failures: int) -> Iterator[tuple[str, str]]:
+def _labelled_rows(
+    known: DeletionWithKeyName, now: datetime, deadline: timedelta, max_failures: int
+) -> Iterator[tuple[str, str]]:
+    """The label and text of each row above the table of steps."""
     deletion = known.deletion
     yield "instance", deletion.instance_id
     for title, at in (("accepted", deletion.accepted_at), ("started", deletion.started_at)):
@@ -72,7 +77,7 @@ def _about(known: Known, now: datetime, deadline: timedelta, max_failures: int) 
         at = deletion.confirmed_at
         yield "confirmed", f"{confirmed}, {formatting.local_time(at)}" if at else confirmed
     if deletion.without_gateways:
-        yield "gave up", ", ".join(deletion.without_gateways)
+        yield "skipped", ", ".join(deletion.without_gateways)
     yield from _status_details(deletion, now, deadline, max_failures)
     for event in deletion.webhooks:
         yield "webhook", _webhook(event, now)
@@ -104,13 +109,13 @@ def _status_details(
         yield "next try", f"no worker has claimed it yet; published again {next_time}"
     if deletion.status in (DeletionStatus.WAITING, DeletionStatus.QUEUED) and deletion.waiting_since:
         over = formatting.time_until(deletion.waiting_since + deadline, now)
-        yield "waits since", f"{formatting.local_time(deletion.waiting_since)}; without progress it fails {over}"
+        yield "waiting since", f"{formatting.local_time(deletion.waiting_since)}; without progress it fails {over}"
     if deletion.status is DeletionStatus.RUNNING and deletion.heartbeat_at:
         yield "heartbeat", f"{formatting.duration(now - deletion.heartbeat_at)} ago"
 
 
 def _webhook(event: WebhookEvent, now: datetime) -> str:
-    """What became of one webhook, and when."""
+    """The delivery status of one webhook, and its time."""
     delivery = outbox.delivery_of(event)
     text = f"{delivery.target}: {display.webhook(delivery.status, delivery.tries, delivery.error)}"
     if delivery.error == NOT_ALLOWED:
@@ -128,7 +133,8 @@ def _took(step: Step, now: datetime) -> str:
     return formatting.duration((step.finished_at or now) - step.started_at)
 
 
-def _removed(step: Step) -> str:
+def _step_result(step: Step) -> str:
+    """What the step has removed, of how much until it is done, and its error."""
     done, planned = sum(step.removed.values()), sum((step.planned or {}).values())
     of_all = f"{done:,} of {planned:,}" if step.status is not StepStatus.DONE and planned else ""
     amount = "; ".join(filter(None, (of_all, formatting.counts_in_line(step.removed))))
@@ -136,8 +142,8 @@ def _removed(step: Step) -> str:
     return " ".join(filter(None, (f"{at_least}{amount}", step.error)))
 
 
-def facts(known: Known) -> dict[str, Any]:
-    """The deletion for a script, as the API has it where both show the same."""
+def to_json(known: DeletionWithKeyName) -> dict[str, Any]:
+    """The deletion as a dictionary for JSON output. Fields that the API also returns have the API's names."""
     deletion, found = known.deletion, rechecks.came_back(known.deletion)
     return {
         **_camel({name: getattr(deletion, name) for name in _FIELDS}),

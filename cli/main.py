@@ -39,7 +39,7 @@ for _command in (
     receipt.group,
     audit.group,
     setup.show_config,
-    setup.own_database,
+    setup.db,
     setup.demo,
     setup.completion,
 ):

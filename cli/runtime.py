@@ -24,7 +24,7 @@ INTERRUPTED = 130  # as a shell has it for Ctrl-C
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 without_gateway_option = click.option(
     "--without-gateway",
-    "given_up",
+    "without_gateways",
     multiple=True,
     metavar="URL",
     help="A gateway that is gone for good; a server that is not in LETHE_GATEWAYS, by its clientName.",
@@ -141,11 +141,11 @@ def _cause(error: Exception) -> str:
     return redis.explain("Redis", error).title if isinstance(error, RedisError) else type(error).__name__
 
 
-def check_given_up(made: "Services", given_up: tuple[str, ...]) -> None:
+def check_without_gateways(made: "Services", without_gateways: tuple[str, ...]) -> None:
     """End the command when a gateway or server to give up does not exist."""
     from shared.evolution.rows import servers
 
-    if unknown := servers.unknown(made.tenant, made.settings.gateways, given_up):
+    if unknown := servers.unknown(made.tenant, made.settings.gateways, without_gateways):
         stop(f"Neither a gateway of LETHE_GATEWAYS nor the clientName of a server: {', '.join(unknown)}")
 
 

@@ -7,7 +7,7 @@ import click
 from cli import account, confirmation, orders
 from cli.confirmation import Confirm
 from cli.orders import Order, Result
-from cli.runtime import check_given_up, connected, output, print_json, stop
+from cli.runtime import check_without_gateways, connected, output, print_json, stop
 from shared import formatting
 from shared.access.confirmation import WARNING
 from shared.audit.entries import Action, Decision
@@ -54,15 +54,15 @@ def logout(name: str, as_json: bool) -> None:
     output({"instanceId": instance.id, "status": "logged out"}, f"{name!r} is logged out", as_json=as_json)
 
 
-def preview(name: str | None, instance_id: str | None, given_up: tuple[str, ...], as_json: bool) -> None:
+def preview(name: str | None, instance_id: str | None, without_gateways: tuple[str, ...], as_json: bool) -> None:
     """Count what each step would remove."""
     if (name is None) == (instance_id is None):
         raise click.UsageError("Give either NAME or --id")
     with connected() as made:
-        check_given_up(made, given_up)
+        check_without_gateways(made, without_gateways)
         instance = _find(made, Action.PREVIEW, name, instance_id)
         try:
-            planned = pipeline.preview(Target(made, instance.id, instance.name, given_up))
+            planned = pipeline.preview(Target(made, instance.id, instance.name, without_gateways))
         except Refused as error:
             stop(error.title)
     if as_json:

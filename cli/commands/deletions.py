@@ -9,7 +9,7 @@ import click
 
 from cli.runtime import (
     NOT_POSSIBLE,
-    check_given_up,
+    check_without_gateways,
     connected,
     json_option,
     output,
@@ -20,7 +20,7 @@ from cli.runtime import (
 from shared.database.enums import DeletionStatus
 
 if TYPE_CHECKING:
-    from cli.deletion_view import Known
+    from cli.deletion_view import DeletionWithKeyName
     from shared.services import Services
 
 
@@ -47,21 +47,21 @@ def list_deletions(**given: Any) -> None:
 def show(deletion_id: UUID, watched: bool, as_json: bool) -> None:
     """Show a deletion and its steps.
 
-    Its times and requester, what each step removed and how long it took, what it waits for, and its webhooks.
-
-    With --watch and --json: one line of JSON for each change.
+    The output has the times, the requester, what each step removed and how long it took, what the deletion waits for,
+    and the webhooks. With --watch, the command follows the deletion until it ends; with --json too, it prints one line
+    of JSON for each change.
 
     Example: lethe show 3f0c... --watch
     """
     from cli import deletion_view, watch
 
-    with connected() as made:
+    with connected() as services:
         if watched:
-            succeeded = watch.follow(lambda: _load(made, deletion_id).deletion, as_json=as_json)
+            succeeded = watch.follow(lambda: _load(services, deletion_id).deletion, as_json=as_json)
             raise click.exceptions.Exit(0 if succeeded else NOT_POSSIBLE)
-        known, settings = _load(made, deletion_id), made.settings
+        known, settings = _load(services, deletion_id), services.settings
     if as_json:
-        print_json(deletion_view.facts(known))
+        print_json(deletion_view.to_json(known))
         return
     lines = deletion_view.lines(
         known,
@@ -77,7 +77,7 @@ def show(deletion_id: UUID, watched: bool, as_json: bool) -> None:
 @click.argument("deletion_id", type=click.UUID)
 @without_gateway_option
 @json_option
-def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
+def retry(deletion_id: UUID, without_gateways: tuple[str, ...], as_json: bool) -> None:
     """Resume a failed or waiting deletion at once, from where it stopped.
 
     Example: lethe retry 3f0c... --without-gateway http://evolution-2:8080
@@ -85,10 +85,10 @@ def retry(deletion_id: UUID, given_up: tuple[str, ...], as_json: bool) -> None:
     from cli import account
     from tasks.orders import resume
 
-    with connected() as made:
-        check_given_up(made, given_up)
-        if not resume.resume(made, deletion_id, account.caller(), given_up):
-            stop(f"There is nothing to resume: {_state(made, deletion_id)}")
+    with connected() as services:
+        check_without_gateways(services, without_gateways)
+        if not resume.resume(services, deletion_id, account.caller(), without_gateways):
+            stop(f"There is nothing to resume: {_status_sentence(services, deletion_id)}")
     output({"id": deletion_id, "resumed": True}, f"{deletion_id} continues", as_json=as_json)
 
 
@@ -103,9 +103,9 @@ def cancel(deletion_id: UUID, as_json: bool) -> None:
     from cli import account
     from tasks.orders import resume
 
-    with connected() as made:
-        if not resume.cancel(made, deletion_id, account.actor()):
-            stop(f"Too late to cancel: {_state(made, deletion_id)}")
+    with connected() as services:
+        if not resume.cancel(services, deletion_id, account.actor()):
+            stop(f"Too late to cancel: {_status_sentence(services, deletion_id)}")
     output(
         {"id": deletion_id, "cancelled": True},
         f"{deletion_id} is cancelled, the instance is as it was",
@@ -113,13 +113,14 @@ def cancel(deletion_id: UUID, as_json: bool) -> None:
     )
 
 
-def _load(made: "Services", deletion_id: UUID) -> "Known":
+def _load(services: "Services", deletion_id: UUID) -> "DeletionWithKeyName":
     from cli import deletion_view
 
-    return deletion_view.load(made, deletion_id) or stop("There is no such deletion")
+    return deletion_view.load(services, deletion_id) or stop("There is no such deletion")
 
 
-def _state(made: "Services", deletion_id: UUID) -> str:
-    deletion = _load(made, deletion_id).deletion
+def _status_sentence(services: "Services", deletion_id: UUID) -> str:
+    """The deletion's status and its finished steps, for an error message."""
+    deletion = _load(services, deletion_id).deletion
     done = [step.name for step in deletion.steps if step.finished_at]
     return f"it is {deletion.status.value}, done: {', '.join(done) or 'nothing'}"

@@ -21,10 +21,11 @@ from cli.runtime import json_option, without_gateway_option
 @click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 @json_option
 def delete(**given: Any) -> None:
-    """Erase an instance everywhere, after its name was typed.
+    """Submit the deletion of an instance.
 
-    With --from-file, the number of instances is typed once. There is no rate limit; the audit names the account. When
-    LETHE_CONFIRMATION is token or totp, --yes is not enough. Exit code 1 when not everything was done.
+    The command asks you to type the instance's name first; with --from-file, it asks for the number of instances. There
+    is no rate limit. The audit names your operating-system user. When LETHE_CONFIRMATION is token or totp, --yes is not
+    enough. Exit code 1 when a deletion was refused, or with --wait did not succeed.
 
     Example: lethe delete my-instance --wait
     """

@@ -24,14 +24,14 @@ def show_config(**given: Any) -> None:
 
 
 @click.group("db")
-def own_database() -> None:
+def db() -> None:
     """The schema of Lethe's own database.
 
     Example: lethe db upgrade
     """
 
 
-@own_database.command()
+@db.command()
 @json_option
 def upgrade(as_json: bool) -> None:
     """Run the missing migrations; safe to run at any time, and from several hosts at once.
@@ -51,7 +51,7 @@ def upgrade(as_json: bool) -> None:
     output({"before": before, "after": after}, f"The schema is at {after}, {change}", as_json=as_json)
 
 
-@own_database.command()
+@db.command()
 @json_option
 def status(as_json: bool) -> None:
     """Show whether migrations are missing; exit code 1 when they are.
@@ -73,7 +73,7 @@ def status(as_json: bool) -> None:
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C.")
 def demo(keep: bool) -> None:
-    """Erase an instance of a demo deployment, and watch.
+    """Start a demo deployment, erase an instance of it and show the progress. It needs Lethe's source tree.
 
     Example: lethe demo --keep
     """

@@ -1,4 +1,4 @@
-"""What `lethe doctor` does: runs the checks, and with --fix creates missing indexes."""
+"""What `lethe doctor` does: runs the checks; with --fix it only creates missing indexes."""
 
 from dataclasses import asdict
 
@@ -30,7 +30,7 @@ def examine(fix: bool, yes: bool, as_json: bool) -> None:
         return
     made = make_services()
     try:
-        findings = [_shown(finding, as_json=as_json) for finding in checks.examine(made)]
+        findings = [_print_finding(finding, as_json=as_json) for finding in checks.examine(made)]
     finally:
         made.close()
     if as_json:
@@ -39,8 +39,8 @@ def examine(fix: bool, yes: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(NOT_POSSIBLE)
 
 
-def _shown(finding: Finding, *, as_json: bool) -> Finding:
-    """Show it at once: a check of a dead server takes seconds."""
+def _print_finding(finding: Finding, *, as_json: bool) -> Finding:
+    """Print the finding at once, except for JSON, and return it: a check of a dead server takes seconds."""
     if not as_json:
         click.echo(f"{_MARKS[finding.verdict]}  {finding.part}: {finding.says}")
         if finding.advice:
@@ -51,30 +51,31 @@ def _shown(finding: Finding, *, as_json: bool) -> Finding:
 def _create_missing_indexes(*, yes: bool, as_json: bool) -> None:
     with connected() as made:
         missing = missing_indexes.find(made.tenant)
-        ours = [each for each in missing if each.may_create and not each.partitioned]
-        theirs = [each for each in missing if each not in ours]
+        creatable = [each for each in missing if each.may_create and not each.partitioned]
+        for_owner = [each for each in missing if each not in creatable]
         if not as_json:
-            _announce(made, ours, theirs)
-        if ours and not yes:
-            click.confirm(f"Create {formatting.quantity(len(ours), 'index', 'indexes')} now?", abort=True)
-        outcomes = [_create(made, each, as_json=as_json) for each in ours]
-        outcomes += [_outcome(made, each, "not the owner") for each in theirs]
+            _print_missing(made, creatable, for_owner)
+        if creatable and not yes:
+            click.confirm(f"Create {formatting.quantity(len(creatable), 'index', 'indexes')} now?", abort=True)
+        outcomes = [_create(made, each, as_json=as_json) for each in creatable]
+        outcomes += [_index_result(made, each, "not the owner") for each in for_owner]
     if as_json:
         print_json(outcomes)
-    if theirs and not any(outcome["error"] for outcome in outcomes[: len(ours)]):
+    if for_owner and not any(outcome["error"] for outcome in outcomes[: len(creatable)]):
         stop("The other indexes are for the owner of their tables: see above")
     if any(outcome["error"] for outcome in outcomes):
         stop("Not all indexes could be created; run it again, an unfinished index is replaced")
 
 
-def _announce(made: Services, ours: list[MissingIndex], theirs: list[MissingIndex]) -> None:
-    if not ours and not theirs:
+def _print_missing(made: Services, creatable: list[MissingIndex], for_owner: list[MissingIndex]) -> None:
+    """Print the missing indexes, and the SQL for those that the tables' owner must create."""
+    if not creatable and not for_owner:
         click.echo("No index is missing")
-    for each in ours:
+    for each in creatable:
         click.echo(f"{each.name}: {each.cost if each.is_costly else 'its table is too small to matter today'}")
-    if theirs:
+    if for_owner:
         click.echo("Lethe's role does not own these tables, or they are partitioned. Let their owner run:")
-    for each in theirs:
+    for each in for_owner:
         click.echo(f"  {each.statement(made.settings.tenant_schema)};")
 
 
@@ -86,8 +87,8 @@ def _create(made: Services, missing: MissingIndex, *, as_json: bool) -> dict[str
         error = explain("tenant database", problem)
     if not as_json:
         click.echo(f"{missing.name}: {error or 'created'}")
-    return _outcome(made, missing, error)
+    return _index_result(made, missing, error)
 
 
-def _outcome(made: Services, missing: MissingIndex, error: str | None) -> dict[str, str | None]:
+def _index_result(made: Services, missing: MissingIndex, error: str | None) -> dict[str, str | None]:
     return {"index": missing.name, "sql": missing.statement(made.settings.tenant_schema), "error": error}

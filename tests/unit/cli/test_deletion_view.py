@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from cli import deletion_view
-from cli.deletion_view import Known
+from cli.deletion_view import DeletionWithKeyName
 from shared import formatting
 from shared.database.enums import ConfirmationMethod
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
@@ -35,7 +35,7 @@ def step(name: str = "delete_records", status: StepStatus = StepStatus.DONE, **c
     return Step(name=name, status=status, **{**usual, **changes})
 
 
-def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **changes: Any) -> Known:
+def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **changes: Any) -> DeletionWithKeyName:
     """A deletion that an admin's key ordered five minutes ago."""
     usual: dict[str, Any] = {
         "id": ID,
@@ -47,10 +47,10 @@ def known(status: DeletionStatus = DeletionStatus.SUCCEEDED, *steps: Step, **cha
         "without_gateways": [],
     }
     key_name = changes.pop("key_name", "shop")
-    return Known(Deletion(status=status, steps=list(steps), **{**usual, **changes}), key_name)
+    return DeletionWithKeyName(Deletion(status=status, steps=list(steps), **{**usual, **changes}), key_name)
 
 
-def shown(of: Known, width: int = 200) -> str:
+def shown(of: DeletionWithKeyName, width: int = 200) -> str:
     """All lines."""
     return "\n".join(deletion_view.lines(of, NOW, width=width, deadline_seconds=86_400, max_failures=5))
 
@@ -117,13 +117,13 @@ def test_it_says_how_it_was_confirmed(changes: dict[str, Any], says: str) -> Non
 def test_it_says_what_came_back(found: dict[str, int], says: str) -> None:
     """With the likely cause, and the time of the next check."""
     of = known(came_back=found, came_back_at=before(60), next_look_at=NOW + timedelta(seconds=30))
-    text, facts = shown(of, width=1000), deletion_view.facts(of)
+    text, facts = shown(of, width=1000), deletion_view.to_json(of)
 
     assert re.search(rf"came back +{formatting.counts_in_line(found)}, 20.* \(60 s ago\)\. .*{says}", text)
     assert "(in 30 s)" in text
     assert (facts["cameBack"]["found"], facts["nextLookAt"]) == (found, NOW + timedelta(seconds=30))
     assert "came back" not in shown(known())
-    assert deletion_view.facts(known())["cameBack"] is None
+    assert deletion_view.to_json(known())["cameBack"] is None
 
 
 def test_a_waiting_one_says_why_and_until_when() -> None:
@@ -161,7 +161,7 @@ def test_a_failed_one_shows_the_command_that_resumes_it() -> None:
     text = shown(failed)
 
     assert "(2 min ago)\n" in text
-    assert deletion_view.facts(failed)["failedAt"] == before(120)
+    assert deletion_view.to_json(failed)["failedAt"] == before(120)
     assert f"reason        a right is missing\n  next          fix that, then `lethe retry {ID}`" in text
 
 
@@ -188,7 +188,7 @@ def test_a_refused_webhook_shows_the_reason_and_the_setting() -> None:
     refused = known(webhooks=[event(WebhookStatus.REFUSED)])
 
     assert "instance: refused, its address is not allowed (LETHE_WEBHOOK_ALLOW allows" in shown(refused)
-    assert deletion_view.facts(refused)["webhooks"][0]["error"] == "its address is not allowed"
+    assert deletion_view.to_json(refused)["webhooks"][0]["error"] == "its address is not allowed"
 
 
 def test_a_webhook_with_an_invalid_url_says_so() -> None:
@@ -221,7 +221,7 @@ def test_a_webhook_that_was_kept_says_how_and_when_it_ended(status: WebhookStatu
 
     assert says in shown(ended)
     assert "(60 s ago)" in shown(ended)
-    assert deletion_view.facts(ended)["webhooks"][0]["endedAt"] == before(60)
+    assert deletion_view.to_json(ended)["webhooks"][0]["endedAt"] == before(60)
 
 
 def of_webhooks(text: str) -> list[str]:
@@ -252,7 +252,7 @@ def test_a_script_reads_the_same() -> None:
         confirmed_by="k",
     )
 
-    facts = json.loads(json.dumps(deletion_view.facts(of), default=str))
+    facts = json.loads(json.dumps(deletion_view.to_json(of), default=str))
 
     assert (facts["id"], facts["status"], facts["reason"]) == (str(ID), "succeeded", None)
     assert facts["steps"]["delete_records"]["removed"] == {"Chat": 5, "Message": 20_000}
