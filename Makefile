@@ -2,9 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Many tests wait for something: more processes than cores. A module's tests stay in one process.
+PROCESSES ?= 4
+PARALLEL = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rabbitmq bench faults fuzz sure settings format lock
+.PHONY: help install demo test test-all test-rabbitmq bench faults fuzz sure settings format lock
 
 # One line of progress from what pip prints, and pip's exit code.
 define SHOW_PIP
@@ -32,8 +35,11 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## Delete an instance of a made-up deployment and watch (KEEP=1 leaves it running)
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the tests that take minutes in all, side by side in PROCESSES processes
+	$(BIN)/python -m pytest -m 'not slow' $(PARALLEL)
+
+test-all: test ## Run these, then all others: faults, fuzz, browser, nginx, PgBouncer, RabbitMQ, every name
+	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 test-rabbitmq: $(READY) ## The tests that run deletions, with RabbitMQ as the broker
 	CI=1 $(BIN)/python -m pytest --broker rabbitmq $(addprefix tests/integration/,deletion/test_deletion.py deletion/test_operations.py worker/test_due.py worker/test_traces.py worker/test_flower.py)
@@ -47,12 +53,12 @@ bench: $(READY) ## Measure against the plain way (SCALE=small, medium or large; 
 fuzz: $(READY) ## Send REQUESTS made-up requests from SEED, and print what came of them
 	$(BIN)/python -m pytest tests/fuzz --requests $(or $(REQUESTS),20000) --seed $(or $(SEED),1) --timeout 900 -s
 
-sure: $(READY) ## Everything CI does: format, lint, types, layers, tests
+sure: $(READY) ## Everything CI does: format, lint, types, layers, all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) test
+	$(MAKE) test-all
 
 settings: $(READY) ## Write the tables of docs/settings.md and docs/operations/errors.md
 	$(BIN)/python -m docs.settings_table

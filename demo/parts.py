@@ -21,7 +21,7 @@ from demo.ports import server_port
 from demo.processes import NotReady, Process, wait_until
 
 START_SECONDS = 60  # after a crash on a busy machine; one that has ended is noticed at once
-DATABASES = 1024  # of Redis: every system of the tests has two for itself
+DATABASES = 64  # of Redis: every system of the tests has two for itself
 SOCKET_PATH_BYTES = 107
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
@@ -199,7 +199,7 @@ class Postgres:
             sockets = ""
         options = ["listen_addresses=127.0.0.1", f"port={self.port}", f"unix_socket_directories={sockets}"]
         options += [
-            "max_connections=800",
+            "max_connections=200",
             "shared_buffers=128MB",
             "logging_collector=off",
             *(FAST if self._fast else ()),

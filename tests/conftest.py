@@ -1,27 +1,23 @@
-"""Real servers for the tests, started once; each system on them has databases, a bucket and a folder of its own."""
+"""Real servers for the tests, each started once and only when a test needs it; with xdist, once in each process."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 import structlog
 from moto.server import ThreadedMotoServer
-from psycopg import sql
 
-from demo.evolution.database import create_schema
-from demo.evolution.deployment import Deployment, S3Place
-from demo.evolution.gateway import Gateway
-from demo.evolution.receiver import Receiver
-from demo.parts import DATABASES, Postgres, Redis
-from shared.database import connections, migrate
+from demo.parts import Postgres, Redis
 from tests.rabbitmq import RabbitMQPart
-from tests.system import GATEWAY_KEY, System, new_settings
+from tests.servers import RedisDatabases, Systems, make_templates
+from tests.system import System
 
-_numbers = itertools.count(1)
-_redis_databases = iter(range(1, DATABASES - 1))  # the last one stays empty; a system that finds none left fails
+HERE = Path(__file__).parent
+# `make test` leaves these out, `make test-all` has them: they take minutes, or programs that no wheel brings.
+SLOW_FOLDERS = (HERE / "faults", HERE / "fuzz")
+SLOW_FIXTURES = {"browser", "proxy", "rabbitmq_part"}
+# The first to be handed out: what is quick fills the gaps at the end.
+ORDER = (HERE / "faults", HERE / "fuzz", HERE / "integration", HERE / "unit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,6 +34,16 @@ def _plain_logs() -> None:
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if SLOW_FIXTURES.intersection(fixtures) or any(item.path.is_relative_to(folder) for folder in SLOW_FOLDERS):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: next(place for place, folder in enumerate(ORDER) if item.path.is_relative_to(folder)))
+
+
 @pytest.fixture(scope="session")
 def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the servers keep their data and logs."""
@@ -46,10 +52,16 @@ def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def redis_part(parts_folder: Path) -> Iterator[Redis]:
-    """A real Redis; tests take a database number each."""
+    """A real Redis."""
     part = Redis.start(parts_folder)
     yield part
     part.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_databases(redis_part: Redis) -> RedisDatabases:
+    """The databases of it: a system has two for itself."""
+    return RedisDatabases(redis_part)
 
 
 @pytest.fixture(scope="session")
@@ -79,97 +91,31 @@ def moto_part() -> Iterator[str]:
     server.stop()
 
 
-def make_templates(part: Postgres) -> None:
-    """What copy_database copies: an empty tenant database and a migrated own database."""
-    create_schema(part.create_database("tenant_template"))
-    own = connections.connect(part.create_database("own_template"), name="migrate")
-    migrate.upgrade(own)
-    own.dispose()
-
-
-def copy_database(part: Postgres, template: str) -> str:
-    """A new database like the template; its URL."""
-    name = f"{template.split('_')[0]}_{next(_numbers)}"
-    with psycopg.connect(part.url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
-    return f"{part.url.rsplit('/', 1)[0]}/{name}"
-
-
-def build_system(
-    folders: pytest.TempPathFactory,
-    redis: Redis,
-    postgres: Postgres,
-    moto: str,
-    *,
-    gateways: int = 1,
-    redis_url: str | None = None,
-    own_postgres: Postgres | None = None,
-    **changes: Any,
-) -> System:
-    """A system on these servers; Lethe's own database lies beside the tenant database, or on a server of its own."""
-    number = next(_numbers)
-    folder = folders.mktemp(f"system{number}")
-    (folder / "evolution" / "instances").mkdir(parents=True)
-    place = S3Place(moto, f"evolution-{number}", "key", "secret")
-    place.connect().create_bucket(Bucket=place.bucket)
-    base = redis.url.rsplit("/", 1)[0]
-    deployment = Deployment(
-        database_url=copy_database(postgres, "tenant_template"),
-        cache_url=f"{base}/{next(_redis_databases)}",
-        files_root=folder / "evolution",
-        s3=place,
-    )
-    servers = [Gateway(deployment.database_url, GATEWAY_KEY) for _ in range(gateways)]
-    receiver = Receiver()
-    for server in (*servers, receiver):
-        server.start()
-    settings = new_settings(
-        deployment,
-        servers,
-        copy_database(own_postgres or postgres, "own_template"),
-        redis_url or f"{base}/{next(_redis_databases)}",
-        **changes,
-    )
-    return System(deployment, servers, receiver, settings, folder)
-
-
-def tear_down(system: System) -> None:
-    """Stop a system's processes and its stand-ins; the servers stay."""
-    system.stop()
-    for server in (*system.gateways, system.receiver):
-        server.stop()
-
-
 @pytest.fixture(scope="session")
-def make_system(
-    redis_part: Redis,
+def new_systems(
+    redis_databases: RedisDatabases,
     postgres_part: Postgres,
     moto_part: str,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
-) -> Iterator[Callable[..., System]]:
-    """Make systems: make_system(gateways=1, **settings)."""
-    made: list[System] = []
+) -> Callable[[], Systems]:
+    """Systems on the servers that all tests share, to be taken down together."""
     on_rabbitmq = request.config.getoption("--broker") == "rabbitmq"
+    new_broker = request.getfixturevalue("rabbitmq_part").new_virtual_host if on_rabbitmq else None
+    return lambda: Systems(redis_databases, postgres_part, moto_part, tmp_path_factory.mktemp, new_broker=new_broker)
 
-    def make(**changes: Any) -> System:
-        if on_rabbitmq:
-            changes = {"broker_url": request.getfixturevalue("rabbitmq_part").new_virtual_host(), **changes}
-        system = build_system(tmp_path_factory, redis_part, postgres_part, moto_part, **changes)
-        made.append(system)
-        return system
 
-    yield make
-    for system in made:
-        tear_down(system)
+@pytest.fixture(scope="module")
+def make_system(new_systems: Callable[[], Systems]) -> Iterator[Callable[..., System]]:
+    """Make systems, which end with the module: make_system(gateways=1, **settings)."""
+    with new_systems() as systems:
+        yield systems.make
 
 
 @pytest.fixture(scope="session")
-def shared_system(make_system: Callable[..., System]) -> Iterator[System]:
+def shared_system(new_systems: Callable[[], Systems]) -> Iterator[System]:
     """One running system for tests that only add instances of their own."""
-    system = make_system()
-    system.start("web", "worker", "beat")
-    yield system
-    system.stop()
+    with new_systems() as systems:
+        system = systems.make()
+        system.start("web", "worker", "beat")
+        yield system

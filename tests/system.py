@@ -5,7 +5,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ class System:
     settings: Settings
     folder: Path
     processes: dict[str, Process] = field(default_factory=dict)
+    closing: ExitStack = field(default_factory=ExitStack)  # what it has on the servers
 
     @property
     def url(self) -> str:
@@ -108,9 +109,16 @@ class System:
         for name in reversed(list(self.processes)):
             self.processes.pop(name).stop(timeout=30)
 
+    def close(self) -> None:
+        """Stop its processes, and give back what it has on the servers."""
+        with self.closing:
+            self.stop()
+
     def make_services(self, **changes: Any) -> Services:
-        """Services on this system for code that runs in the test's own process."""
-        return services.create(self.settings.model_copy(update=changes))
+        """Services on this system for code that runs in the test's own process, closed with it at the latest."""
+        made = services.create(self.settings.model_copy(update=changes))
+        self.closing.callback(made.close)
+        return made
 
     def call(self, method: str, path: str, *, key: str = ADMIN_KEY, **options: Any) -> requests.Response:
         """One HTTP call, which the OpenAPI document has to know; the path goes out as it is."""

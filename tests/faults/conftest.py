@@ -1,19 +1,18 @@
 """Systems that are there to be hurt, rounds, and the figures at the end."""
 
-import itertools
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from demo.parts import DATABASES, Postgres, Redis
-from tests.conftest import build_system, make_templates, tear_down
+from demo.parts import Postgres, Redis
 from tests.faults.figures import Figures
 from tests.faults.scene import Scene
+from tests.servers import RedisDatabases, Systems, make_templates
 from tests.system import System
 
-_numbers = itertools.count(1)  # a Redis database for each system
 _FIGURES = pytest.StashKey[Figures]()
 
 
@@ -76,6 +75,7 @@ class Servers:
     """Servers that may be killed: they keep what they have acknowledged."""
 
     redis: Redis
+    databases: RedisDatabases
     tenant: Postgres
     own: Postgres
 
@@ -84,7 +84,8 @@ class Servers:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Started once for all tests that kill them; each test leaves them running."""
     folder = tmp_path_factory.mktemp("servers")
-    started = Servers(Redis.start(folder), Postgres.start(folder / "tenant"), Postgres.start(folder / "own"))
+    redis = Redis.start(folder)
+    started = Servers(redis, RedisDatabases(redis), Postgres.start(folder / "tenant"), Postgres.start(folder / "own"))
     make_templates(started.tenant)
     make_templates(started.own)
     yield started
@@ -94,20 +95,24 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 def fragile(
-    servers: Servers, redis_part: Redis, moto_part: str, tmp_path_factory: pytest.TempPathFactory, figures: Figures
+    servers: Servers,
+    redis_databases: RedisDatabases,
+    moto_part: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    figures: Figures,
 ) -> Iterator[Callable[..., Scene]]:
     """Make scenes on the servers that may be killed; Evolution's cache and the broker lie apart."""
     made: list[Scene] = []
+    with (
+        ExitStack() as closing,
+        Systems(redis_databases, servers.tenant, moto_part, tmp_path_factory.mktemp) as systems,
+    ):
 
-    def make(own: Postgres | None = None, **options: Any) -> Scene:
-        broker = f"{servers.redis.url.removesuffix('/0')}/{next(_numbers) % DATABASES}"
-        system = build_system(
-            tmp_path_factory, redis_part, servers.tenant, moto_part, redis_url=broker, own_postgres=own, **options
-        )
-        made.append(Scene(system, figures))
-        return made[-1]
+        def make(own: Postgres | None = None, **options: Any) -> Scene:
+            system = systems.make(redis_url=servers.databases.take(closing), own_postgres=own, **options)
+            made.append(Scene(system, figures))
+            return made[-1]
 
-    yield make
-    for scene in made:
-        scene.close()
-        tear_down(scene.system)
+        yield make
+        for scene in made:
+            scene.close()

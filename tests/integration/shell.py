@@ -1,30 +1,29 @@
-"""Runs `lethe` as a shell on the server would."""
+"""Runs `lethe` as a shell on the server would, in a process that has loaded it already."""
 
 import os
 import pty
 import subprocess
-import sys
-from pathlib import Path
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from typing import IO
 
 from demo.lethe import environment
+from tests.integration.warm_start import WarmProcess
 from tests.system import System
 
-ROOT = Path(__file__).parents[2]
+_PATH = {"PATH": "/usr/bin:/bin"}
 
 
 def lethe(
-    system: System, *words: str, typed: str | None = None, seconds: float = 60, **changes: str
+    system: System | None, *words: str, typed: str | None = None, seconds: float = 60, **changes: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command with the system's settings; typed is what somebody types into it."""
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *words],
-        env={"PATH": "/usr/bin:/bin", **environment(system.settings), **changes},
-        cwd=ROOT,
-        input=typed or "",
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-    )
+    """Run the command with the system's settings, or with none; typed is what somebody types into it."""
+    settings = environment(system.settings) if system else {}
+    with tempfile.TemporaryFile() as pipe:
+        pipe.write((typed or "").encode())
+        pipe.seek(0)
+        return _run(words, {**_PATH, **settings, **changes}, pipe.fileno(), seconds)
 
 
 def at_a_terminal(system: System, *words: str, typed: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
@@ -32,15 +31,28 @@ def at_a_terminal(system: System, *words: str, typed: str, seconds: float = 60) 
     master, slave = pty.openpty()
     os.write(master, typed.encode() + b"\x04")  # read when it asks
     try:
-        return subprocess.run(
-            [sys.executable, "-m", "cli", *words],
-            env={"PATH": "/usr/bin:/bin", **environment(system.settings)},
-            cwd=ROOT,
-            stdin=slave,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
+        return _run(words, {**_PATH, **environment(system.settings)}, slave, seconds)
     finally:
         os.close(slave)
         os.close(master)
+
+
+def _run(
+    words: tuple[str, ...], env: Mapping[str, str], stdin: int, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    with _text_file() as output, _text_file() as errors:
+        code = _warm_process().run(
+            words, env, stdin=stdin, stdout=output.fileno(), stderr=errors.fileno(), seconds=seconds
+        )
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(["lethe", *words], code, output.read(), errors.read())
+
+
+def _text_file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8")
+
+
+@cache
+def _warm_process() -> WarmProcess:
+    return WarmProcess()

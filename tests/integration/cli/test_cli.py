@@ -21,8 +21,8 @@ from demo.lethe import Lethe, environment
 from demo.parts import Postgres
 from demo.ports import server_port
 from tests.integration.inline import accept, run_all, run_steps
-from tests.integration.shell import ROOT, lethe
-from tests.system import System
+from tests.integration.shell import lethe
+from tests.system import ROOT, System
 
 
 @pytest.fixture(scope="module")

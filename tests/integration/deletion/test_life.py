@@ -21,7 +21,7 @@ from shared.deletions.republishing import StepMessage
 from shared.deletions.step_counts import StepRecord
 from shared.errors import LostClaim
 from tasks.pipeline import NAMES
-from tests.conftest import copy_database
+from tests.servers import copy_database
 
 REQUESTER = Requester("admin", "bootstrap")
 STALE_SECONDS = 30

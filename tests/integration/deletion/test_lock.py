@@ -1,22 +1,21 @@
 """The lock turns duplicates away; nobody but its deletion extends or releases it."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from uuid import uuid4
 
 import pytest
 from redis import Redis as Client
 
-from demo.parts import Redis
 from shared.deletions import lock
+from tests.servers import RedisDatabases
 
 
 @pytest.fixture
-def client(redis_part: Redis) -> Iterator[Client]:
+def client(redis_databases: RedisDatabases) -> Iterator[Client]:
     """A client on a database of its own."""
-    made = Client.from_url(redis_part.url.replace("/0", "/63"))
-    made.flushdb()
-    yield made
-    made.close()
+    with ExitStack() as closing, Client.from_url(redis_databases.take(closing)) as made:
+        yield made
 
 
 def test_only_one_deletion_holds_it(client: Client) -> None:

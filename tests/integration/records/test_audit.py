@@ -22,8 +22,8 @@ from shared.database.connections import own_transaction
 from shared.errors import Refused
 from shared.services import Services
 from shared.webhooks import outbox
-from tests.conftest import copy_database
 from tests.integration.inline import accept, run_all
+from tests.servers import copy_database
 from tests.system import System
 
 SOMEBODY = Actor("admin", "k1", "192.0.2.1", "curl/8.5.0", "r1")

@@ -2,9 +2,6 @@
 
 import base64
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +13,6 @@ import pytest
 import requests
 
 from demo.evolution.seed import seed_instance
-from demo.lethe import environment
 from demo.ports import server_port
 from shared import signing
 from shared.database.connections import own_transaction
@@ -25,6 +21,7 @@ from shared.receipts import receipt
 from shared.services import Services
 from tasks import pipeline
 from tests.integration.inline import accept, run_all, run_steps
+from tests.integration.shell import lethe
 from tests.system import System
 
 ROOT = Path(__file__).parents[3]
@@ -71,18 +68,6 @@ def status(services: Services, deletion_id: UUID) -> tuple[Any, ...]:
         )
 
 
-def lethe(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command as a shell would, by default without any setting."""
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *words],
-        env={"PATH": os.environ["PATH"], **(env or {})},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 def test_a_deletion_is_proved_over_http(shared_system: System, tmp_path: Path) -> None:
     """Ordered with an instance's own token, which outlives its instance here; checked with the public keys."""
     instance = seed_instance(shared_system.deployment, "proved <b>", messages=7)
@@ -97,7 +82,7 @@ def test_a_deletion_is_proved_over_http(shared_system: System, tmp_path: Path) -
     keys = requests.get(f"{shared_system.url}{KEYS}", timeout=5)
     said = signing.check(own.content, signing.read_key_set(keys.content))["receipt"]
     (tmp_path / "receipt.json").write_bytes(own.content)
-    checked = lethe("receipt", "verify", str(tmp_path / "receipt.json"), "--keys", f"{shared_system.url}{KEYS}")
+    checked = lethe(None, "receipt", "verify", str(tmp_path / "receipt.json"), "--keys", f"{shared_system.url}{KEYS}")
 
     assert (checked.returncode, checked.stdout.split(":")[0]) == (0, "Valid"), checked.stderr
     assert own.content == admins.content
@@ -255,8 +240,8 @@ def papers(system: System, tmp_path: Path) -> Iterator[Path]:
     """A folder with a receipt and the public keys, and nothing else of Lethe."""
     services = system.make_services()
     deletion_id = erase(services, system, "on paper")
-    shown = lethe("receipt", "show", str(deletion_id), env=environment(system.settings))
-    page = lethe("receipt", "show", str(deletion_id), "--html", env=environment(system.settings))
+    shown = lethe(system, "receipt", "show", str(deletion_id))
+    page = lethe(system, "receipt", "show", str(deletion_id), "--html")
     (tmp_path / "receipt.json").write_text(shown.stdout)
     (tmp_path / "page.html").write_text(page.stdout)
     (tmp_path / "keys.json").write_text(published(services))
@@ -270,12 +255,12 @@ def test_an_auditor_checks_it_without_any_setting(papers: Path) -> None:
     (papers / "forged.json").write_bytes(good.read_bytes().replace(b'"Message":20', b'"Message":21'))
     (papers / "other_keys.json").write_text('{"keys":[{"kty":"OKP","crv":"Ed25519","x":"%s"}]}' % ("A" * 43))
 
-    valid = lethe("receipt", "verify", str(good), "--keys", keys, "--json")
-    forged = lethe("receipt", "verify", str(papers / "forged.json"), "--keys", keys)
-    stranger = lethe("receipt", "verify", str(good), "--keys", str(papers / "other_keys.json"))
-    page = lethe("receipt", "verify", str(papers / "page.html"), "--keys", keys)
-    missing = lethe("receipt", "verify", str(good), "--keys", str(papers / "missing.json"))
-    nowhere = lethe("receipt", "verify", str(good), "--keys", f"http://127.0.0.1:{server_port()}/keys")
+    valid = lethe(None, "receipt", "verify", str(good), "--keys", keys, "--json")
+    forged = lethe(None, "receipt", "verify", str(papers / "forged.json"), "--keys", keys)
+    stranger = lethe(None, "receipt", "verify", str(good), "--keys", str(papers / "other_keys.json"))
+    page = lethe(None, "receipt", "verify", str(papers / "page.html"), "--keys", keys)
+    missing = lethe(None, "receipt", "verify", str(good), "--keys", str(papers / "missing.json"))
+    nowhere = lethe(None, "receipt", "verify", str(good), "--keys", f"http://127.0.0.1:{server_port()}/keys")
 
     assert valid.returncode == 0
     assert json.loads(valid.stdout)["instanceName"] == "on paper"
@@ -287,7 +272,7 @@ def test_an_auditor_checks_it_without_any_setting(papers: Path) -> None:
 
 def test_a_deletion_without_a_receipt_is_said_to_have_none(system: System) -> None:
     """With an exit code of its own."""
-    answer = lethe("receipt", "show", str(uuid4()), env=environment(system.settings))
+    answer = lethe(system, "receipt", "show", str(uuid4()))
 
     assert answer.returncode == 1
     assert "There is no receipt" in answer.stderr

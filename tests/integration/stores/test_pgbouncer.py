@@ -24,6 +24,7 @@ from shared.evolution.rows import missing_indexes
 from tests.integration.shell import lethe
 from tests.system import System, running
 
+pytestmark = pytest.mark.slow
 PAGE = (Path(__file__).parents[3] / "docs/operations/pgbouncer.md").read_text()
 CONNECTIONS = 6
 SETTINGS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")

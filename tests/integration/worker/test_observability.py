@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from api import metrics
 from demo.parts import Postgres
 from shared.database import connections
-from tests.conftest import copy_database
+from tests.servers import copy_database
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations"
 ALERTS = [
