@@ -178,7 +178,7 @@ class Postgres:
         argv: list[str | Path] = [self._bindir / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"]
         argv += ["-E", "UTF8", "--locale=C", *(["--no-sync"] if self._fast else [])]
         initdb = self._spawn("initdb", argv)
-        if initdb.popen.wait(START_SECONDS * 3) != 0:
+        if initdb.popen.wait(START_SECONDS) != 0:
             raise NotReady(f"initdb failed\n{initdb.tail()}")
 
     def _place_data(self) -> None:
