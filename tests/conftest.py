@@ -8,6 +8,8 @@ import structlog
 from moto.server import ThreadedMotoServer
 
 from demo.parts import Postgres, Redis
+from demo.s3 import S3
+from tests import leftovers
 from tests.rabbitmq import RabbitMQPart
 from tests.servers import RedisDatabases, Systems, make_templates
 from tests.system import System
@@ -32,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _plain_logs() -> None:
     """An error is one line: structlog's default draws each frame of it, which takes seconds."""
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+
+
+def pytest_sessionstart() -> None:
+    """No server outlives an interrupted run."""
+    leftovers.watch()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
@@ -82,8 +89,18 @@ def postgres_part(parts_folder: Path) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
+def s3_part(parts_folder: Path, request: pytest.FixtureRequest) -> Iterator[S3]:
+    """A real S3."""
+    part = S3.launch(parts_folder)
+    request.getfixturevalue("postgres_part")  # which starts in the seconds that S3 takes
+    part.wait_until_ready()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
 def moto_part() -> Iterator[str]:
-    """A real HTTP S3 endpoint; its URL."""
+    """A stand-in for SQS, and for an S3 that takes any text as a key; its URL."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -95,14 +112,14 @@ def moto_part() -> Iterator[str]:
 def new_systems(
     redis_databases: RedisDatabases,
     postgres_part: Postgres,
-    moto_part: str,
+    s3_part: S3,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Callable[[], Systems]:
     """Systems on the servers that all tests share, to be taken down together."""
     on_rabbitmq = request.config.getoption("--broker") == "rabbitmq"
     new_broker = request.getfixturevalue("rabbitmq_part").new_virtual_host if on_rabbitmq else None
-    return lambda: Systems(redis_databases, postgres_part, moto_part, tmp_path_factory.mktemp, new_broker=new_broker)
+    return lambda: Systems(redis_databases, postgres_part, s3_part, tmp_path_factory.mktemp, new_broker=new_broker)
 
 
 @pytest.fixture(scope="module")

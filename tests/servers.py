@@ -17,6 +17,7 @@ from demo.evolution.deployment import Deployment, S3Place
 from demo.evolution.gateway import Gateway
 from demo.evolution.receiver import Receiver
 from demo.parts import DATABASES, Postgres, Redis
+from demo.s3 import S3
 from shared.database import connections, migrate
 from tests.system import GATEWAY_KEY, System, new_settings
 
@@ -52,14 +53,14 @@ class Systems(AbstractContextManager["Systems"]):
         self,
         redis: RedisDatabases,
         postgres: Postgres,
-        s3_endpoint: str,
+        s3: S3,
         make_folder: Callable[[str], Path],
         *,
         new_broker: Callable[[], str] | None = None,
     ) -> None:
         self._redis = redis
         self._postgres = postgres
-        self._s3_endpoint = s3_endpoint
+        self._s3 = s3
         self._make_folder = make_folder
         self._new_broker = new_broker
         self._made: list[System] = []
@@ -72,7 +73,13 @@ class Systems(AbstractContextManager["Systems"]):
                 stack.callback(system.close)
 
     def make(
-        self, *, gateways: int = 1, redis_url: str | None = None, own_postgres: Postgres | None = None, **changes: Any
+        self,
+        *,
+        gateways: int = 1,
+        redis_url: str | None = None,
+        own_postgres: Postgres | None = None,
+        any_key_s3: str | None = None,
+        **changes: Any,
     ) -> System:
         """A system, not started; Lethe's own database lies beside the tenant database, or on a server of its own."""
         number, closing = next(_numbers), ExitStack()
@@ -82,7 +89,16 @@ class Systems(AbstractContextManager["Systems"]):
             database_url=copy_database(self._postgres, "tenant_template", closing),
             cache_url=self._redis.take(closing),
             files_root=folder / "evolution",
-            s3=make_bucket(S3Place(self._s3_endpoint, f"evolution-{number}", "key", "secret"), closing),
+            s3=make_bucket(
+                S3Place(
+                    any_key_s3 or self._s3.url,
+                    f"evolution-{number}",
+                    self._s3.access_key,
+                    self._s3.secret_key,
+                    any_key=any_key_s3 is not None,
+                ),
+                closing,
+            ),
         )
         servers = [Gateway(deployment.database_url, GATEWAY_KEY) for _ in range(gateways)]
         receiver = Receiver()

@@ -22,6 +22,7 @@ class S3Place:
     access_key: str
     secret_key: str
     region: str = "us-east-1"
+    any_key: bool = False  # whether it takes keys that are no paths: AWS does, MinIO and SeaweedFS do not
 
     def connect(self) -> "S3Client":
         """A client for this place; path-style, as MinIO needs it."""

@@ -8,6 +8,7 @@ from demo.evolution.deployment import Deployment, S3Place
 ROOT = "evolution-api"
 EVENT_MILLISECONDS = 1_760_000_000_000
 KEY_BYTES = 1024
+PART_BYTES = 255  # of a path
 WRITERS = 8
 
 
@@ -21,9 +22,14 @@ def event_key(name: str) -> str:
     return f"{ROOT}/messages/{name}_messages_upsert_{EVENT_MILLISECONDS}.json"
 
 
-def is_storable(key: str) -> bool:
-    """Whether every S3 takes this key: it is not too long, and has no control characters."""
-    return len(key.encode()) <= KEY_BYTES and min(key) >= " "
+def is_storable(key: str, *, any_key: bool) -> bool:
+    """Whether every S3 takes this key: not too long, no control characters; and where not any key is taken, a path."""
+    if len(key.encode()) > KEY_BYTES or min(key) < " ":
+        return False
+    parts = key.split("/")
+    return any_key or not (
+        "\\" in key or {"", ".", ".."} & set(parts) or max(map(len, map(str.encode, parts))) > PART_BYTES
+    )
 
 
 def fill(deployment: Deployment, instance_id: str, name: str, media: list[str]) -> None:
@@ -32,13 +38,13 @@ def fill(deployment: Deployment, instance_id: str, name: str, media: list[str]) 
         return
     without_row = f"{prefix_by_id(instance_id)}5511900000001@s.whatsapp.net/3EB0/audioMessage/voice.ogg"
     keys = [f"{ROOT}/{file}" for file in media] + [without_row, event_key(name)]
-    client, bucket = deployment.s3.connect(), deployment.s3.bucket
+    place, client = deployment.s3, deployment.s3.connect()
 
     def put(key: str) -> None:
-        client.put_object(Bucket=bucket, Key=key, Body=f"{key} of {instance_id}".encode())
+        client.put_object(Bucket=place.bucket, Key=key, Body=f"{key} of {instance_id}".encode())
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        list(pool.map(put, filter(is_storable, keys)))
+        list(pool.map(put, (key for key in keys if is_storable(key, any_key=place.any_key))))
 
 
 def entries(place: S3Place, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from demo.parts import Postgres, Redis
+from demo.s3 import S3
 from tests.faults.figures import Figures
 from tests.faults.scene import Scene
 from tests.servers import RedisDatabases, Systems, make_templates
@@ -97,7 +98,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def fragile(
     servers: Servers,
     redis_databases: RedisDatabases,
-    moto_part: str,
+    s3_part: S3,
     tmp_path_factory: pytest.TempPathFactory,
     figures: Figures,
 ) -> Iterator[Callable[..., Scene]]:
@@ -105,7 +106,7 @@ def fragile(
     made: list[Scene] = []
     with (
         ExitStack() as closing,
-        Systems(redis_databases, servers.tenant, moto_part, tmp_path_factory.mktemp) as systems,
+        Systems(redis_databases, servers.tenant, s3_part, tmp_path_factory.mktemp) as systems,
     ):
 
         def make(own: Postgres | None = None, **options: Any) -> Scene:

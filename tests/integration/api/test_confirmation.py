@@ -24,7 +24,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made = make_system(confirmation="token")
     made.start("web")
     yield made
-    made.stop()
+    made.close()
 
 
 def token_of(system: System, name: str, key: str = ADMIN_KEY) -> str:

@@ -41,7 +41,7 @@ def test_dead_databases_are_named(make_system: Callable[..., System]) -> None:
         "tenant_database",
     }
     assert (answer.status, answer.text) == (500, '{"error":true,"message":"Internal server error"}')
-    system.stop()
+    system.close()
 
 
 def test_without_redis_nothing_is_accepted(make_system: Callable[..., System], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made = make_system()
     made.start("web", "worker", "beat")
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

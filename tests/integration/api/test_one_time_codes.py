@@ -31,7 +31,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made = make_system(confirmation="totp")
     made.start("web")
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture

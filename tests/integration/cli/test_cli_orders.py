@@ -23,7 +23,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made = make_system()
     made.start("worker")
     yield made
-    made.stop()
+    made.close()
 
 
 def exists(system: System, name: str) -> bool:

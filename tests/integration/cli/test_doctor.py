@@ -30,7 +30,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     """A deployment without processes."""
     made = make_system()
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture

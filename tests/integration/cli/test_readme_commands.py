@@ -33,7 +33,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.wait_for(deletion_id)
     (made.folder / "receipt.json").write_bytes(made.call("GET", f"/deletions/{deletion_id}/receipt").content)
     yield made
-    made.stop()
+    made.close()
 
 
 def test_the_docs_show_commands() -> None:
@@ -50,6 +50,7 @@ def test_what_is_made_can_be_made(command: str) -> None:
     assert shown.returncode == 0, shown.stderr
 
 
+@pytest.mark.slow
 def test_the_demo_runs() -> None:
     """To its end, with the documented answer, and says that the neighbours are unchanged."""
     ran = subprocess.run(

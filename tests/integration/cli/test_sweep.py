@@ -37,7 +37,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     with made.deployment.connect() as connection:
         connection.execute(NOTES)
     yield made
-    made.stop()
+    made.close()
 
 
 def lose(system: System, name: str) -> SeededInstance:

@@ -25,7 +25,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made = make_system()
     made.start("web", "worker", "beat")
     yield made
-    made.stop()
+    made.close()
 
 
 def open_preview(page: Page, instance: SeededInstance) -> None:

@@ -228,7 +228,7 @@ def test_a_demanded_token_comes_with_the_preview(make_system: Callable[..., Syst
     assert resumed.headers["Location"] == accepted.headers["Location"]
     assert deletions_of(services, first.id) == ["queued"]
     services.close()
-    system.stop()
+    system.close()
 
 
 def test_a_demanded_code_is_asked_for(make_system: Callable[..., System]) -> None:
@@ -248,7 +248,7 @@ def test_a_demanded_code_is_asked_for(make_system: Callable[..., System]) -> Non
     assert (wrong.status_code, right.status_code) == (428, 303)
     assert deletions_of(services, instance.id) == ["queued"]
     services.close()
-    system.stop()
+    system.close()
 
 
 def test_who_asked_and_how_it_was_confirmed_is_shown(make_system: Callable[..., System]) -> None:
@@ -276,7 +276,7 @@ def test_who_asked_and_how_it_was_confirmed_is_shown(make_system: Callable[..., 
     assert key.id not in told_little
     assert "Requested by the instance's token" in text_of(visitor.get(f"/deletions/{own}").text)
     services.close()
-    system.stop()
+    system.close()
 
 
 def text_of(page: str) -> str:
@@ -372,7 +372,7 @@ def test_giving_up_is_confirmed_where_going_on_is(make_system: Callable[..., Sys
     assert f'href="/console{path}">Back to the form' in unconfirmed.text
     assert deletions_of(services, instance.id) == ["queued"]
     services.close()
-    system.stop()
+    system.close()
 
 
 def test_an_instance_is_logged_out_by_those_who_may(system: System, services: Services) -> None:

@@ -100,7 +100,7 @@ def test_what_belongs_to_no_instance_stays(make_system: Callable[..., System]) -
     assert {entry: value for entry, value in after.items() if ".trash" not in entry} == before
     assert [entry for entry in after if ".trash" in entry] == ["file:.trash/"]
     assert instance.name not in system.gateways[0].sessions
-    system.stop()
+    system.close()
 
 
 def test_an_unreachable_gateway_keeps_the_deletion_waiting(make_system: Callable[..., System]) -> None:
@@ -125,7 +125,7 @@ def test_an_unreachable_gateway_keeps_the_deletion_waiting(make_system: Callable
     system.gateways[0].start()
     system.wait_for(deletion_id)
     assert total(system, instance) == 0
-    system.stop()
+    system.close()
 
 
 def test_a_connected_server_that_writes_again_is_swept_by_confirm(shared_system: System) -> None:

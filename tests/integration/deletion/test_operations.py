@@ -24,7 +24,7 @@ def idle(make_system: Callable[..., System]) -> Iterator[System]:
     system = make_system(gateways=2)
     system.start("web")
     yield system
-    system.stop()
+    system.close()
 
 
 def test_a_queued_deletion_can_be_cancelled(idle: System) -> None:
@@ -138,7 +138,7 @@ def test_an_undelivered_webhook_is_tried_again_with_the_same_id(make_system: Cal
     wait_until(delivered, 10, "the end of the event")
     receiver.stop()
     services.close()
-    system.stop()
+    system.close()
 
 
 def _exact(body: dict[str, object]) -> str:
@@ -178,7 +178,7 @@ def test_what_the_broker_did_not_take_is_published_by_the_reconciler(make_system
 
     assert answer.status == 202
     system.wait_for(answer.body["response"]["deletionId"])
-    system.stop()
+    system.close()
 
 
 def test_a_deletion_whose_row_is_gone_already_is_resumed_by_its_name(idle: System) -> None:

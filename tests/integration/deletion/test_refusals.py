@@ -18,7 +18,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     """A system without processes: the steps run here."""
     made = make_system()
     yield made
-    made.stop()
+    made.close()
 
 
 def outcome(services: Services, deletion_id: Any) -> tuple[str, str | None, str | None]:

@@ -37,7 +37,7 @@ def idle(make_system: Callable[..., System]) -> Iterator[System]:
     system = make_system()
     system.start("web")
     yield system
-    system.stop()
+    system.close()
 
 
 @pytest.fixture

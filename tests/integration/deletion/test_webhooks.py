@@ -23,7 +23,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     made.receiver.stop()
     made.receiver = receiver
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture

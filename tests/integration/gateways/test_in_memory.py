@@ -18,7 +18,7 @@ def running(make_system: Callable[..., System]) -> Iterator[System]:
     system = make_system(gateways=2)
     system.start("web", "worker", "beat")
     yield system
-    system.stop()
+    system.close()
 
 
 def remember(system: System, name: str) -> None:
@@ -115,4 +115,4 @@ def test_a_second_caller_gets_a_409(make_system: Callable[..., System]) -> None:
 
     assert first.status == 202
     assert (second.status, second.body["deletionId"]) == (409, first.body["response"]["deletionId"])
-    system.stop()
+    system.close()

@@ -23,7 +23,7 @@ def system(make_system: Callable[..., System], request: pytest.FixtureRequest) -
     made = make_system(admin_key=request.param)
     made.start("web")
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture(scope="module")

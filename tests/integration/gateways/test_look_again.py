@@ -43,7 +43,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     neighbour = seed_instance(made.deployment, "neighbour")
     write_again(made, neighbour.id)
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture

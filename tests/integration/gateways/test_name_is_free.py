@@ -25,7 +25,7 @@ def running(make_system: Callable[..., System]) -> Iterator[System]:
     system = make_system(gateways=2, gateway_late_seconds=60, wait_seconds=40, worker_concurrency=4)
     system.start("web", "worker", "beat")
     yield system
-    system.stop()
+    system.close()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def stopped(make_system: Callable[..., System]) -> Iterator[tuple[System, Servic
     services = system.make_services()
     yield system, services
     services.close()
-    system.stop()
+    system.close()
 
 
 def put_there(system: System, name: str, **options: object) -> SeededInstance:
@@ -323,7 +323,7 @@ def two_gateways(make_system: Callable[..., System]) -> Iterator[tuple[System, S
     services = system.make_services()
     yield system, services
     services.close()
-    system.stop()
+    system.close()
 
 
 def test_the_clean_up_of_another_server_is_no_acknowledgement(two_gateways: tuple[System, Services]) -> None:

@@ -29,7 +29,7 @@ def stopped(make_system: Callable[..., System]) -> Iterator[tuple[System, Servic
     services = system.make_services()
     yield system, services
     services.close()
-    system.stop()
+    system.close()
 
 
 def accept(system: System, name: str) -> UUID:

@@ -436,7 +436,7 @@ def test_nothing_personal_and_no_secret_is_in_any_column(make_system: Callable[.
     for planted in (number, token, "wrong-key", system.settings.admin_key.get_secret_value(), "98765432"):
         assert planted not in dump
     services.close()
-    system.stop()
+    system.close()
 
 
 @pytest.mark.parametrize(("proxies", "address"), [(0, "127.0.0.1"), (1, "203.0.113.9")])
@@ -451,7 +451,7 @@ def test_a_callers_address_is_believed_from_trusted_proxies_only(
 
     assert [line.address for line in audit_search.search(services.own, Filters()).lines] == [address]
     services.close()
-    system.stop()
+    system.close()
 
 
 def test_a_dead_database_costs_an_error(make_system: Callable[..., System], postgres_part: Postgres) -> None:
@@ -468,4 +468,4 @@ def test_a_dead_database_costs_an_error(make_system: Callable[..., System], post
 
     assert answers == [500, 500]
     assert system.send("GET", "/health/live").status == 200
-    system.stop()
+    system.close()

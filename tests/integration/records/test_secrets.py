@@ -67,7 +67,7 @@ def system(make_system: Callable[..., System], redis_part: RedisPart) -> Iterato
     }
     made.settings = made.settings.model_copy(update=urls)
     yield made
-    made.stop()
+    made.close()
 
 
 def refuse_to_delete_messages(system: System) -> None:

@@ -20,16 +20,16 @@ QUICK = {"a", "a*", "x:a", "a:getInbox", "../a", NEIGHBOUR_ID, "🦊" * 255, " "
 
 
 @pytest.fixture(scope="module")
-def crowded(make_system: Callable[..., System]) -> Iterator[tuple[System, dict[str, SeededInstance]]]:
+def crowded(make_system: Callable[..., System], moto_part: str) -> Iterator[tuple[System, dict[str, SeededInstance]]]:
     """One deployment in which all the names live side by side."""
-    system = make_system()
+    system = make_system(any_key_s3=moto_part)
     seed_global(system.deployment)
     ids = {"b": NEIGHBOUR_ID, "a": "migrated", "a_b": "migrated_b"}
     seeded = {name: seed_instance(system.deployment, name, instance_id=ids.get(name), messages=6) for name in NAMES}
     system.gateways[0].load()
     system.start("web", "worker", "beat")
     yield system, seeded
-    system.stop()
+    system.close()
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def system(make_system: Callable[..., System], tmp_path: Path) -> Iterator[Syste
     made.settings = made.settings.model_copy(update={"database_url": own, "tenant_database_url": tenant})
     wait_until(lambda: answers(tenant.get_secret_value()), 10, "pgbouncer", process=process)
     yield made
-    made.stop()
+    made.close()
     process.stop()
 
 

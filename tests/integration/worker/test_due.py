@@ -32,7 +32,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
     """A deployment whose reconciler looks as seldom as in production; nothing runs yet."""
     made = make_system(reconcile_seconds=ROUND_SECONDS, nudge_seconds=60, retry_seconds=0.3, pause_seconds=1)
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture
