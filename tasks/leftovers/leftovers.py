@@ -115,7 +115,10 @@ def _by_id(services: Services, seen: _Seen, used: InUse) -> Iterator[Leftover]:
     unowned = sorted(each for each in seen.ids if not used.has(each))
     for storage in services.storages:
         for each in filter(seen.media[storage.unit].__contains__, unowned):
-            yield Leftover(Kind(storage.unit), By.ID, each, _place(storage.unit, each), storage.measure(each))
+            held = storage.measure(each)
+            # Some S3 servers list a prefix for a while after its last object. An empty folder is something.
+            if held.number or storage.unit != Kind.OBJECTS:
+                yield Leftover(Kind(storage.unit), By.ID, each, _place(storage.unit, each), held)
     for each in filter(seen.kept.by_id.__contains__, unowned):
         yield from _keys(services, By.ID, each, seen.kept.by_id[each], used)
     for each in filter(seen.rows.__contains__, unowned):

@@ -53,7 +53,8 @@ class S3Bucket:
     def probe(self) -> None:
         """Raise Unreachable or Refused when the bucket cannot be used."""
         with self._translate_errors():
-            self._client.head_bucket(Bucket=self.bucket)
+            # Not HEAD: its answer has no body that says which of all errors it is.
+            self._client.list_objects_v2(Bucket=self.bucket, Prefix=f"{_ROOT}/", MaxKeys=1)
 
     def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
         """Try every call on a key that does not exist: the instance's own objects are counted by the preview."""
