@@ -67,8 +67,9 @@ def start_pooler(folder: Path, url: str) -> tuple[Process, int]:
     )
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     ids = {"user": user.pw_uid, "group": user.pw_gid} if user else {}
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.geteuid() and path != Path("/"):
+            path.chmod(path.stat().st_mode | 0o055)
     return Process.start("pgbouncer", [binary, configuration], log=folder / "pgbouncer.log", **ids), port
 
 
