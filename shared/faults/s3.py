@@ -15,6 +15,7 @@ from shared.errors import LetheError, RefusedByServer, TransientError, Unreachab
 from shared.faults.sentences import cut, translated
 from shared.faults.table import Server
 
+_OF_HEAD = {"404": "it does not exist", "403": "it does not accept the key"}  # an answer to HEAD has no message
 _NAMES_KEYS = re.compile(r"\s*:? on resource.*|\s*https?://\S+|\S*evolution-api/\S+")
 
 
@@ -33,5 +34,6 @@ def explain(what: str, error: ClientError | BotoCoreError) -> LetheError:
 def explain_code(what: str, said: object, *, does: str = "") -> LetheError:
     """The error for what an answer says: a mapping with Code and Message."""
     told = said if isinstance(said, dict) else {}
-    code, message = str(told.get("Code") or "unknown"), _NAMES_KEYS.sub("", str(told.get("Message") or ""))
+    code = str(told.get("Code") or "unknown")
+    message = _OF_HEAD.get(code) or _NAMES_KEYS.sub("", str(told.get("Message") or ""))
     return translated(what, Server.S3, code, cut(message) or code, does=does)
