@@ -17,6 +17,7 @@ from shared.evolution.media.storage import Storage
 from shared.evolution.queues.queues import Queues
 from shared.evolution.queues.rabbitmq import RabbitMQ
 from shared.evolution.rehearsed import Rehearsed
+from shared.evolution.rows.rehearsal import Rehearsal
 from shared.evolution.rows.tenant import Tenant
 from shared.settings import Settings
 
@@ -36,6 +37,7 @@ class Services:
     queues: tuple[Queues, ...]
     celery: Celery
     rehearsed: Rehearsed = field(default_factory=Rehearsed)
+    row_rehearsal: Rehearsal = field(default_factory=Rehearsal)
 
     def close(self) -> None:
         """Close all connections."""

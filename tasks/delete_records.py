@@ -5,9 +5,8 @@ from tasks.context import Context, Counts, Progress, Target
 
 
 def rehearse(target: Target) -> None:
-    """Check the schema and the permissions of the database role."""
-    tenant = target.services.tenant
-    counting.check_rights(tenant, tenant.plan())
+    """Try one row of each table, the reservation of a name and the fence, in a transaction that is rolled back."""
+    target.services.row_rehearsal.rehearse(target.services.tenant, target.instance_id)
 
 
 def preview(target: Target) -> Counts:

@@ -41,13 +41,13 @@ def estimate(tenant: Tenant, owned: Owned, instance_id: str) -> int:
     return int(explained["Plan"]["Plan Rows"])
 
 
-def remaining(tenant: Tenant, plan: Plan, instance_id: str) -> list[str]:
+def remaining(tenant: Tenant, plan: Plan, instance_id: str, *, statement_seconds: float = 30) -> list[str]:
     """The tables in which the instance still has a row."""
     query = " UNION ALL ".join(
         f"SELECT {literal(owned.table)} WHERE EXISTS (SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)})"
         for owned in plan.tables
     )
-    return [table for (table,) in tenant.ask(query, {"id": instance_id}, statement_seconds=30)]
+    return [table for (table,) in tenant.ask(query, {"id": instance_id}, statement_seconds=statement_seconds)]
 
 
 def check_rights(tenant: Tenant, plan: Plan) -> None:

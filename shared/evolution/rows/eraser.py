@@ -10,6 +10,7 @@ from typing import Protocol
 
 from shared.errors import TransientError, Unreachable
 from shared.evolution.rows import sizes as row_sizes
+from shared.evolution.rows import statements
 from shared.evolution.rows.counting import guarded
 from shared.evolution.rows.replicas import Brake
 from shared.evolution.rows.schema import Owned
@@ -116,15 +117,11 @@ class RowEraser:
 
     def _by_search(self, owned: Owned, size: Size) -> bool:
         """Each connection takes the rows whose place hashes to its number, so that none waits for another's."""
-        table, predicate = self.tenant.table(owned.table), guarded(owned)
         pace = self._pace(size, _FIRST_BATCH)
         while not self._is_over():
             parts = self._connections(size)
             mine = " AND (hashtid(ctid) & 2147483647) % :parts = :part" if parts > 1 else ""
-            delete = (
-                f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("
-                f"SELECT ctid FROM {table} WHERE {predicate}{mine} LIMIT :size)) AND {predicate}"
-            )
+            delete = statements.delete_some(self.tenant, owned, mine)
             asked = pace.size
             windows: list[dict[str, object]] = [
                 {"size": asked, **({"parts": parts, "part": part} if mine else {})} for part in range(parts)

@@ -39,27 +39,23 @@ class Reservation:
 
     def put(self) -> Found:
         """Reserve the name; the server's late `DELETE ... WHERE name` removes the row, and this puts it back."""
-        insert = (
-            f'INSERT INTO {self.tenant.table(ROOT)} (id, name, "clientName", "connectionStatus")'
-            " VALUES (:id, :name, :new, 'close') ON CONFLICT DO NOTHING"
-        )
         holder = f'SELECT id, "clientName" FROM {self.tenant.table(ROOT)} WHERE name = :name'
         while True:
-            inserted, found = self.tenant.run([insert, holder], self._values)
+            inserted, found = self.tenant.run([self.insertion(), holder], self.values)
             if inserted.rowcount:
                 return Found.PUT
             if row := found.fetchone():  # none: a server has deleted it between the two statements
                 return self._judge(*row)
 
     def _judge(self, instance_id: str, client_name: str) -> Found:
-        if instance_id != self._values["id"]:
+        if instance_id != self.values["id"]:
             return Found.TAKEN
         return Found.KEPT if client_name == _ARMED else Found.PUT_BACK
 
     def arm(self) -> None:
         """A drop is about to be sent: from now on the row's deletion is what acknowledges it; while it is held."""
         update = f'UPDATE {self.tenant.table(ROOT)} SET "clientName" = :armed WHERE id = :id AND name = :name'
-        if self.tenant.run([update], self._values)[0].rowcount != 1:
+        if self.tenant.run([update], self.values)[0].rowcount != 1:
             raise TransientError("the reservation of the name is not there")
 
     @contextmanager
@@ -78,14 +74,26 @@ class Reservation:
         # FOR KEY SHARE holds up the deletion of the row alone: a server's clean-up updates it first.
         query = f"SELECT 1 FROM {self.tenant.table(ROOT)} WHERE id = :id AND name = :name FOR KEY SHARE"
         with self.tenant.transaction() as connection:
-            yield connection.execute(text(query), self._values).scalar() is not None
+            yield connection.execute(text(query), self.values).scalar() is not None
 
     def release(self) -> None:
         """Give the name back."""
-        self.tenant.run([f"DELETE FROM {self.tenant.table(ROOT)} WHERE id = :id AND name = :name"], self._values)
+        self.tenant.run([self.removal()], self.values)
+
+    def insertion(self) -> str:
+        """The statement that puts the row there."""
+        return (
+            f'INSERT INTO {self.tenant.table(ROOT)} (id, name, "clientName", "connectionStatus")'
+            " VALUES (:id, :name, :new, 'close') ON CONFLICT DO NOTHING"
+        )
+
+    def removal(self) -> str:
+        """The statement that removes it."""
+        return f"DELETE FROM {self.tenant.table(ROOT)} WHERE id = :id AND name = :name"
 
     @property
-    def _values(self) -> dict[str, str]:
+    def values(self) -> dict[str, str]:
+        """What the statements take."""
         return {"id": f"lethe:{self.deletion_id}", "name": self.name, "new": _NEW, "armed": _ARMED}
 
 

@@ -1,6 +1,6 @@
 """What an instance owns in Evolution's schema, worked out from the live catalogue instead of a list."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -37,6 +37,7 @@ class Route:
 
     column: str
     key: ForeignKey | None
+    is_text: bool = True
 
 
 Routes = dict[str, list[Route]]
@@ -66,11 +67,20 @@ class Crossing:
 
 
 @dataclass(frozen=True)
+class OutsideKey:
+    """A foreign key of a table in another schema, which Lethe does not erase from."""
+
+    key: ForeignKey
+    parent: Owned
+
+
+@dataclass(frozen=True)
 class Plan:
     """The tables of a deletion, leaves first, the Instance row last."""
 
     tables: tuple[Owned, ...]
     crossings: tuple[Crossing, ...]
+    outside: tuple[OutsideKey, ...] = ()
 
 
 def quote(identifier: str) -> str:
@@ -95,8 +105,10 @@ WHERE con.contype = 'f' AND con.conparentid = 0 AND parent_ns.nspname = :schema
 ORDER BY child.relname, con.conname""")
 
 _OWNER_COLUMNS = text("""
-SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT c.relname, coalesce(nullif(y.typbasetype, 0), y.oid) IN (SELECT oid FROM pg_type WHERE typcategory = 'S')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = :column AND NOT a.attisdropped
+JOIN pg_type y ON y.oid = a.atttypid
 WHERE n.nspname = :schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1""")
 
 _LEADING_COLUMNS = text("""
@@ -125,17 +137,27 @@ def read_plan(connection: Connection, schema: str) -> Plan:
         ForeignKey(row[0], row[1], row[2], tuple(row[3]), row[4], tuple(row[5]), row[6], row[7])
         for row in connection.execute(_FOREIGN_KEYS, {"schema": schema})
     ]
-    named = connection.execute(_OWNER_COLUMNS, {"schema": schema, "column": OWNER_COLUMN}).scalars().all()
+    is_text = {row[0]: row[1] for row in connection.execute(_OWNER_COLUMNS, {"schema": schema, "column": OWNER_COLUMN})}
     leading = {(row[0], row[1]) for row in connection.execute(_LEADING_COLUMNS, {"schema": schema})}
-    return make_plan(schema, keys, named, leading)
+    return make_plan(schema, keys, is_text, leading, {table for table, is_so in is_text.items() if not is_so})
 
 
-def make_plan(schema: str, keys: Sequence[ForeignKey], named: Iterable[str], leading: set[tuple[str, str]]) -> Plan:
-    """Plan from reflected facts: keys, the tables with an instanceId column, the columns that lead an index."""
-    routes = _find_owned(keys, named)
+def make_plan(
+    schema: str,
+    keys: Sequence[ForeignKey],
+    named: Iterable[str],
+    leading: set[tuple[str, str]],
+    of_other_types: Collection[str] = (),
+) -> Plan:
+    """Plan from reflected facts: keys, the tables with an instanceId column, the columns that lead an index.
+
+    of_other_types are those of the tables whose instanceId is no text, but a uuid for example.
+    """
+    outside, keys = [key for key in keys if key.schema != schema], [key for key in keys if key.schema == schema]
+    routes = _find_owned(keys, named, of_other_types)
     for key in keys:
         if key.parent in routes:
-            _check_known(key, schema)
+            _check_known(key)
     predicates = {table: _predicate(table, routes, schema) for table in routes}
     owned = {
         table: Owned(table, predicate, _is_led(table, routes, leading), _searched(table, keys, leading))
@@ -147,10 +169,11 @@ def make_plan(schema: str, keys: Sequence[ForeignKey], named: Iterable[str], lea
         for key in keys
         if key.owns and key.parent in owned and key.parent != ROOT and _is_direct(routes[key.child])
     )
-    return Plan(tuple(owned[table] for table in order), crossings)
+    from_outside = tuple(OutsideKey(key, owned[key.parent]) for key in outside if key.parent in owned)
+    return Plan(tuple(owned[table] for table in order), crossings, from_outside)
 
 
-def _find_owned(keys: Sequence[ForeignKey], named: Iterable[str]) -> Routes:
+def _find_owned(keys: Sequence[ForeignKey], named: Iterable[str], of_other_types: Collection[str]) -> Routes:
     """Each owned table with what ties it to the instance: one column with its id, or keys to owned tables."""
     found: Routes = {ROOT: [Route("id", None)]}
     for key in keys:
@@ -163,7 +186,7 @@ def _find_owned(keys: Sequence[ForeignKey], named: Iterable[str]) -> Routes:
     with_key = {key.child for key in keys if key.columns == (OWNER_COLUMN,)}
     for table in named:
         if table not in with_key:
-            found.setdefault(table, [Route(OWNER_COLUMN, None)])
+            found.setdefault(table, [Route(OWNER_COLUMN, None, is_text=table not in of_other_types)])
     grown = True
     while grown:
         grown = False
@@ -183,17 +206,16 @@ def _is_direct(routes: Sequence[Route]) -> bool:
 
 
 def _is_led(table: str, routes: Routes, leading: set[tuple[str, str]]) -> bool:
-    return len(routes[table]) == 1 and (table, routes[table][0].column) in leading
+    route = routes[table][0]
+    return len(routes[table]) == 1 and route.is_text and (table, route.column) in leading
 
 
 def _searched(table: str, keys: Sequence[ForeignKey], leading: set[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(key.child for key in keys if key.parent == table and (key.child, key.columns[0]) not in leading)
 
 
-def _check_known(key: ForeignKey, schema: str) -> None:
+def _check_known(key: ForeignKey) -> None:
     where = f'foreign key "{key.name}" of table "{key.child}"'
-    if key.schema != schema:
-        raise Refused(f"{where} points into the schema from outside of it")
     if len(key.columns) != 1:
         raise Refused(f"{where} has several columns")
     if key.on_delete not in "arcn":
@@ -208,7 +230,8 @@ def _predicate(table: str, routes: Routes, schema: str, seen: tuple[str, ...] = 
     parts = []
     for route in routes[table]:
         if route.key is None:
-            return f"{quote(route.column)} = :id"
+            # One statement compares the id with columns of many tables: its type is text.
+            return f"{quote(route.column)} = :id" if route.is_text else f"CAST({quote(route.column)} AS text) = :id"
         parent = f"{quote(schema)}.{quote(route.key.parent)}"
         inner = _predicate(route.key.parent, routes, schema, (*seen, table))
         parts.append(

@@ -44,15 +44,17 @@ _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 @lru_cache(1_000)
-def _compiled(statement: str) -> LiteralString:
+def compiled(statement: str) -> LiteralString:
     """A statement with :names as the driver writes them."""
     return cast(LiteralString, text(statement).compile(dialect=_DIALECT).string)  # type: ignore[redundant-cast]
 
 
-def _bounds(statement_seconds: float, lock_seconds: float = 5) -> tuple[str, str]:
+def _bounds(statement_seconds: float, lock_seconds: float = 5) -> tuple[str, ...]:
     return (
         f"SET LOCAL statement_timeout TO {int(statement_seconds * 1000)}",
         f"SET LOCAL lock_timeout TO {int(lock_seconds * 1000)}",
+        # So that PostgreSQL raises an error instead of hiding rows from a role that row-level security limits.
+        "SET LOCAL row_security TO off",
     )
 
 
@@ -78,9 +80,12 @@ class Tenant:
         return f"{quote(self.schema)}.{quote(name)}"
 
     @contextmanager
-    def transaction(self, *, statement_seconds: float = 10, lock_seconds: float = 5) -> Iterator[Connection]:
+    def transaction(
+        self, *, statement_seconds: float = 10, lock_seconds: float = 5, isolation: str = ""
+    ) -> Iterator[Connection]:
         """A transaction whose statements and lock waits are bounded; driver errors are translated."""
-        settings = _bounds(statement_seconds, lock_seconds)
+        level = [f"SET TRANSACTION ISOLATION LEVEL {isolation}"] if isolation else []
+        settings = (*level, *_bounds(statement_seconds, lock_seconds))
         with translate_errors(WHAT), begin_with(self.engine, "; ".join(settings)) as connection:
             yield connection
 
@@ -103,8 +108,8 @@ class Tenant:
             assert isinstance(driver, psycopg.Connection)
             with driver.pipeline():
                 for setting in _bounds(statement_seconds):
-                    driver.execute(_compiled(setting))
-                cursors = [driver.execute(_compiled(statement), values) for statement in statements]
+                    driver.execute(compiled(setting))
+                cursors = [driver.execute(compiled(statement), values) for statement in statements]
                 # Not commit(), which does nothing as long as the driver has not heard of its BEGIN.
                 driver.execute("COMMIT")
             return cursors
@@ -197,11 +202,8 @@ class Tenant:
     def switch_channels(self, instance_id: str, tables: Iterable[str], *, on: bool) -> None:
         """Switch the instance's channels on or off: the server reads them anew for each event."""
         self.run(
-            [self._switch(each) for each in self._channel_tables() if each in tables], {"id": instance_id, "on": on}
+            [self.switch(each) for each in self._channel_tables() if each in tables], {"id": instance_id, "on": on}
         )
-
-    def _switch(self, channel: str) -> str:
-        return f'UPDATE {self.table(channel)} SET enabled = :on WHERE "instanceId" = :id'
 
     def _channel_tables(self) -> list[str]:
         known = (
@@ -212,12 +214,32 @@ class Tenant:
 
     def fence(self, instance_id: str, deletion_id: UUID) -> bool:
         """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
-        rename = (
+        statements = [*map(self.switch, self._channel_tables()), self.renaming()]
+        return self.run(statements, self.fence_values(instance_id, deletion_id))[-1].rowcount == 1
+
+    def renaming(self) -> str:
+        """The fence's statement on the row itself."""
+        return (
             f"UPDATE {self.table(ROOT)} SET name = :fence, \"clientName\" = 'lethe:deleting', token = NULL,"
             " \"connectionStatus\" = 'close' WHERE id = :id"
         )
-        values = {"id": instance_id, "fence": f"lethe:{deletion_id}", "on": False}
-        return self.run([*map(self._switch, self._channel_tables()), rename], values)[-1].rowcount == 1
+
+    def not_renamed(self) -> str:
+        """Finds the row where that statement has not changed all of it."""
+        fenced = "(name, \"clientName\", \"connectionStatus\") = (:fence, 'lethe:deleting', 'close') AND token IS NULL"
+        return f"SELECT 1 FROM {self.table(ROOT)} WHERE id = :id AND ({fenced}) IS NOT TRUE"
+
+    def switch(self, channel: str) -> str:
+        """The statement that switches a channel of the instance on or off."""
+        return f'UPDATE {self.table(channel)} SET enabled = :on WHERE "instanceId" = :id'
+
+    def fence_values(self, instance_id: str, deletion_id: UUID) -> dict[str, object]:
+        """What these statements take."""
+        return {"id": instance_id, "fence": f"lethe:{deletion_id}", "on": False}
+
+    def switched_otherwise(self, channel: str) -> str:
+        """Finds the rows that this statement has not changed."""
+        return f'SELECT 1 FROM {self.table(channel)} WHERE "instanceId" = :id AND enabled IS DISTINCT FROM :on'
 
     def has_changed(self) -> bool:
         """Whether the tables are others than those of the last plan; forgets it then, so that it is True once."""
