@@ -17,7 +17,7 @@ from shared.evolution.media.storage import Storage
 from shared.evolution.queues.queues import Queues
 from shared.evolution.queues.rabbitmq import RabbitMQ
 from shared.evolution.rehearsed import Rehearsed
-from shared.evolution.rows.rehearsal import Rehearsal
+from shared.evolution.rows.rehearsal.trial import Rehearsal
 from shared.evolution.rows.tenant import Tenant
 from shared.settings import Settings
 

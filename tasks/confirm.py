@@ -7,9 +7,10 @@ from shared.deletions.companions import Companion
 from shared.errors import TransientError
 from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.rows import counting
-from shared.evolution.rows.reservation import Reservation
+from shared.evolution.rows.reservation import Found, Reservation
 from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import drops
+from tasks.leftovers import by_name
 
 _SCANNED_AT = "passed_at"  # the note: when a scan of all keys found none of this instance
 _NAME_IS_FREE = "name_is_free"  # the note: the name's reservation was removed
@@ -31,10 +32,13 @@ def preview(target: Target) -> Counts:  # noqa: ARG001 - every step has this sig
 
 def run(ctx: Context) -> Progress:
     """Release the name, remove what a connected server wrote meanwhile, then verify; raises StillThere."""
-    _release_name(ctx)
+    reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id, ctx.instance_id)
+    _release_name(ctx, reservation)
     tenant = ctx.services.tenant
     plan = tenant.plan()
-    has_no_keys = _unlink_keys(ctx)
+    is_unused = tenant.find(name=ctx.instance_name) is None  # else what is kept by the name is another instance's
+    has_no_keys = _unlink_keys(ctx, reservation, by_name_too=is_unused)
+    named = _remove_named(ctx, reservation) if is_unused else []
     if not ctx.erase_media():
         return Progress.MORE
     tables = counting.remaining(tenant, plan, ctx.instance_id)
@@ -43,47 +47,93 @@ def run(ctx: Context) -> Progress:
             return Progress.MORE
         tables = counting.remaining(tenant, plan, ctx.instance_id)
     left = [f'rows in "{table}"' for table in tables]
-    if ctx.services.cache and not has_no_keys and ctx.services.cache.by_id(ctx.instance_id, ctx.living)[0]:
-        left.append("cache keys")
+    if ctx.services.cache and not has_no_keys:
+        left += _find_keys(ctx, ctx.services.cache, by_name_too=is_unused)
     left += [storage.unit for storage in ctx.services.storages if storage.count(ctx.instance_id)]
+    left += named
+    if reservation.is_there():
+        left.append("the reservation of the name")
     if left:
         raise StillThere(f"still there: {', '.join(left)}")
-    ctx.note(verified_empty=_stores(ctx), verified_at=datetime.now(UTC).isoformat())
+    ctx.note(name_in_use=not is_unused, verified_empty=_stores(ctx), verified_at=datetime.now(UTC).isoformat())
     return Progress.DONE
 
 
-def _release_name(ctx: Context) -> None:
+def _release_name(ctx: Context, reservation: Reservation) -> None:
     """Remove the name's reservation once no gateway acts on the name any more; raises NotYet until then."""
     if _NAME_IS_FREE in ctx.notes:
         return
     deregister = step_counts.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
     is_reserved = deregister.get(drops.SENT) or drops.GRACE_SINCE in deregister
     if is_reserved and not deregister.get("name_borne_again"):
-        reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
         drops.poll_briefly(lambda: drops.ensure_finished(ctx, {**deregister, **ctx.notes}, reservation))
         drops.poll_briefly(lambda: drops.ensure_grace_period_over(ctx, {**deregister, **ctx.notes}, reservation))
         reservation.release()
     ctx.note(**{_NAME_IS_FREE: True})
 
 
-def _unlink_keys(ctx: Context) -> bool:
+def _remove_named(ctx: Context, reservation: Reservation) -> list[str]:
+    """Remove what a server wrote by the name meanwhile; returns what is still there, in words."""
+    if by_name.find_kept(ctx):
+        with reservation.held() as found:
+            if found is Found.TAKEN:
+                return []
+            by_name.remove_media(ctx)
+            by_name.remove_queues(ctx)
+        reservation.release()
+    outcomes = step_counts.notes_of(ctx.services.own, ctx.deletion_id, "deregister").get(drops.GATEWAYS, {})
+    dropped = {url for url, outcome in outcomes.items() if outcome in (drops.DROPPED, drops.NOT_HELD)}
+    return [*by_name.find_kept(ctx), *by_name.find_holders(ctx, dropped)]
+
+
+def _find_keys(ctx: Context, cache: Cache, *, by_name_too: bool) -> list[str]:
+    """The kinds of keys that the instance still has, in words."""
+    candidates = cache.find_candidates([ctx.instance_id], [ctx.instance_name])
+    left = ["cache keys"] if cache.by_id(ctx.instance_id, ctx.living, candidates)[0] else []
+    if by_name_too and by_name.count_keys(ctx, cache, candidates):
+        left.append("cache keys of the name")
+    return left
+
+
+def _unlink_keys(ctx: Context, reservation: Reservation, *, by_name_too: bool) -> bool:
     """Unlink the instance's keys; True when it had none. One scan of all keys serves all deletions that wait here."""
     cache = ctx.services.cache
     if cache is None:
         return True
     scanned_at, others = datetime.now(UTC).isoformat(), list[Companion]()
     if _was_just_scanned(ctx):
-        candidates = Candidates({ctx.instance_id}, set())  # the key whose name is known is checked all the same
+        candidates = Candidates(
+            {ctx.instance_id}, {ctx.instance_name}
+        )  # the key whose name is known is checked all the same
     else:
         others = companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_SCANNED_AT)
-        candidates = cache.find_candidates([ctx.instance_id, *(each.instance_id for each in others)])
+        candidates = cache.find_candidates(
+            [ctx.instance_id, *(each.instance_id for each in others)],
+            [ctx.instance_name, *(each.instance_name for each in others)],
+        )
     removed = _unlink(ctx, ctx, cache, candidates)
+    if by_name_too:
+        removed += _unlink_named(ctx, cache, candidates, reservation)
     ctx.add_removed({"keys": removed})
     for each in others:
-        found = _unlink(ctx, Target(ctx.services, each.instance_id, each.instance_name), cache, candidates)
-        notes = {} if found else {_SCANNED_AT: scanned_at}
+        target = Target(ctx.services, each.instance_id, each.instance_name)
+        found = _unlink(ctx, target, cache, candidates)
+        # Keys by its name are left to its own scan, which sees whose name it is.
+        notes = {} if found or by_name.count_keys(target, cache, candidates) else {_SCANNED_AT: scanned_at}
         companions.share_result(ctx.services.own, each, ctx.claim, {"keys": found}, notes)
     return removed == 0
+
+
+def _unlink_named(ctx: Context, cache: Cache, candidates: Candidates, reservation: Reservation) -> int:
+    """Unlink the keys of the name, which is reserved meanwhile; returns how many."""
+    if not by_name.count_keys(ctx, cache, candidates):
+        return 0
+    with reservation.held() as found:
+        if found is Found.TAKEN:
+            return 0
+        removed = by_name.unlink_keys(ctx, cache, candidates)
+    reservation.release()
+    return removed
 
 
 def _was_just_scanned(ctx: Context) -> bool:

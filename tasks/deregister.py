@@ -9,14 +9,15 @@ from functools import partial
 from shared import retry
 from shared.deletions import claims, companions, step_counts
 from shared.errors import LetheError, NotYet, Unreachable
-from shared.evolution.cache.cache import Cache, Candidates
+from shared.evolution.cache.cache import Cache
 from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from shared.evolution.rows.reservation import Found, Reservation
 from tasks import permission_check
-from tasks.context import Context, Counts, Progress, Target, usable
+from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import drops, in_memory
+from tasks.gateways.drops import DROPPED, NOT_HELD
+from tasks.leftovers import by_name
 
-DROPPED, NOT_HELD = "dropped", "not held"
 RESTART = "not_dropped: restart needed"
 _DROPPED_AT, _SCANNED_AT = "dropped_at", "passed_at"  # the notes: all gateways were asked; its keys are unlinked
 _RESERVED_AT = "reserved_at"  # the note: when the name was first reserved
@@ -60,7 +61,7 @@ def run(ctx: Context) -> Progress:
     if ctx.services.tenant.fence(ctx.instance_id, ctx.deletion_id):
         ctx.note(fenced=True)
     ctx.ensure_claim_held()
-    reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id)
+    reservation = Reservation(ctx.services.tenant, ctx.instance_name, ctx.deletion_id, ctx.instance_id)
     try:
         return _work_by_name(ctx, reservation)
     except _NameTaken:
@@ -72,7 +73,7 @@ def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
     with _hold_name(ctx, reservation):
         if _RESERVED_AT not in ctx.notes:
             ctx.note(**{_RESERVED_AT: step_counts.now(ctx.services.own).isoformat()})
-        _remove_named_media(ctx)
+        by_name.remove_media(ctx)
     for gateway in ctx.services.gateways:
         _drop(ctx, gateway, reservation)
     with _hold_name(ctx, reservation):
@@ -81,7 +82,7 @@ def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
             if cache.is_large() and _others_will_drop_soon(ctx):
                 return Progress.MORE
             _unlink_named_keys(ctx, cache)
-        _remove_named_queues(ctx)
+        by_name.remove_queues(ctx)  # after the drop: until then an event of the server creates them again
     _release_name(ctx, reservation)
     if in_memory.is_placeholder(ctx.instance_id):
         _ensure_dropped_everywhere(ctx)
@@ -122,29 +123,6 @@ def _hold_name(ctx: Context, reservation: Reservation) -> Iterator[None]:
 def _record_name_taken(ctx: Context) -> None:
     outcomes = dict.fromkeys((gateway.url for gateway in ctx.services.gateways), RESTART)
     ctx.note(name_borne_again=True, gateways=outcomes | ctx.notes.get("gateways", {}))
-
-
-def _remove_named_media(ctx: Context) -> None:
-    kept: list[str] = []
-    for storage in usable(ctx.services.storages):
-        ctx.ensure_claim_held()
-        removed, shared = storage.remove_named(ctx.instance_name, ctx.deletion_id, ctx.neighbours)
-        kept += shared
-        ctx.add_removed({storage.unit: removed})
-    if kept:
-        ctx.note(kept_media=len(kept))  # they belong to another instance's name as well
-
-
-def _remove_named_queues(ctx: Context) -> None:
-    # After the drop: until then an event of the connected server creates them again.
-    kept = 0
-    for queues in usable(ctx.services.queues):
-        ctx.ensure_claim_held()
-        taken = queues.remove_named(ctx.instance_name, ctx.neighbours)
-        kept += taken.kept
-        ctx.add_removed(taken.counts)
-    if kept:
-        ctx.note(kept_queues=kept)  # they belong to other instances as well
 
 
 def _drop(ctx: Context, gateway: Gateway, reservation: Reservation) -> None:
@@ -212,16 +190,11 @@ def _unlink_named_keys(ctx: Context, cache: Cache) -> None:
         ctx.services.own, ctx.claim, without_note=_SCANNED_AT, with_note=_DROPPED_AT
     )
     candidates = cache.find_candidates([], [ctx.instance_name, *(each.instance_name for each in others)])
-    ctx.add_removed({"keys": _unlink_named(ctx, cache, candidates)})
+    ctx.add_removed({"keys": by_name.unlink_keys(ctx, cache, candidates)})
     ctx.note(**{_SCANNED_AT: scanned_at})
     for each in others:
         with Reservation(ctx.services.tenant, each.instance_name, each.deletion_id).locked() as is_reserved:
             if is_reserved:
                 target = Target(ctx.services, each.instance_id, each.instance_name)
-                counts = {"keys": _unlink_named(target, cache, candidates)}
+                counts = {"keys": by_name.unlink_keys(target, cache, candidates)}
                 companions.share_result(ctx.services.own, each, ctx.claim, counts, {_SCANNED_AT: scanned_at})
-
-
-def _unlink_named(target: Target, cache: Cache, candidates: Candidates) -> int:
-    mine, _ = cache.by_name(target.instance_name, target.living, candidates)
-    return sum(cache.unlink(mine)) + cache.remove_lost_messages(target.instance_name)

@@ -71,7 +71,12 @@ def compose(
             **_dropped(notes.get("deregister", {}), numbers),
         },
         "webhooks": [_webhook(event) for event in events],
-        "verified": {"empty": confirmed.get("verified_empty", []), "at": confirmed.get("verified_at")},
+        "verified": {
+            "empty": confirmed.get("verified_empty", []),
+            "at": confirmed.get("verified_at"),
+            # What is kept by the name is another instance's then, and was looked for by id only.
+            "nameInUse": bool(confirmed.get("name_in_use", False)),
+        },
         "kept": _kept(steps),
         "gatewaysGivenUp": [_named(url, numbers) for url in dict.fromkeys(deletion.without_gateways)],
         "auditLine": asdict(line),

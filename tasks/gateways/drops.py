@@ -11,6 +11,7 @@ from shared.evolution.rows.reservation import Found, Reservation
 from tasks.context import Context
 
 # A server's last statement deletes "Instance" by name, and so the row that reserves the name: its absence acknowledges.
+DROPPED, NOT_HELD = "dropped", "not held"  # outcomes after which a gateway's memory is free of the name
 GATEWAYS = "gateways"  # the note: each gateway's outcome
 SENT = "asked"  # the note: when each gateway was sent a drop
 FINISHED = "acknowledged"  # the note: how the end of each drop was seen

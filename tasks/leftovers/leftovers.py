@@ -13,6 +13,9 @@ from shared.database.connections import translate_errors
 from shared.database.models import ENDED, Deletion
 from shared.evolution.cache.cache import KeysByOwner
 from shared.evolution.media.local_folder import LocalFolder
+from shared.evolution.rows import reservation
+from shared.evolution.rows.reservation import Reservation
+from shared.evolution.rows.schema import ROOT
 from shared.evolution.usage import Usage
 from shared.services import Services
 from tasks.leftovers import in_use, orphan_rows
@@ -29,6 +32,7 @@ class Kind(StrEnum):
     KEYS = "keys"
     FIELDS = "fields"
     ROWS = "rows"
+    NAMES = "names"  # that a deletion has reserved and not given back
 
 
 class By(StrEnum):
@@ -97,7 +101,7 @@ def find(services: Services) -> Found:
     # The stores first, then the instances: one that is created meanwhile is in use.
     seen = _see(services)
     used = in_use.read(services)
-    found = (*_by_id(services, seen, used), *_trash(services), *_by_name(services, seen, used))
+    found = (*_by_id(services, seen, used), *_trash(services), *_reserved(services), *_by_name(services, seen, used))
     return Found(found, sum(map(used.has, seen.ids)))
 
 
@@ -145,7 +149,9 @@ def _keys(services: Services, by: By, owner: str, keys: list[str], used: InUse) 
 
 def remove(services: Services, leftover: Leftover) -> Iterator[int]:
     """Remove it, if its owner is still not in use; yields how much each batch removed."""
-    if leftover.by is By.DELETION:
+    if leftover.kind is Kind.NAMES:
+        yield from _release_name(services, leftover)
+    elif leftover.by is By.DELETION:
         yield from _empty_trash(services, leftover)
     elif leftover.by is By.NAME:
         yield from _remove_named(services, leftover)
@@ -210,6 +216,20 @@ def _trash(services: Services) -> Iterator[Leftover]:
         ids = folder.trash_ids()
         for each in sorted(ids - _unfinished(services, ids)):
             yield Leftover(Kind.TRASH, By.DELETION, each, f".trash/{each}", folder.measure_trash(UUID(each)))
+
+
+def _reserved(services: Services) -> Iterator[Leftover]:
+    names = {str(deletion_id): each for deletion_id, each in reservation.find_all(services.tenant).items()}
+    for each in sorted(names.keys() - _unfinished(services, names)):
+        yield Leftover(Kind.NAMES, By.DELETION, each, f'"{ROOT}"', Usage(1, 0, names[each].since))
+
+
+def _release_name(services: Services, leftover: Leftover) -> Iterator[int]:
+    deletion_id = UUID(leftover.owner)
+    found = reservation.find_all(services.tenant).get(deletion_id)
+    if found and leftover.owner not in _unfinished(services, [leftover.owner]):
+        Reservation(services.tenant, found.name, deletion_id).release()
+        yield 1
 
 
 def _unfinished(services: Services, deletion_ids: Iterable[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from shared.database.models import ENDED, Deletion
 from shared.errors import TransientError
 from shared.evolution import instance_ids
 from shared.evolution.rows.schema import ROOT
-from shared.evolution.rows.tenant import Tenant
+from shared.evolution.rows.tenant import ChangeIgnored, Tenant
 
 
 class Found(Enum):
@@ -26,6 +27,7 @@ class Found(Enum):
 
 
 # The row's clientName: whether a drop was sent since it was put there. Earlier versions knew the second one only.
+_TRIES = 20  # a server that deletes it again and again would have to be quicker than that
 _NEW, _ARMED = "lethe:put", "lethe:reserved"
 
 
@@ -36,18 +38,23 @@ class Reservation:
     tenant: Tenant
     name: str
     deletion_id: UUID
+    instance_id: str = ""  # whose name it is, where that is known: its own row is not another instance's
 
     def put(self) -> Found:
         """Reserve the name; the server's late `DELETE ... WHERE name` removes the row, and this puts it back."""
         holder = f'SELECT id, "clientName" FROM {self.tenant.table(ROOT)} WHERE name = :name'
-        while True:
+        for _ in range(_TRIES):
             inserted, found = self.tenant.run([self.insertion(), holder], self.values)
+            row = found.fetchone()  # none, and none inserted: a server has deleted it between the two statements
+            if row:
+                return Found.PUT if inserted.rowcount and row[0] == self.values["id"] else self._judge(*row)
             if inserted.rowcount:
-                return Found.PUT
-            if row := found.fetchone():  # none: a server has deleted it between the two statements
-                return self._judge(*row)
+                break
+        raise ChangeIgnored(ROOT, "inserts")
 
     def _judge(self, instance_id: str, client_name: str) -> Found:
+        if instance_id == self.instance_id:
+            raise ChangeIgnored(ROOT, "updates")  # the fence's: the row has its name again
         if instance_id != self.values["id"]:
             return Found.TAKEN
         return Found.KEPT if client_name == _ARMED else Found.PUT_BACK
@@ -78,7 +85,16 @@ class Reservation:
 
     def release(self) -> None:
         """Give the name back."""
-        self.tenant.run([self.removal()], self.values)
+        _, left = self.tenant.run([self.removal(), self._presence()], self.values)
+        if left.rowcount:
+            raise ChangeIgnored(ROOT, "deletes")
+
+    def is_there(self) -> bool:
+        """Whether the row is there, put by this process or another."""
+        return bool(self.tenant.ask(self._presence(), self.values))
+
+    def _presence(self) -> str:
+        return f"SELECT 1 FROM {self.tenant.table(ROOT)} WHERE id = :id"
 
     def insertion(self) -> str:
         """The statement that puts the row there."""
@@ -97,15 +113,29 @@ class Reservation:
         return {"id": f"lethe:{self.deletion_id}", "name": self.name, "new": _NEW, "armed": _ARMED}
 
 
+@dataclass(frozen=True)
+class Reserved:
+    """A reserved name, and since when."""
+
+    name: str
+    since: datetime
+
+
+def find_all(tenant: Tenant) -> dict[UUID, Reserved]:
+    """The reserved names by their deletion."""
+    columns = "id, name, \"createdAt\" AT TIME ZONE 'UTC'"
+    rows = tenant.ask(f"SELECT {columns} FROM {tenant.table(ROOT)} WHERE starts_with(id, 'lethe:')", {})
+    return {UUID(row_id[6:]): Reserved(*each) for row_id, *each in rows if instance_ids.is_uuid(row_id[6:])}
+
+
 def release_ended(tenant: Tenant, own: Engine) -> int:
     """Give back the names whose deletion has ended: a worker of an earlier version does not do it. Returns how many."""
-    rows = tenant.ask(f"SELECT id, name FROM {tenant.table(ROOT)} WHERE starts_with(id, 'lethe:')", {})
-    held = {UUID(row_id.removeprefix("lethe:")): name for row_id, name in rows if instance_ids.is_uuid(row_id[6:])}
+    held = find_all(tenant)
     if not held:
         return 0
     query = select(Deletion.id).where(Deletion.id.in_(held), Deletion.status.in_(ENDED))
     with own_statement(own) as connection:
         ended = connection.scalars(query).all()
     for deletion_id in ended:
-        Reservation(tenant, held[deletion_id], deletion_id).release()
+        Reservation(tenant, held[deletion_id].name, deletion_id).release()
     return len(ended)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from shared.database.connections import begin_with, translate_errors
+from shared.errors import RequirementNotMet
 from shared.evolution.rows import schema as tenant_schema
 from shared.evolution.rows.schema import ROOT, quote
 
@@ -38,6 +39,17 @@ class WebhookRow:
     headers: dict[str, str]
     events: list[str]
     by_events: bool
+
+
+class ChangeIgnored(RequirementNotMet):
+    """A trigger or rule of an operator's has dropped a change, or taken it back."""
+
+    def __init__(self, table: str, changes: str) -> None:
+        super().__init__(
+            f'a trigger or rule on table "{table}" drops or reverts {changes} that PostgreSQL reports as done',
+            "drop it, or let it pass for Lethe's role",
+            "rows",
+        )
 
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -214,8 +226,14 @@ class Tenant:
 
     def fence(self, instance_id: str, deletion_id: UUID) -> bool:
         """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
-        statements = [*map(self.switch, self._channel_tables()), self.renaming()]
-        return self.run(statements, self.fence_values(instance_id, deletion_id))[-1].rowcount == 1
+        channels = self._channel_tables()
+        changes = [*map(self.switch, channels), self.renaming()]
+        checks = [*map(self.switched_otherwise, channels), self.not_renamed()]
+        done = self.run([*changes, *checks], self.fence_values(instance_id, deletion_id))
+        for table, unchanged in zip([*channels, ROOT], done[len(changes) :], strict=True):
+            if unchanged.rowcount:
+                raise ChangeIgnored(table, "updates")
+        return done[len(channels)].rowcount == 1
 
     def renaming(self) -> str:
         """The fence's statement on the row itself."""

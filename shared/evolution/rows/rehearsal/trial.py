@@ -12,10 +12,11 @@ import psycopg
 
 from shared.database.connections import translate_errors
 from shared.errors import LetheError, RequirementNotMet
-from shared.evolution.rows import counting, guarantees, outside, statements
+from shared.evolution.rows import counting, statements
+from shared.evolution.rows.rehearsal import guarantees, outside
 from shared.evolution.rows.reservation import Reservation
 from shared.evolution.rows.schema import ROOT, Owned, Plan
-from shared.evolution.rows.tenant import CHANNELS, WHAT, Tenant, compiled
+from shared.evolution.rows.tenant import CHANNELS, WHAT, ChangeIgnored, Tenant, compiled
 
 _SECONDS, _STATEMENT_SECONDS, _LOCK_SECONDS = 1.0, 0.3, 0.1
 _ENOUGH = 1_000  # rows up to which a table's are counted before and after
@@ -188,9 +189,9 @@ class _Trial:
         before = self._count(owned)
         deleted = self._execute(statements.delete_some(self.tenant, owned), size=1).rowcount
         if before and not deleted:
-            raise _kept(owned.table, "deletes")
+            raise ChangeIgnored(owned.table, "deletes")
         if before <= _ENOUGH and self._count(owned) > before - deleted:
-            raise _kept(owned.table, "deletes")
+            raise ChangeIgnored(owned.table, "deletes")
         return bool(before)
 
     def _fence(self) -> bool:
@@ -202,9 +203,9 @@ class _Trial:
             (reservation.removal(), "deletes", 0),
         ):
             if self._execute(statement, reservation.values).rowcount != 1:
-                raise _kept(ROOT, action)
+                raise ChangeIgnored(ROOT, action)
             if self._execute(row, reservation.values).rowcount != rows:
-                raise _kept(ROOT, action)
+                raise ChangeIgnored(ROOT, action)
         return self._fence_row()
 
     def _fence_row(self) -> bool:
@@ -218,7 +219,7 @@ class _Trial:
         values = self.tenant.fence_values(self.instance_id, uuid4())
         self._execute(change, values)
         if self._execute(unchanged, values).rowcount:
-            raise _kept(table, "updates")
+            raise ChangeIgnored(table, "updates")
 
     def _count(self, owned: Owned) -> int:
         some = f"SELECT 1 FROM {self.tenant.table(owned.table)} WHERE {counting.guarded(owned)} LIMIT {_ENOUGH + 1}"
@@ -226,11 +227,3 @@ class _Trial:
 
     def _execute(self, statement: str, values: dict[str, Any] | None = None, **more: object) -> Any:
         return self._driver.execute(compiled(statement), {"id": self.instance_id, **(values or {}), **more})
-
-
-def _kept(table: str, action: str) -> RequirementNotMet:
-    return RequirementNotMet(
-        f'a trigger or rule on table "{table}" drops or reverts {action} that PostgreSQL reports as done',
-        "drop it, or let it pass for Lethe's role",
-        _SECTION,
-    )

@@ -1,0 +1,68 @@
+"""What is kept by an instance's name: removed while the name is reserved, and looked for once more at the end."""
+
+from shared.errors import LetheError
+from shared.evolution.cache.cache import Cache, Candidates
+from shared.evolution.gateway import Gateway, can_be_addressed
+from tasks.context import Context, Target, usable
+
+_STATE_SECONDS = 2
+
+
+def remove_media(ctx: Context) -> None:
+    """Remove media that are this name's alone."""
+    kept: list[str] = []
+    for storage in usable(ctx.services.storages):
+        ctx.ensure_claim_held()
+        removed, shared = storage.remove_named(ctx.instance_name, ctx.deletion_id, ctx.neighbours)
+        kept += shared
+        ctx.add_removed({storage.unit: removed})
+    if kept:
+        ctx.note(kept_media=len(kept))  # they belong to another instance's name as well
+
+
+def remove_queues(ctx: Context) -> None:
+    """Remove queues and exchanges that are this name's alone."""
+    kept = 0
+    for queues in usable(ctx.services.queues):
+        ctx.ensure_claim_held()
+        taken = queues.remove_named(ctx.instance_name, ctx.neighbours)
+        kept += taken.kept
+        ctx.add_removed(taken.counts)
+    if kept:
+        ctx.note(kept_queues=kept)  # they belong to other instances as well
+
+
+def unlink_keys(target: Target, cache: Cache, candidates: Candidates) -> int:
+    """Unlink the name's keys among the candidates; returns how many."""
+    mine, _ = cache.by_name(target.instance_name, target.living, candidates)
+    return sum(cache.unlink(mine)) + cache.remove_lost_messages(target.instance_name)
+
+
+def count_keys(target: Target, cache: Cache, candidates: Candidates) -> int:
+    """The name's keys among the candidates, and its fields."""
+    mine, _ = cache.by_name(target.instance_name, target.living, candidates)
+    return len(mine) + cache.count_lost_messages(target.instance_name)
+
+
+def find_kept(target: Target) -> list[str]:
+    """Which media and queues are kept by the name, in words."""
+    services, name = target.services, target.instance_name
+    media = {each.unit: each.count_named(name, target.neighbours) for each in services.storages}
+    queues = [each.count_named(name, target.neighbours) for each in services.queues]
+    found = {**media, **{what: number for counts in queues for what, number in counts.items()}}
+    return [f"{what} of the name" for what, number in found.items() if number]
+
+
+def find_holders(target: Target, urls: set[str]) -> list[str]:
+    """Which of these gateways hold the name in their memory, in words; one that does not answer holds none."""
+    if not can_be_addressed(target.instance_name):
+        return []
+    asked = [gateway for gateway in target.gateways if gateway.url in urls]
+    return [f"the name in the memory of gateway {each.url}" for each in asked if _holds(each, target.instance_name)]
+
+
+def _holds(gateway: Gateway, name: str) -> bool:
+    try:
+        return gateway.state(name, timeout_seconds=_STATE_SECONDS) is not None
+    except LetheError:
+        return False
