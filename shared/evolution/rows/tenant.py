@@ -187,7 +187,8 @@ class Tenant:
     def webhook(self, instance_id: str, *, even_if_off: bool = False) -> WebhookRow | None:
         """The instance's webhook, if it is enabled, or was before Lethe switched it off."""
         query = (
-            f'SELECT url, headers, events, "webhookByEvents" FROM {self.table("Webhook")}'
+            # As JSON: before Evolution 2.1.1 there were no headers.
+            f"SELECT url, to_jsonb(w) -> 'headers', events, \"webhookByEvents\" FROM {self.table('Webhook')} w"
             ' WHERE "instanceId" = :id AND (enabled OR :even_if_off)'
         )
         for url, headers, events, by_events in self.ask(query, {"id": instance_id, "even_if_off": even_if_off}):
