@@ -203,8 +203,8 @@ def test_a_trigger_that_reaches_outside_is_not_fired(system: System) -> None:
     with changed(system, function + ddl, f"{undo}; DROP FUNCTION calls", instance), made(system) as services:
         sentences = untried(services, instance)
 
-    assert {sentence.split('"')[1] for sentence in sentences} == {"MessageUpdate", "Message", "IntegrationSession"}
-    assert "trigger operators reaches outside" in sentences[0]
+    (sentence,) = sentences
+    assert sentence.startswith('not tried: "IntegrationSession", "Message", "MessageUpdate": the trigger operators')
 
 
 def test_what_takes_long_is_not_refused_and_not_tried_again_at_once(system: System) -> None:
@@ -215,7 +215,7 @@ def test_what_takes_long_is_not_refused_and_not_tried_again_at_once(system: Syst
 
     with changed(system, ddl, f"{undo}; DROP TABLE seen", instance), made(system) as services:
         assert [untried(services, instance) for _ in range(2)] == [
-            ['"Chat" was not tried: it took too long, or another session held its rows']
+            ['not tried: "Chat": it took too long, or another session held its rows']
         ] * 2
         with system.deployment.connect() as connection:
             assert connection.execute("SELECT * FROM seen").fetchall() == []

@@ -21,6 +21,7 @@ from shared.evolution.rows.tenant import CHANNELS, WHAT, ChangeIgnored, Tenant, 
 _SECONDS, _STATEMENT_SECONDS, _LOCK_SECONDS = 1.0, 0.3, 0.1
 _ENOUGH = 1_000  # rows up to which a table's are counted before and after
 _PUT_OFF_SECONDS = 300
+_IDLE_MILLISECONDS = 2_000
 _SECTION = "rows"
 # A table that is owned refers to the row: its other rows would be gone by then.
 _HELD_BY_OTHERS = ("23503", "23001")
@@ -62,10 +63,13 @@ class _Known:
         return table not in self.worked and table not in self.unfired and time.monotonic() >= until
 
     def untried(self) -> list[str]:
-        """Sentences on what could not be tried."""
-        unfired = {table: f"its trigger {name} reaches outside of the database" for table, name in self.unfired.items()}
+        """Sentences on what could not be tried, one for each reason."""
+        unfired = {table: f"the trigger {name} reaches outside of the database" for table, name in self.unfired.items()}
         put_off = {table: why for table, (why, _) in self.put_off.items() if table not in self.worked}
-        return [f'"{table}" was not tried: {why}' for table, why in {**unfired, **put_off}.items()]
+        tables: dict[str, list[str]] = {}
+        for table, why in {**unfired, **put_off}.items():
+            tables.setdefault(why, []).append(f'"{table}"')
+        return [f"not tried: {', '.join(sorted(each))}: {why}" for why, each in tables.items()]
 
 
 @dataclass
@@ -143,6 +147,8 @@ class _Trial:
         # In one snapshot, so that rows which a server writes meanwhile are not taken for ours that came back.
         with self.tenant.transaction(lock_seconds=_LOCK_SECONDS, isolation="REPEATABLE READ") as connection:
             self._driver = connection.connection.driver_connection
+            # Of a worker that hangs: its locks on rows would hold up the server.
+            self._driver.execute(f"SET LOCAL idle_in_transaction_session_timeout TO {_IDLE_MILLISECONDS}")
             try:
                 yield
             finally:
