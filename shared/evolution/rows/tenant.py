@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from shared.database.connections import begin_with, translate_errors
-from shared.errors import RequirementNotMet
+from shared.errors import RefusedByServer, RequirementNotMet
 from shared.evolution.rows import schema as tenant_schema
 from shared.evolution.rows.schema import ROOT, quote
 
@@ -76,6 +76,18 @@ def _codec_of(encoding: str) -> str:
         return codecs.lookup(encoding.replace("WIN", "cp") if encoding != "SQL_ASCII" else "utf-8").name
     except LookupError:
         return "utf-8"
+
+
+@contextmanager
+def _may_look() -> Iterator[None]:
+    """Raise RequirementNotMet where the role may not read the instances, or row-level security hides some."""
+    try:
+        yield
+    except RefusedByServer as error:
+        if getattr(error.__cause__, "sqlstate", None) != "42501":
+            raise
+        remedy = "grant it, or BYPASSRLS where row-level security applies to the role"
+        raise RequirementNotMet(error.title, remedy, "row-security") from error
 
 
 class Tenant:
@@ -155,7 +167,8 @@ class Tenant:
         if value is None or not self.can_hold(value):  # no instance is called that
             return None
         query = f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {NOT_RESERVED}"
-        return next((Instance(*row) for row in self.ask(query, {"value": value})), None)
+        with _may_look():
+            return next((Instance(*row) for row in self.ask(query, {"value": value})), None)
 
     def find_any(self) -> Instance | None:
         """Some instance; None if there is none."""

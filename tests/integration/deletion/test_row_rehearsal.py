@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from api.app import create
 from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
@@ -15,7 +16,7 @@ from shared.services import Services
 from tasks import pipeline
 from tasks.context import Target
 from tests.integration.deletion.test_rehearsal import made, order, refusal
-from tests.system import System
+from tests.system import ADMIN_KEY, System
 
 TRIGGER = (
     "CREATE FUNCTION operators() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;"
@@ -187,6 +188,22 @@ def test_row_level_security_is_refused(system: System, limited: dict[str, Any], 
         with pytest.raises(RequirementNotMet, match=f'rows of "{table}".*BYPASSRLS'):
             services.row_rehearsal.rehearse(services.tenant, instance.id)
         assert fingerprint(system.deployment) == before
+
+
+def test_a_token_that_cannot_be_looked_up_is_nobodys(system: System, limited: dict[str, Any]) -> None:
+    """The caller is told no more than with any wrong key; an admin is told what is in the way."""
+    instance = seed_instance(system.deployment, "hidden")
+    undo = 'ALTER TABLE "Instance" DISABLE ROW LEVEL SECURITY; DROP POLICY operators ON "Instance"'
+
+    with changed(system, SECURED["Instance"], undo, instance), made(system, **limited) as services:
+        client = create(services).test_client()
+        strange = client.get("/deletions", headers={"apikey": instance.token})
+        order = {"instanceName": "hidden", "dryRun": True}
+        told = client.post("/deletions", headers={"apikey": ADMIN_KEY}, json=order)
+
+    assert (strange.status_code, strange.json) == (401, {"error": True, "message": "Unauthorized"})
+    assert told.status_code == 400
+    assert "row-level security" in told.json["message"]
 
 
 def untried(services: Services, instance: SeededInstance) -> list[str]:
