@@ -24,6 +24,8 @@ def rehearse(services: Services) -> Iterator[Finding]:
         except LetheError as error:
             is_well = False
             yield Finding(_PART, Verdict.BROKEN, error.title, _ADVICE)
+    for sentence in services.row_rehearsal.untried():
+        yield Finding(_PART, Verdict.WARNING, sentence, "see docs/requirements.md#rehearsal")
     if is_well:
         of = f"with the instance {instance.name!r}" if instance else "without an instance: there is none"
         yield Finding(_PART, Verdict.OK, f"all that the steps use was tried, {of}")

@@ -78,14 +78,17 @@ class Rehearsal:
 
     _known: dict[str, _Known] = field(default_factory=dict)
 
-    def rehearse(self, tenant: Tenant, instance_id: str) -> list[str]:
-        """Raise RequirementNotMet for what cannot work; returns what could not be tried, and why."""
+    def rehearse(self, tenant: Tenant, instance_id: str) -> None:
+        """Raise RequirementNotMet for what cannot work."""
         plan = tenant.plan()
         known = self._look(tenant, plan)
         guarantees.check_outside(tenant, plan, instance_id)
         if todo := _choose(tenant, plan, known, instance_id):
             _Trial(tenant, instance_id, known, time.monotonic() + _SECONDS).run(todo)
-        return known.untried()
+
+    def untried(self) -> list[str]:
+        """What the last rehearsals could not try."""
+        return [sentence for known in self._known.values() for sentence in known.untried()]
 
     def _look(self, tenant: Tenant, plan: Plan) -> _Known:
         ((now,),) = tenant.ask(_FINGERPRINT, {"schema": tenant.schema})
