@@ -1,5 +1,6 @@
 """Everything the demo runs on, each part started in order and handed to a stack that stops it in reverse."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -7,6 +8,8 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+
+from moto.server import ThreadedMotoServer
 
 from demo import interrupts
 from demo.evolution.database import create_schema
@@ -16,7 +19,6 @@ from demo.evolution.receiver import Receiver
 from demo.lethe import Lethe
 from demo.parts import Postgres, Redis
 from demo.ports import server_port
-from demo.s3 import S3
 from shared.database import connections, migrate
 from shared.settings import Settings
 
@@ -61,8 +63,6 @@ def make_folder(stack: ExitStack) -> Path:
 
 def start_stores(stack: ExitStack, folder: Path) -> Stores:
     """Start Redis, PostgreSQL and S3; create the databases, the bucket and the folder."""
-    s3 = S3.launch(folder)  # first, for it takes longest to be ready
-    stack.callback(s3.stop)
     redis = Redis.start(folder, server_port())
     stack.callback(redis.stop)
     interrupts.check()
@@ -75,10 +75,9 @@ def start_stores(stack: ExitStack, folder: Path) -> Stores:
     base = redis.url.rsplit("/", 1)[0]
     tenant_url = postgres.create_database("evolution")
     create_schema(tenant_url)
-    own_url = _create_own_database(postgres)
-    bucket = _create_bucket(s3)
-    deployment = Deployment(database_url=tenant_url, cache_url=f"{base}/0", files_root=files_root, s3=bucket)
-    return Stores(deployment, own_url, f"{base}/1")
+    s3 = _start_s3(stack)
+    deployment = Deployment(database_url=tenant_url, cache_url=f"{base}/0", files_root=files_root, s3=s3)
+    return Stores(deployment, _create_own_database(postgres), f"{base}/1")
 
 
 def start_outside(stack: ExitStack, stores: Stores) -> Outside:
@@ -124,9 +123,13 @@ def start_lethe(stack: ExitStack, folder: Path, stores: Stores, outside: Outside
     return lethe
 
 
-def _create_bucket(s3: S3) -> S3Place:
-    s3.wait_until_ready()
-    place = S3Place(s3.url, "evolution", s3.access_key, s3.secret_key)
+def _start_s3(stack: ExitStack) -> S3Place:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    stack.callback(server.stop)
+    host, port = server.get_host_and_port()
+    place = S3Place(f"http://{host}:{port}", "evolution", "demo", "demo-secret")
     place.connect().create_bucket(Bucket=place.bucket)
     return place
 
