@@ -69,7 +69,7 @@ def rotate(key_id: str, as_json: bool) -> None:
     with connected() as made, own_transaction(made.own) as connection:
         new = api_keys.rotate(connection, made.settings, key_id)
         if new is None:
-            stop("There is no such active key")
+            stop("There is no such key, or it is revoked or expired")
         _audit(connection, f"rotated {new.id}")
     _show_once(new, as_json=as_json)
 
@@ -88,7 +88,7 @@ def enroll(key_id: str, as_json: bool) -> None:
     with connected() as made, own_transaction(made.own) as connection:
         uri = one_time_codes.enroll(connection, made.settings, key_id)
         if uri is None:
-            stop("There is no such active key")
+            stop("There is no such key, or it is revoked or expired")
         _audit(connection, f"enrolled {key_id} for one-time codes")
     if as_json:
         print_json({"id": key_id, "uri": uri})
