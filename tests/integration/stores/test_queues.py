@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from demo.evolution.seed import seed_instance
 from demo.ports import server_port
 from shared.database.models import Deletion, Step
-from shared.errors import Refused, Unreachable
+from shared.errors import Refused, RequirementNotMet, Unreachable
 from shared.evolution.queues import rabbitmq
 from shared.evolution.queues.queues import Removed
 from shared.evolution.queues.rabbitmq import RabbitMQ
@@ -71,6 +71,20 @@ def broker(rabbitmq_part: RabbitMQPart) -> Broker:
 def queues_of(*names: str) -> set[str]:
     """What a server declares for these."""
     return {f"{name}.{event}" for name in names for event in EVENTS}
+
+
+@pytest.mark.parametrize("name", ["shop", "a\nb"], ids=["a name", "a name that RabbitMQ does not take"])
+def test_a_user_who_may_not_delete_queues_is_noticed(broker: Broker, name: str) -> None:
+    """Before anything is removed; with the right, nothing is, and nothing is made."""
+    broker.declare("shop")
+    before = broker.names("queues"), broker.names("exchanges")
+
+    RabbitMQ(broker.url, SHARED).rehearse(name)
+    broker.part.ctl("set_permissions", "-p", urlsplit(broker.url).path[1:], "guest", "^$", ".*", ".*")
+
+    assert (broker.names("queues"), broker.names("exchanges")) == before
+    with pytest.raises(RequirementNotMet, match="configure"):
+        RabbitMQ(broker.url, SHARED).rehearse(name)
 
 
 @pytest.mark.parametrize("name", ["a", "long " * 45])
