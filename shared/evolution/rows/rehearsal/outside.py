@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 # Functions of dblink, http, pg_net, pg_background, aws_* and adminpack, and files and programs of the server.
 _REACHES_OUT = re.compile(
     r"\bdblink\w*\s*\(|\bhttp(_\w+)?\s*\(|\bnet\.http_|\bpg_background\w*\s*\(|\baws_(lambda|s3|commons)\b|\blo_export\s*\("
-    r"|\bpg_file_\w+\s*\(|\bcopy\b[^;]*\b(program|to)\b",
+    r"|\bpg_file_\w+\s*\(|\bcopy\b[^;]*(\bprogram\b|\bto\s+')",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+")
