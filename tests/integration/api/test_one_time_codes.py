@@ -148,7 +148,7 @@ def test_five_wrong_codes_lock_the_key(system: System, services: Services, key: 
 
     assert {answer.status for answer in (*wrong_ones, good)} == {428}
     assert ["wrong" in answer.body["message"].split(":")[0] for answer in wrong_ones] == [True] * 5
-    assert "confirms nothing for up to 900 s" in good.body["message"]
+    assert "cannot confirm for up to 900 s" in good.body["message"]
     assert not accepted
     assert [line["reason"] for line in lines[:3]] == [
         "confirmation locked",
