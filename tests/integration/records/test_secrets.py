@@ -38,6 +38,7 @@ SECRETS = {
 FORMS = {**SECRETS, "webhook_key, decoded": "planted-webhook-key-Q9"}
 MESSAGES = f"Redis {QUEUE.encode()!r}"
 WORKER = ("worker", "beat")
+MESSAGES_SEEDED = 20
 
 
 def with_login(url: str, user: str, password: str) -> SecretStr:
@@ -47,9 +48,10 @@ def with_login(url: str, user: str, password: str) -> SecretStr:
 
 
 @pytest.fixture
-def system(make_system: Callable[..., System], redis_part: RedisPart) -> Iterator[System]:
-    """A system in which each secret is one of the planted; PostgreSQL here takes any password, Redis only this."""
+def system(make_system: Callable[..., System], redis_part: RedisPart, moto_part: str) -> Iterator[System]:
+    """A system in which each secret is one of the planted; PostgreSQL and S3 here take any, Redis only this."""
     made = make_system(
+        any_key_s3=moto_part,
         broker_url=None,
         max_failures=1,
         **{
@@ -71,10 +73,12 @@ def system(make_system: Callable[..., System], redis_part: RedisPart) -> Iterato
 
 
 def refuse_to_delete_messages(system: System) -> None:
-    """From now on one step fails."""
+    """From now on one step fails, but not its rehearsal: the first row may go."""
     with system.deployment.connect() as connection:
         connection.execute(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$"
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f' IF (SELECT count(*) FROM "Message" WHERE "instanceId" = OLD."instanceId") < {MESSAGES_SEEDED} THEN'
+            " RAISE EXCEPTION 'refused'; END IF; RETURN OLD; END $$"
         )
         connection.execute('CREATE TRIGGER refuse BEFORE DELETE ON "Message" FOR EACH ROW EXECUTE FUNCTION refuse()')
 
@@ -130,7 +134,7 @@ def test_no_secret_is_in_anything_that_lethe_says(system: System) -> None:
     """Log files, messages and events of Celery, /metrics and /health: with a failed step, webhook and store."""
     admin, token = SECRETS["admin_key"], SECRETS["token"]
     hook = f"{system.receiver.url}/hook"
-    failing = seed_instance(system.deployment, "failing", token=token, webhook_url=hook)
+    failing = seed_instance(system.deployment, "failing", token=token, webhook_url=hook, messages=MESSAGES_SEEDED)
     seed_instance(system.deployment, "waiting")
     system.receiver.answer_status = 500
     refuse_to_delete_messages(system)
