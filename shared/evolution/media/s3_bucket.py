@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 _ROOT = "evolution-api"
 _PAYLOADS = f"{_ROOT}/messages/"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PAGE = 1_000  # objects that one call can remove
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")  # not every server accepts them in a prefix, so it ends before
+_MAX_KEYS_PER_CALL = 1_000  # of DeleteObjects
 
 
 class S3Bucket:
@@ -57,27 +58,29 @@ class S3Bucket:
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=f"{_ROOT}/", MaxKeys=1)
 
     def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
-        """Try every call on a key that does not exist: the instance's own objects are counted by the preview."""
+        """Check the permissions for every call, on a key that does not exist. Runs once; the arguments are unused."""
         with self._translate_errors():
             self._rehearsed.once("calls", lambda: bucket_rehearsal.rehearse(self._client, self.bucket, _ROOT))
 
     def count(self, instance_id: str) -> int:
         """The number of object versions and unfinished uploads under the id; after COUNT_SECONDS, at least so many."""
-        ends, found = time.monotonic() + COUNT_SECONDS, len(self._uploads(self._prefix(instance_id)))
-        for page in self._pages(self._prefix(instance_id)):
+        ends, found, prefix = time.monotonic() + COUNT_SECONDS, 0, self._prefix(instance_id)
+        pages: Iterator[Sized] = chain(self._uploads(prefix), self._pages(prefix))
+        for page in pages:
             found += len(page)
             if time.monotonic() > ends:
                 break
         return found
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
-        """Remove all versions of all objects under the id; yields numbers of removed versions."""
+        """Remove all object versions and unfinished uploads under the id; yields numbers of removed ones."""
         for page in self._pages(self._prefix(instance_id)):
             yield self._remove(page)
-        for key, upload_id in self._uploads(self._prefix(instance_id)):
-            with self._translate_errors():
-                self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
-            yield 1
+        for uploads in self._uploads(self._prefix(instance_id)):
+            for key, upload_id in uploads:
+                with self._translate_errors():
+                    self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+                yield 1
 
     def ids(self) -> set[str]:
         """Instance ids that have objects, or old versions of objects."""
@@ -88,7 +91,7 @@ class S3Bucket:
         return {name for name in names if instance_ids.is_uuid(name)}
 
     def measure(self, instance_id: str) -> Usage:
-        """Usage of all object versions under the id."""
+        """Number and bytes of all object versions under the id, without unfinished uploads."""
         return _total([held for _, held in self._listed(self._prefix(instance_id))])
 
     def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
@@ -101,18 +104,24 @@ class S3Bucket:
         return {name: _total(each) for name, each in orphans.items()}
 
     def count_named(self, name: str, neighbours: Neighbours) -> int:
-        """The number of large SQS payloads of the name."""
+        """The number of large SQS payloads that belong to this name alone."""
         return len(self._named(name, neighbours)[0])
 
     def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
-        """Remove the large SQS payloads of the name, by their exact keys."""
+        """Remove the large SQS payloads that belong to this name alone.
+
+        Returns their number, and the keys that were kept because another instance may own them.
+        """
         mine, shared = self._named(name, neighbours)
-        return sum(self._remove(mine[at : at + _PAGE]) for at in range(0, len(mine), _PAGE)), shared
+        batches = (mine[at : at + _MAX_KEYS_PER_CALL] for at in range(0, len(mine), _MAX_KEYS_PER_CALL))
+        return sum(map(self._remove, batches)), shared
 
     def _named(self, name: str, neighbours: Neighbours) -> tuple[list["ObjectIdentifierTypeDef"], list[str]]:
         """Payloads that belong to this name alone, and keys that may belong to another instance as well."""
-        # A prefix finds candidates. It ends before a control character, which not every server accepts.
-        found = [version for page in self._pages(_PAYLOADS + _CONTROL.split(f"{name}_")[0]) for version in page]
+        # A prefix finds candidates.
+        found = [
+            version for page in self._pages(_PAYLOADS + _CONTROL_CHARACTERS.split(f"{name}_")[0]) for version in page
+        ]
         owners = {version["Key"]: names_of_payload(version["Key"].removeprefix(_PAYLOADS)) for version in found}
         found = [version for version in found if name in owners[version["Key"]]]
         others = set(neighbours()) if found else set()
@@ -124,11 +133,12 @@ class S3Bucket:
             raise Refused("the instance's id cannot be a folder of the bucket")
         return f"{_ROOT}/{instance_id}/"  # the slash, so that `fo` does not match `foo`
 
-    def _uploads(self, prefix: str) -> list[tuple[str, str]]:
-        """Unfinished multipart uploads: their parts use space, and no other list shows them."""
+    def _uploads(self, prefix: str) -> Iterator[list[tuple[str, str]]]:
+        """Pages of unfinished uploads (key and upload id): their parts use space, and no other list shows them."""
+        pages = self._client.get_paginator("list_multipart_uploads")
         with self._translate_errors():
-            answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
-        return [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", [])]
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+                yield [(each["Key"], each["UploadId"]) for each in page.get("Uploads", [])]
 
     def _listed(self, prefix: str) -> Iterator[tuple[str, Usage]]:
         """The key and the usage of every object version and delete marker."""
