@@ -90,7 +90,7 @@ def _own_state(services: Services) -> str:
 
 
 def _database_state(engine: Engine) -> str:
-    return "ok" if connections.takes_writes(engine) else "read-only"
+    return "ok" if connections.accepts_writes(engine) else "read-only"
 
 
 def _redis_state(redis: Redis) -> str:

@@ -67,4 +67,4 @@ class RightsLost(LetheError):
 
 
 class LostClaim(LetheError):
-    """Another worker owns this deletion now."""
+    """This worker no longer owns the deletion."""

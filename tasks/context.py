@@ -62,7 +62,7 @@ class _Unsaved:
     """What changed since the last save to the own database."""
 
     changed: bool = False
-    has_progress: bool = False
+    has_progress: bool = False  # something planned was removed: the step is not stuck
     planned: Mapping[str, int] | None = None
     saved_at: float = field(default_factory=time.monotonic)
     claim_seen_at: float = field(default_factory=time.monotonic)  # when the own database last confirmed the claim
@@ -99,12 +99,12 @@ class Context(Target):
             self._unsaved.planned, self._unsaved.changed = counts, True
 
     def note(self, **facts: Any) -> None:
-        """Keep facts that are no counts, such as outcomes and what stayed; saved with the counts."""
+        """Store facts other than counts, such as outcomes or items kept; written at the next save."""
         self.notes.update(facts)
         self._unsaved.changed = True
 
     def note_and_save(self, **facts: Any) -> None:
-        """Commit a note before the action that it announces; raises LostClaim."""
+        """Store a note and commit it, before an irreversible action; raises LostClaim."""
         self.note(**facts)
         self.save()
 
@@ -146,7 +146,7 @@ class Context(Target):
 
     def erase_media(self) -> bool:
         """Erase the instance's files and objects, by its id; False when the slice was over first."""
-        for storage in usable(self.services.storages):
+        for storage in probe_all(self.services.storages):
             for count in storage.erase(self.instance_id, self.deletion_id):
                 self.add_removed({storage.unit: count})
                 if self.slice_is_over():
@@ -154,19 +154,22 @@ class Context(Target):
         return True
 
     def ensure_claim_held(self) -> None:
-        """Raise LostClaim when another worker has taken over; call it before every action that cannot be undone."""
+        """Renew the claim unless the database confirmed it recently; raises LostClaim when the worker no longer has it.
+
+        Call it before every action that cannot be undone.
+        """
         # No worker takes over a claim that the own database confirmed so short a time ago.
         if time.monotonic() - self._unsaved.claim_seen_at > self.services.settings.stale_seconds / 30:
             claims.send_heartbeat(self.services.own, self.claim)
             self._unsaved.claim_seen_at = time.monotonic()
 
     def slice_is_over(self) -> bool:
-        """Whether to stop at the next safe point, so that other deletions get their turn."""
+        """Whether the slice's time is up, the worker stops, or other deletions wait."""
         return time.monotonic() >= self.slice_ends or self.stopping()
 
 
-def usable(stores: tuple[Store, ...]) -> tuple[Store, ...]:
-    """Return the stores when each can be used, else raise NotYet: an empty mount point would count as erased."""
+def probe_all(stores: tuple[Store, ...]) -> tuple[Store, ...]:
+    """Probe every store, and return them. Refusals become NotYet: an unmounted folder must not count as erased."""
     for store in stores:
         try:
             store.probe()

@@ -73,8 +73,8 @@ class Runner:
         except LostClaim:
             raise
         except TransientError as error:
-            counts, first_pause = not isinstance(error, Unreachable), error.first_pause_seconds
-            return self._postpone(claim, error.title, counts=counts, first_pause_seconds=first_pause)
+            is_failure, first_pause = not isinstance(error, Unreachable), error.first_pause_seconds
+            return self._postpone(claim, error.title, is_failure=is_failure, first_pause_seconds=first_pause)
         except RightsLost as error:
             claims.cancel(self.services.own, claim, error.title)
             log.warning("deletion cancelled", reason=error.title)
@@ -82,10 +82,10 @@ class Runner:
             claims.fail(self.services.own, claim, error.title)
             log.error("deletion failed", reason=error.title)
         except SoftTimeLimitExceeded:
-            return self._postpone(claim, "the step did not come to a stop within the soft time limit", counts=True)
+            return self._postpone(claim, "the step did not come to a stop within the soft time limit", is_failure=True)
         except Exception as error:  # a defect of Lethe: tried max_failures times, with the traceback in the log
             log.exception("step raised")
-            return self._postpone(claim, f"unexpected {type(error).__name__}", counts=True)
+            return self._postpone(claim, f"unexpected {type(error).__name__}", is_failure=True)
         return self._stopped(claim)
 
     def _plan(self, claim: Claim) -> None:
@@ -158,20 +158,20 @@ class Runner:
         return Outcome.STOP
 
     def _postpone(
-        self, claim: Claim, reason: str, *, counts: bool, first_pause_seconds: float | None = None
+        self, claim: Claim, reason: str, *, is_failure: bool, first_pause_seconds: float | None = None
     ) -> Outcome:
         settings, most = self.services.settings, self.services.settings.max_pause_seconds
         status = claims.postpone(
             self.services.own,
             claim,
             reason,
-            counts=counts,
+            is_failure=is_failure,
             first_pause_seconds=(first_pause_seconds or settings.pause_seconds) * random.uniform(0.8, 1.2),  # noqa: S311 - jitter
             max_pause_seconds=most if first_pause_seconds is None else min(most, _LONGEST_OWN_PAUSE_SECONDS),
             deadline_seconds=settings.deadline_seconds,
             max_failures=settings.max_failures,
         )
-        log.warning("step put off", reason=reason, status=status.value, counts=counts)
+        log.warning("step put off", reason=reason, status=status.value, counts=is_failure)
         self.on_pause()
         return self._stopped(claim) if status is DeletionStatus.FAILED else Outcome.STOP
 

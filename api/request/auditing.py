@@ -56,7 +56,7 @@ def actor() -> Actor:
 def actor_of(caller: auth.Principal | None) -> Actor:
     """This principal as the caller of this request."""
     return Actor(
-        role=caller.role if caller else refusals.UNKNOWN_CALLER,
+        role=caller.role if caller else refusals.ROLE_WITHOUT_KEY,
         key_id=caller.key_id if caller else None,
         address=request.remote_addr,
         user_agent=request.headers.get("User-Agent"),

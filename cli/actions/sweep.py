@@ -57,7 +57,7 @@ def _audit(made: Services, leftover: Leftover, decision: Decision, number: int) 
 
 
 def _confirm(found: Found, removable: list[Leftover], *, yes: bool) -> None:
-    if not found.living:
+    if not found.ids_in_use:
         click.echo(
             "None of the ids in these stores is an existing instance: is this the right tenant database?", err=True
         )

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-_LONGEST_AGENT = 120
+_MAX_PRODUCTS_LENGTH = 120
 _PRODUCT = re.compile(r"(?<!\S)[A-Za-z][A-Za-z._-]{0,30}/[0-9.]{1,20}(?!\S)")
-_DIGITS = re.compile(r"\d{6,}")
+_POSSIBLE_PHONE_NUMBER = re.compile(r"\d{6,}")
 
 
 class Action(StrEnum):
@@ -22,10 +22,10 @@ class Action(StrEnum):
     SIGN_IN = "sign_in"
     RECEIPT = "receipt"
     KEYS = "keys"
-    SWEEP = "sweep"
-    TOMBSTONES = "tombstones"
-    LOOK_AGAIN = "look_again"
-    THROTTLE = "throttle"
+    SWEEP = "sweep"  # `lethe sweep` removed leftovers of instances that do not exist
+    TOMBSTONES = "tombstones"  # `lethe tombstones replay` deletes instances that a restored backup brought back
+    LOOK_AGAIN = "look_again"  # the check for data that came back after a deletion
+    THROTTLE = "throttle"  # `lethe throttle` changed how fast rows are erased
     WEBHOOK = "webhook"
 
 
@@ -57,7 +57,7 @@ WORKER = Actor("worker")  # reports how the request of another actor ended
 
 @dataclass(frozen=True)
 class Entry:
-    """What a line says. Ids only: the name of an instance is often a phone number."""
+    """One line of the audit log. It names an instance by id, never by name: a name is often a phone number."""
 
     action: Action
     decision: Decision
@@ -65,7 +65,7 @@ class Entry:
     instance_id: str | None = None
     deletion_id: UUID | None = None
     reason: str | None = None
-    times: int = 1  # how many attempts the line stands for
+    times: int = 1  # how many requests the line stands for
 
 
 def deletion_ended(decision: Decision, deletion_id: UUID, instance_id: str, step: str | None = None) -> Entry:
@@ -76,5 +76,5 @@ def deletion_ended(decision: Decision, deletion_id: UUID, instance_id: str, step
 
 def products(user_agent: str | None) -> str | None:
     """The products in a user agent (`curl/8.5.0`). The rest is free text, and may contain a name or a number."""
-    found = [_DIGITS.sub("#", product) for product in _PRODUCT.findall(user_agent or "")]
-    return " ".join(found)[:_LONGEST_AGENT].strip() or None
+    found = [_POSSIBLE_PHONE_NUMBER.sub("#", product) for product in _PRODUCT.findall(user_agent or "")]
+    return " ".join(found)[:_MAX_PRODUCTS_LENGTH].strip() or None

@@ -12,31 +12,33 @@ from shared.audit.entries import Action, Actor, Decision, Entry
 from shared.database.connections import own_transaction
 
 log = logs.get(__name__)
-UNKNOWN_CALLER = "nobody"  # the role of a caller without a known key
+ROLE_WITHOUT_KEY = "nobody"  # the role of a caller without a known key
 _COUNTS = "lethe:refused"
-_LINES = 100  # lines of one key and action between two rounds of the reconciler; further refusals are counted
-_ADDRESSES = 50  # counted separately between two rounds; all other addresses are counted together
+_MAX_LINES_PER_KEY_AND_ACTION = 100  # between two rounds of the reconciler; further refusals are counted
+_MAX_ADDRESSES = 50  # fields in the hash; once reached, new addresses are counted together
 _OTHERS = "others"
 
 
 def count(redis: Redis, action: Action, actor: Actor) -> bool:
-    """Count a refusal. Returns whether it needs an audit line: the first ones of a known key do, others do not.
+    """Count a refused request. Returns whether the caller must write an audit line.
 
-    Without Redis, every refusal of a known key needs a line. Those of unknown callers are then in the log only.
+    True for the first refusals of an API key and action. Without Redis, True for every API key; callers without one are
+    then only logged.
     """
     try:
         if actor.key_id is None:
             redis.hincrby(_COUNTS, _field(action, actor, _address_to_count(redis, action, actor)), 1)
             return False
-        return redis.hincrby(_COUNTS, _field(action, actor, None), 1) <= _LINES
+        return redis.hincrby(_COUNTS, _field(action, actor, None), 1) <= _MAX_LINES_PER_KEY_AND_ACTION
     except RedisError as error:
         log.warning("refusal not counted", error=type(error).__name__)
         return actor.key_id is not None
 
 
 def _address_to_count(redis: Redis, action: Action, actor: Actor) -> str | None:
+    """The address, or "others" when the hash is full."""
     known = redis.hexists(_COUNTS, _field(action, actor, actor.address))
-    return actor.address if known or redis.hlen(_COUNTS) < _ADDRESSES else _OTHERS
+    return actor.address if known or redis.hlen(_COUNTS) < _MAX_ADDRESSES else _OTHERS
 
 
 def _field(action: Action, actor: Actor, address: str | None) -> str:
@@ -44,9 +46,9 @@ def _field(action: Action, actor: Actor, address: str | None) -> str:
 
 
 def write_lines(engine: Engine, redis: Redis) -> int:
-    """Write one audit line for each caller whose refusals were only counted. Returns the number of lines.
+    """Write one audit line for each caller and action with refusals that have no line yet. Returns the number of lines.
 
-    A process that is killed between reading the counts and its commit loses them.
+    Counts already read are lost if the commit fails.
     """
     if not redis.exists(_COUNTS):
         return 0
@@ -68,6 +70,6 @@ def _take(redis: Redis) -> list[tuple[bytes, bytes]]:
 
 def _entry(field: bytes, count: bytes) -> Entry:
     action, role, key_id, address = json.loads(field)
-    over = int(count) - (_LINES if key_id else 0)
+    over = int(count) - (_MAX_LINES_PER_KEY_AND_ACTION if key_id else 0)
     reason = "more of the same" if key_id else "no known key"
     return Entry(Action(action), Decision.REFUSED, Actor(role, key_id, address), reason=reason, times=over)

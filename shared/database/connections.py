@@ -14,17 +14,17 @@ from shared.faults.postgresql import translate_errors as translate_errors
 from shared.settings import Settings
 
 _USED_AT, _IDLE_SECONDS = "used_at", 1.0
-_LAZILY = "SET LOCAL synchronous_commit TO off"
+_ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit TO off"
 
 
 # Statements on the own database take milliseconds: one that takes seconds waits for something that is stuck. A process
 # that hangs in a transaction would block all others, which wait for the head of the audit.
-_BOUNDED = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
+_TIMEOUTS = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
 
 
 def connect_own(settings: Settings, *, pool_size: int = 5) -> Engine:
     """An engine of the own database. Its statements, locks and idle transactions have time limits."""
-    return connect(settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_BOUNDED)
+    return connect(settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_TIMEOUTS)
 
 
 def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "") -> Engine:
@@ -61,7 +61,10 @@ def _note_use(connection: Any, record: ConnectionPoolEntry) -> None:  # noqa: AR
 
 
 def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """Check that a connection is alive, unless it was used a moment ago: each check is a round trip."""
+    """Check that a connection is alive, unless it was used a moment ago: each check is a round trip.
+
+    A failed ping closes the whole pool.
+    """
     if time.monotonic() - record.info.get(_USED_AT, time.monotonic()) < _IDLE_SECONDS:
         return
     try:
@@ -75,9 +78,13 @@ def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> No
 def own_transaction(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
     """A transaction on the own database, with translated errors.
 
-    durable=False: a crash of PostgreSQL within the next second may lose it. For what a repeated step writes again.
+    durable=False commits asynchronously: a crash of PostgreSQL may lose it. Use it only for what a retried step writes
+    again.
     """
-    with translate_errors("the own database"), engine.begin() if durable else begin_with(engine, _LAZILY) as connection:
+    with (
+        translate_errors("the own database"),
+        engine.begin() if durable else begin_with(engine, _ASYNCHRONOUS_COMMIT) as connection,
+    ):
         yield connection
 
 
@@ -92,17 +99,20 @@ def own_statement(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def begin_with(engine: Engine, settings: str) -> Iterator[Connection]:
+def begin_with(engine: Engine, set_local: str) -> Iterator[Connection]:
     """A transaction that begins with SET LOCAL statements, in one round trip."""
     # AUTOCOMMIT: the driver sends no BEGIN by itself, but still sends COMMIT or ROLLBACK.
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection, connection.begin():
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
-        driver.execute(f"BEGIN; {settings}")
+        driver.execute(f"BEGIN; {set_local}")
         yield connection
 
 
-def takes_writes(engine: Engine) -> bool:
-    """Whether the server answers, and is no standby and not set to be read-only."""
+def accepts_writes(engine: Engine) -> bool:
+    """Whether the server accepts writes: False on a standby or with default_transaction_read_only.
+
+    Raises when the server cannot be reached.
+    """
     with engine.connect() as connection:
         return connection.execute(text("SELECT current_setting('transaction_read_only')")).scalar() == "off"

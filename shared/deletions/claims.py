@@ -64,18 +64,18 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
     )
 
 
-def step_row(claim: Claim) -> Update:
-    """An UPDATE of the claimed step's row. Run it after an UPDATE of the deletion's row, in the same transaction."""
+def unguarded_step_update(claim: Claim) -> Update:
+    """UPDATE of the step's row. It does not check the claim: call write() first, in the same transaction."""
     return update(Step).where(Step.deletion_id == claim.deletion_id, Step.name == claim.step)
 
 
 def write(connection: Connection, claim: Claim, **values: Any) -> None:
-    """Change the deletion's row; raises LostClaim when another worker owns it."""
-    _require_row(connection.execute(_deletion_row(claim).values(**values).returning(Deletion.id)))
+    """Change the deletion's row. Raises LostClaim if this claim no longer owns the deletion."""
+    _require_row(connection.execute(_guarded_deletion_update(claim).values(**values).returning(Deletion.id)))
 
 
-def _deletion_row(claim: Claim) -> Update:
-    """An UPDATE of the deletion's row, which changes nothing when the claim was lost."""
+def _guarded_deletion_update(claim: Claim) -> Update:
+    """UPDATE of the deletion's row. It changes nothing if the claim no longer owns the deletion."""
     return update(Deletion).where(Deletion.id == claim.deletion_id, Deletion.owner == claim.owner)
 
 
@@ -100,7 +100,11 @@ def make_irrevocable(engine: Engine, claim: Claim) -> None:
 
 
 def end_slice(engine: Engine, claim: Claim, *, republish_seconds: float) -> None:
-    """Release the claim of a step that has more to do, so that other deletions get their turn; raises LostClaim."""
+    """Release the claim at the end of the slice, so that other deletions get their turn; raises LostClaim.
+
+    The caller has saved the counts. republish_seconds: when the reconciler sends the message again if no worker has
+    claimed the step.
+    """
     with own_transaction(engine, durable=False) as connection:
         write(connection, claim, owner=None, heartbeat_at=None, next_attempt_at=from_now(republish_seconds))
 
@@ -140,7 +144,7 @@ def postpone(
     claim: Claim,
     reason: str,
     *,
-    counts: bool,
+    is_failure: bool,
     first_pause_seconds: float,
     max_pause_seconds: float,
     deadline_seconds: float,
@@ -148,19 +152,20 @@ def postpone(
 ) -> DeletionStatus:
     """Release the claim and try the step again later. Returns the deletion's status; raises LostClaim.
 
-    counts: whether this is a failure of the step. The deletion fails after max_failures of them or at the deadline.
-    The pause is as long as the time waited so far: a short outage costs little, and a long one few tries.
+    Exponential backoff: the pause is the time since the first postponement, between first_pause_seconds and
+    max_pause_seconds. The deletion fails deadline_seconds after waiting_since, or after max_failures failures.
+    is_failure: whether this one counts as a failure of the step.
     """
-    failures = 1 if counts else 0
+    failures = 1 if is_failure else 0
     waited = func.now() - func.coalesce(Deletion.waiting_since, func.now())
     pause = func.least(
         func.greatest(waited, timedelta(seconds=first_pause_seconds)), timedelta(seconds=max_pause_seconds)
     )
     over = Deletion.waiting_since < from_now(-deadline_seconds)
-    if counts:
+    if is_failure:
         over = or_(over, Deletion.failures + 1 >= max_failures)
     kind = Deletion.status.type
-    change = _deletion_row(claim).values(
+    change = _guarded_deletion_update(claim).values(
         status=case((over, literal(DeletionStatus.FAILED, kind)), else_=literal(DeletionStatus.WAITING, kind)),
         owner=None,
         heartbeat_at=None,
@@ -174,7 +179,9 @@ def postpone(
         status: DeletionStatus = _require_row(connection.execute(change.returning(Deletion.status))).status
         has_failed = status is DeletionStatus.FAILED
         step_status = StepStatus.FAILED if has_failed else StepStatus.PENDING
-        connection.execute(step_row(claim).values(status=step_status, error=reason, failures=Step.failures + failures))
+        connection.execute(
+            unguarded_step_update(claim).values(status=step_status, error=reason, failures=Step.failures + failures)
+        )
         if has_failed:
             chain.append(connection, _audit_entry(claim, Decision.FAILED))
     return status
@@ -184,15 +191,20 @@ def fail(engine: Engine, claim: Claim, reason: str) -> None:
     """Stop the deletion until it is resumed; raises LostClaim."""
     with own_transaction(engine) as connection:
         _stop(connection, claim, DeletionStatus.FAILED, reason, failures=Deletion.failures + 1)
-        connection.execute(step_row(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1))
+        connection.execute(
+            unguarded_step_update(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1)
+        )
         chain.append(connection, _audit_entry(claim, Decision.FAILED))
 
 
 def cancel(engine: Engine, claim: Claim, reason: str) -> None:
-    """Cancel the deletion before the point of no return: its requester lost the permission. Raises LostClaim."""
+    """Cancel the deletion because its requester lost the permission. The caller checks irrevocable_at.
+
+    Raises LostClaim.
+    """
     with own_transaction(engine) as connection:
         _stop(connection, claim, DeletionStatus.CANCELLED, reason, finished_at=func.now())
-        connection.execute(step_row(claim).values(status=StepStatus.PENDING, error=reason))
+        connection.execute(unguarded_step_update(claim).values(status=StepStatus.PENDING, error=reason))
         withdrawn = outbox.withdraw(connection, claim.deletion_id)
         chain.append(connection, *withdrawn, _audit_entry(claim, Decision.CANCELLED))
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, bindparam, func, select, update
 
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import Step
-from shared.deletions.claims import Claim, step_row, write
+from shared.deletions.claims import Claim, unguarded_step_update, write
 
 _NOW = select(func.clock_timestamp())
 _NOTES = select(Step.notes).where(Step.deletion_id == bindparam("of_deletion"), Step.name == bindparam("of_step"))
@@ -43,7 +43,9 @@ def record(engine: Engine, claim: Claim, entry: StepRecord) -> None:
         cleared = {"failures": 0, "waiting_since": None} if entry.has_progress else {}
         write(connection, claim, heartbeat_at=func.now(), **cleared)
         planned = {} if entry.planned is None else {"planned": dict(entry.planned)}
-        connection.execute(step_row(claim).values(removed=dict(entry.removed), notes=dict(entry.notes), **planned))
+        connection.execute(
+            unguarded_step_update(claim).values(removed=dict(entry.removed), notes=dict(entry.notes), **planned)
+        )
 
 
 def now(engine: Engine) -> datetime:

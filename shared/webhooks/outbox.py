@@ -1,4 +1,4 @@
-"""Stores webhooks, encrypted, until they are delivered; sends them again with growing pauses."""
+"""Stores webhooks, encrypted, until they are delivered; sends them again with exponential backoff."""
 
 import json
 from collections.abc import Sequence
@@ -21,10 +21,11 @@ from shared.settings import Settings
 from shared.webhooks import delivery
 from shared.webhooks.events import Event
 
-WITHDRAWN = "withdrawn"  # the error of a webhook whose deletion was cancelled
+WITHDRAWN = "withdrawn"  # the error of a webhook that was expired because its deletion was cancelled
 _DECISIONS = {None: Decision.DELIVERED} | dict.fromkeys(delivery.PERMANENT_FAILURES, Decision.REFUSED)
-_FIRST_PAUSE_SECONDS = 30
-_LONGEST_PAUSE_SECONDS = 3600
+_FIRST_BACKOFF_SECONDS = 30
+_MAX_BACKOFF_SECONDS = 3600
+_RESERVED_SECONDS = 30  # for the process that sends an event now; then another one may send it
 _INSTANCE_ID = (
     select(Deletion.instance_id)
     .where(Deletion.id == WebhookEvent.deletion_id)
@@ -41,11 +42,11 @@ _AUDITED = (WebhookEvent.deletion_id, _INSTANCE_ID, WebhookEvent.target, Webhook
 
 @dataclass(frozen=True)
 class Delivery:
-    """The state of one webhook, for callers that may see its deletion."""
+    """The delivery state of one webhook, as the API and the CLI show it."""
 
-    target: str
+    target: str  # "instance" or "global"
     status: WebhookStatus
-    tries: int
+    tries: int  # without the one that failed permanently
     next_try_at: datetime | None
     ended_at: datetime | None
     error: str | None
@@ -71,28 +72,28 @@ def store(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequenc
                     target=event.target,
                     status=WebhookStatus.PENDING,
                     sealed=cipher.encrypt(json.dumps(asdict(event)).encode()),
-                    next_try_at=from_now(_FIRST_PAUSE_SECONDS),  # the caller sends it first, at once
+                    next_try_at=from_now(_RESERVED_SECONDS),  # the caller sends it first, at once
                 )
                 .on_conflict_do_nothing()
             )
 
 
 def pending_ids(engine: Engine, deletion_id: UUID) -> list[str]:
-    """Ids of the deletion's events that are not delivered yet."""
+    """Ids of the deletion's pending events."""
     with own_statement(engine) as connection:
         return list(connection.scalars(_PENDING, {"of_deletion": deletion_id}))
 
 
 def take_due(engine: Engine, limit: int) -> list[str]:
-    """Ids of events that are due. Their next try is moved, so that no other process sends them now."""
+    """Reserve due events: their next try moves _RESERVED_SECONDS ahead, so that no other process sends them."""
     due = due_rows(WebhookEvent.id, WebhookEvent.next_try_at, WebhookEvent.status == WebhookStatus.PENDING, limit=limit)
-    taken = update(WebhookEvent).where(WebhookEvent.id.in_(due)).values(next_try_at=from_now(_FIRST_PAUSE_SECONDS))
+    taken = update(WebhookEvent).where(WebhookEvent.id.in_(due)).values(next_try_at=from_now(_RESERVED_SECONDS))
     with own_transaction(engine) as connection:
         return list(connection.scalars(taken.returning(WebhookEvent.id)))
 
 
 def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | None:
-    """Send a stored event once, and store the result. Returns None when it was delivered, else the error."""
+    """Send a stored event once. Returns the error, or None when it was delivered or is not pending any more."""
     with own_transaction(engine) as connection:
         sealed = connection.scalar(
             select(WebhookEvent.sealed).where(WebhookEvent.id == event_id, WebhookEvent.status == WebhookStatus.PENDING)
@@ -115,10 +116,10 @@ def _store_result(engine: Engine, event_id: str, failure: str | None) -> None:
         change = row.values(
             status=WebhookStatus.DELIVERED, tries=WebhookEvent.tries + 1, sealed=None, ended_at=func.now(), error=None
         )
-    elif failure in delivery.PERMANENT_FAILURES:  # no further try
+    elif failure in delivery.PERMANENT_FAILURES:  # no further try, and tries does not count it
         change = row.values(status=WebhookStatus.REFUSED, sealed=None, ended_at=func.now(), error=failure)
     else:
-        next_try_at = after_growing_pause(_FIRST_PAUSE_SECONDS, WebhookEvent.tries, _LONGEST_PAUSE_SECONDS)
+        next_try_at = after_growing_pause(_FIRST_BACKOFF_SECONDS, WebhookEvent.tries, _MAX_BACKOFF_SECONDS)
         change = row.values(tries=WebhookEvent.tries + 1, error=failure, next_try_at=next_try_at)
     with own_transaction(engine) as connection:
         ended = connection.execute(change.returning(*_AUDITED)).all()
@@ -137,7 +138,10 @@ def _entry(decision: Decision, deletion_id: UUID, instance_id: str, target: str,
 
 
 def withdraw(connection: Connection, deletion_id: UUID) -> list[Entry]:
-    """Stop the webhooks of a cancelled deletion, for they would not be true. Returns the audit entries to append."""
+    """Expire the pending webhooks of a cancelled deletion: they would announce a deletion that never happened.
+
+    Returns the audit entries to append.
+    """
     pending = update(WebhookEvent).where(
         WebhookEvent.deletion_id == deletion_id, WebhookEvent.status == WebhookStatus.PENDING
     )
@@ -146,7 +150,10 @@ def withdraw(connection: Connection, deletion_id: UUID) -> list[Entry]:
 
 
 def expire(engine: Engine, settings: Settings) -> int:
-    """Expire events after LETHE_WEBHOOK_KEEP_SECONDS, and remove their content. Returns how many."""
+    """Mark events pending longer than LETHE_WEBHOOK_KEEP_SECONDS as expired, and remove their content.
+
+    Returns their number.
+    """
     old = update(WebhookEvent).where(
         WebhookEvent.status == WebhookStatus.PENDING,
         WebhookEvent.created_at < from_now(-settings.webhook_keep_seconds),

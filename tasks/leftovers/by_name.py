@@ -3,7 +3,7 @@
 from shared.errors import LetheError
 from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.gateway import Gateway, can_be_addressed
-from tasks.context import Context, Target, usable
+from tasks.context import Context, Target, probe_all
 
 _STATE_SECONDS = 2
 
@@ -11,7 +11,7 @@ _STATE_SECONDS = 2
 def remove_media(ctx: Context) -> None:
     """Remove media that are this name's alone."""
     kept: list[str] = []
-    for storage in usable(ctx.services.storages):
+    for storage in probe_all(ctx.services.storages):
         ctx.ensure_claim_held()
         removed, shared = storage.remove_named(ctx.instance_name, ctx.deletion_id, ctx.neighbours)
         kept += shared
@@ -23,7 +23,7 @@ def remove_media(ctx: Context) -> None:
 def remove_queues(ctx: Context) -> None:
     """Remove queues and exchanges that are this name's alone."""
     kept = 0
-    for queues in usable(ctx.services.queues):
+    for queues in probe_all(ctx.services.queues):
         ctx.ensure_claim_held()
         taken = queues.remove_named(ctx.instance_name, ctx.neighbours)
         kept += taken.kept

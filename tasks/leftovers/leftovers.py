@@ -1,4 +1,4 @@
-"""Leftovers: data of ids and names that no instance and no unfinished deletion has; found, and removed on request."""
+"""Leftovers: data whose id or name belongs to no instance and to no unfinished deletion; removed on request."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from tasks.leftovers.orphan_rows import Orphans
 
 
 class Kind(StrEnum):
-    """The kind of data that was left."""
+    """Files, S3 objects, trash, Redis keys, fields of a Redis hash, rows, or reserved names."""
 
     FILES = "files"
     OBJECTS = "objects"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 
 class By(StrEnum):
-    """What the data is stored by."""
+    """What identifies the owner: instance id, instance name or deletion id."""
 
     ID = "id"
     NAME = "name"
@@ -50,7 +50,7 @@ class Leftover:
     kind: Kind
     by: By
     owner: str
-    place: str
+    place: str  # for Kind.FIELDS, the key of the Redis hash
     held: Usage
     keys: tuple[str, ...] = ()
 
@@ -60,7 +60,7 @@ class Leftover:
         return self.by, self.owner
 
     def is_older(self, seconds: float) -> bool:
-        """Whether all of it is older than that; data of unknown age is only older than 0 seconds."""
+        """True if its newest item is older. If the age is unknown: False, unless seconds is 0."""
         if seconds == 0:
             return True
         return self.held.newest is not None and self.held.newest < datetime.now(UTC) - timedelta(seconds=seconds)
@@ -71,7 +71,7 @@ class Found:
     """All leftovers, and how many ids in the stores are in use: 0 may mean that the wrong database was read."""
 
     leftovers: tuple[Leftover, ...]
-    living: int
+    ids_in_use: int
 
     def removable(self, older_than_seconds: float) -> list[Leftover]:
         """The leftovers of owners with old data only: an owner with young data may be an instance in creation."""
@@ -80,18 +80,18 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _StoreContents:
     """The contents of all stores, of all owners."""
 
     media: dict[str, set[str]]
-    kept: KeysByOwner
-    fields: list[tuple[str, str, Usage]]
+    redis_keys: KeysByOwner
+    lost_message_fields: list[tuple[str, str, Usage]]
     rows: dict[str, Orphans]
 
     @property
     def ids(self) -> set[str]:
         """All ids in them."""
-        return set().union(*self.media.values(), self.kept.by_id, self.rows)
+        return set().union(*self.media.values(), self.redis_keys.by_id, self.rows)
 
 
 def find(services: Services) -> Found:
@@ -99,50 +99,50 @@ def find(services: Services) -> Found:
     for storage in services.storages:
         storage.probe()
     # The stores first, then the instances: one that is created meanwhile is in use.
-    seen = _see(services)
+    seen = _read_stores(services)
     used = in_use.read(services)
     found = (*_by_id(services, seen, used), *_trash(services), *_reserved(services), *_by_name(services, seen, used))
     return Found(found, sum(map(used.has, seen.ids)))
 
 
-def _see(services: Services) -> _Seen:
+def _read_stores(services: Services) -> _StoreContents:
     cache = services.cache
-    return _Seen(
+    return _StoreContents(
         media={storage.unit: storage.ids() for storage in services.storages},
-        kept=cache.all_keys() if cache else KeysByOwner(),
-        fields=sorted(cache.lost_messages()) if cache else [],
+        redis_keys=cache.all_keys() if cache else KeysByOwner(),
+        lost_message_fields=sorted(cache.lost_messages()) if cache else [],
         rows=orphan_rows.find(services.tenant),
     )
 
 
-def _by_id(services: Services, seen: _Seen, used: InUse) -> Iterator[Leftover]:
+def _by_id(services: Services, seen: _StoreContents, used: InUse) -> Iterator[Leftover]:
     unowned = sorted(each for each in seen.ids if not used.has(each))
     for storage in services.storages:
         for each in filter(seen.media[storage.unit].__contains__, unowned):
             held = storage.measure(each)
             # Some S3 servers list a prefix for a while after its last object. An empty folder is something.
             if held.number or storage.unit != Kind.OBJECTS:
-                yield Leftover(Kind(storage.unit), By.ID, each, _place(storage.unit, each), held)
-    for each in filter(seen.kept.by_id.__contains__, unowned):
-        yield from _keys(services, By.ID, each, seen.kept.by_id[each], used)
+                yield Leftover(Kind(storage.unit), By.ID, each, _path_of_id(storage.unit, each), held)
+    for each in filter(seen.redis_keys.by_id.__contains__, unowned):
+        yield from _keys(services, By.ID, each, seen.redis_keys.by_id[each], used)
     for each in filter(seen.rows.__contains__, unowned):
         yield Leftover(Kind.ROWS, By.ID, each, ", ".join(seen.rows[each].tables), seen.rows[each].held)
 
 
-def _by_name(services: Services, seen: _Seen, used: InUse) -> Iterator[Leftover]:
+def _by_name(services: Services, seen: _StoreContents, used: InUse) -> Iterator[Leftover]:
     for storage in services.storages:
-        for name, held in sorted(storage.find_named(lambda: _names(services)).items()):
-            yield Leftover(Kind(storage.unit), By.NAME, name, _place_named(storage.unit, name), held)
-    for name, keys in sorted(seen.kept.by_name.items()):
+        for name, held in sorted(storage.find_named(lambda: _names_in_use(services)).items()):
+            yield Leftover(Kind(storage.unit), By.NAME, name, _path_of_name(storage.unit, name), held)
+    for name, keys in sorted(seen.redis_keys.by_name.items()):
         yield from _keys(services, By.NAME, name, keys, used)
-    for lost, name, held in seen.fields:
+    for lost, name, held in seen.lost_message_fields:
         if name not in used.names:
             yield Leftover(Kind.FIELDS, By.NAME, name, lost, held)
 
 
 def _keys(services: Services, by: By, owner: str, keys: list[str], used: InUse) -> Iterator[Leftover]:
     assert services.cache
-    if mine := _unexplained(services, keys, used):
+    if mine := _keys_of_no_owner(services, keys, used):
         place = f"{services.cache.prefix}:*:{owner}*"
         yield Leftover(Kind.KEYS, by, owner, place, services.cache.measure(mine), tuple(mine))
 
@@ -156,12 +156,12 @@ def remove(services: Services, leftover: Leftover) -> Iterator[int]:
     elif leftover.by is By.NAME:
         yield from _remove_named(services, leftover)
     elif not in_use.read(services).has(leftover.owner):
-        yield from _remove(services, leftover)
+        yield from _remove_by_id(services, leftover)
 
 
-def _remove(services: Services, leftover: Leftover) -> Iterator[int]:
+def _remove_by_id(services: Services, leftover: Leftover) -> Iterator[int]:
     if leftover.kind is Kind.KEYS:
-        yield from _unlink(services, leftover)
+        yield from _unlink_redis_keys(services, leftover)
     if leftover.kind is Kind.ROWS:
         yield orphan_rows.erase(services, leftover.owner)
     for storage in services.storages:
@@ -173,35 +173,35 @@ def _remove(services: Services, leftover: Leftover) -> Iterator[int]:
 def _remove_named(services: Services, leftover: Leftover) -> Iterator[int]:
     """A name can be used again at any moment: each store is checked right before the removal."""
     if leftover.kind is Kind.KEYS:
-        yield from _unlink(services, leftover)
+        yield from _unlink_redis_keys(services, leftover)
     if leftover.kind is Kind.FIELDS and services.cache and leftover.owner not in in_use.read(services).names:
         yield services.cache.remove_lost_messages(leftover.owner, leftover.place)
     trash = uuid4()  # of no deletion: should this be interrupted, it is found the next time
     for storage in services.storages:
         if storage.unit == leftover.kind:
-            yield storage.remove_named(leftover.owner, trash, lambda: _names(services))[0]
+            yield storage.remove_named(leftover.owner, trash, lambda: _names_in_use(services))[0]
     for folder in _local_folders(services):
         yield from folder.empty_trash(trash)
 
 
-def _unlink(services: Services, leftover: Leftover) -> Iterator[int]:
+def _unlink_redis_keys(services: Services, leftover: Leftover) -> Iterator[int]:
     assert services.cache
-    yield from services.cache.unlink(_unexplained(services, leftover.keys, in_use.read(services)))
+    yield from services.cache.unlink(_keys_of_no_owner(services, leftover.keys, in_use.read(services)))
 
 
-def _names(services: Services) -> list[str]:
+def _names_in_use(services: Services) -> list[str]:
     return list(in_use.read(services).names)
 
 
-def _place(unit: str, instance_id: str) -> str:
+def _path_of_id(unit: str, instance_id: str) -> str:
     return f"instances/{instance_id}" if unit == Kind.FILES else f"evolution-api/{instance_id}/"
 
 
-def _place_named(unit: str, name: str) -> str:
+def _path_of_name(unit: str, name: str) -> str:
     return f"store/chatwoot/{name}" if unit == Kind.FILES else f"evolution-api/messages/{name}_*.json"
 
 
-def _unexplained(services: Services, keys: Iterable[str], used: InUse) -> list[str]:
+def _keys_of_no_owner(services: Services, keys: Iterable[str], used: InUse) -> list[str]:
     """The keys that cannot belong to any id or name in use."""
     assert services.cache
     return [key for key in keys if not used.explains(services.cache.prefix, key)]

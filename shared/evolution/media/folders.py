@@ -13,14 +13,17 @@ from shared.evolution.media.storage import COUNT_SECONDS
 from shared.evolution.usage import Usage
 from shared.faults import files as faults
 
-# As a context manager or a decorator: a volume that is away is waited for.
-translate_errors = partial(faults.translate_errors, "the files root")
+# As a context manager or a decorator, for calls in LETHE_FILES_ROOT, Evolution's working directory.
+translate_file_errors = partial(faults.translate_errors, "the files root")
 _CHUNK = 1_000
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_MISSING_ERRNOS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def count(path: Path) -> int:
-    """The number of files in a folder; after COUNT_SECONDS, at least so many. A file or link counts as one."""
+    """Counts files and links below path. Returns 1 if path itself is a file or link, 0 if it is missing.
+
+    After COUNT_SECONDS it stops and returns a lower bound.
+    """
     if not path.is_dir() or path.is_symlink():
         return int(exists(path))
     ends, found = time.monotonic() + COUNT_SECONDS, 0
@@ -31,17 +34,20 @@ def count(path: Path) -> int:
     return found
 
 
-def folders_in(place: Path, is_called: Callable[[str], bool]) -> set[str]:
-    """Names of the folders in a place that is_called accepts; links are left out."""
+def subfolders(place: Path, accepts: Callable[[str], bool]) -> set[str]:
+    """Names of the subfolders for which accepts(name) is true, without links. A missing place gives an empty set."""
     try:
         with os.scandir(place) as entries:
-            return {each.name for each in entries if is_called(each.name) and each.is_dir(follow_symlinks=False)}
+            return {each.name for each in entries if accepts(each.name) and each.is_dir(follow_symlinks=False)}
     except FileNotFoundError:
         return set()
 
 
 def measure(*tops: Path) -> Usage:
-    """Usage of these folders. Their own times count too, for a rename into a folder changes its time."""
+    """Number, bytes and newest mtime.
+
+    The folders' own mtimes count, because moving a folder in changes only its parent's mtime.
+    """
     number, size, newest = 0, 0, 0.0
     for path in (each for top in tops for each in _within(top)):
         facts = os.lstat(path)
@@ -60,7 +66,7 @@ def _within(top: Path) -> Iterator[str]:
 
 
 def raise_error(error: OSError) -> None:
-    """For os.walk, which else leaves out what it cannot read, so that it would count as removed."""
+    """onerror callback for os.walk: by default os.walk skips unreadable folders silently."""
     raise error
 
 
@@ -70,23 +76,27 @@ def may_write(place: Path) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether the path exists; a broken link does."""
+    """Whether the path exists. True for a broken link too. Raises if the disk or folder cannot be read."""
     try:
         os.lstat(path)
     except ValueError:  # the name is not possible on this file system
         return False
     except OSError as error:
-        if error.errno in _NOT_THERE:
+        if error.errno in _MISSING_ERRNOS:
             return False
         raise  # a disk that is away, or a folder that may not be searched, is no answer
     return True
 
 
 def remove(top: Path) -> Iterator[int]:
-    """Remove a folder or file; yields numbers of removed files."""
+    """Remove a folder or file; yields numbers of removed files and links, for a missing path 0."""
     if not top.is_dir() or top.is_symlink():
-        top.unlink(missing_ok=True)
-        yield 1
+        try:
+            top.unlink()
+        except FileNotFoundError:
+            yield 0
+        else:
+            yield 1
         return
     removed = 0
     for _, folders, files, handle in os.fwalk(top, topdown=False, onerror=raise_error, follow_symlinks=False):

@@ -30,7 +30,7 @@ class LocalFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def probe(self) -> None:
         """Raise Refused when the root is not Evolution's working directory, or cannot be written to."""
         try:
@@ -66,7 +66,7 @@ class LocalFolder:
         place, tops = self.root / part, (self.root, self.root / part.partition("/")[0])
         return folders.may_write(place) and any(map(folders.may_write, tops))
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
         """Look at the rights on each folder that will be moved and emptied."""
         self.probe()
@@ -75,7 +75,7 @@ class LocalFolder:
         for path in filter(folders.exists, [*([owned] if owned else []), *named]):
             rights.check(self.root, path)
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def count(self, instance_id: str) -> int:
         """The number of files in the instance's folder."""
         folder = self._owned(instance_id)
@@ -83,7 +83,7 @@ class LocalFolder:
 
     def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
         """Move the instance's folder into the trash of this deletion, then empty the trash."""
-        with folders.translate_errors():
+        with folders.translate_file_errors():
             folder = self._owned(instance_id)
             if folder and folders.exists(folder):
                 self._move(folder, deletion_id, _BY_ID)
@@ -91,7 +91,7 @@ class LocalFolder:
 
     def empty_trash(self, deletion_id: UUID) -> Iterator[int]:
         """Remove what this deletion has moved into the trash; yields numbers of removed files."""
-        with folders.translate_errors():
+        with folders.translate_file_errors():
             for trash in filter(Path.is_dir, self._trashes(deletion_id)):
                 for part in sorted(trash.iterdir()):
                     # What belonged to the name was counted when it was moved.
@@ -100,44 +100,44 @@ class LocalFolder:
                     )
                 trash.rmdir()
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def ids(self) -> set[str]:
         """Instance ids that have a folder in instances/."""
-        return folders.folders_in(self.root / "instances", instance_ids.is_uuid)
+        return folders.subfolders(self.root / "instances", instance_ids.is_uuid)
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def measure(self, instance_id: str) -> Usage:
         """Usage of the instance's folder."""
         folder = self._owned(instance_id)
         return folders.measure(folder) if folder else Usage(0, 0, None)
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def trash_ids(self) -> set[str]:
         """Ids of the deletions that have something in the trash."""
         return set().union(
-            *(folders.folders_in(self.root / f"{home}{_TRASH}", instance_ids.is_uuid) for home in _TRASH_PARENTS)
+            *(folders.subfolders(self.root / f"{home}{_TRASH}", instance_ids.is_uuid) for home in _TRASH_PARENTS)
         )
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def measure_trash(self, deletion_id: UUID) -> Usage:
         """Usage of the deletion's trash."""
         held = [folders.measure(trash) for trash in self._trashes(deletion_id) if trash.is_dir()]
         newest = max((each.newest for each in held if each.newest), default=None)
         return Usage(sum(each.number for each in held), sum(each.size_bytes for each in held), newest)
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def count_named(self, name: str, neighbours: Neighbours) -> int:
         """The number of files in store/chatwoot/<name>, without nested folders of other instances."""
         return sum(folders.count(self.root / path) for path in self._named(name, neighbours)[0])
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
         """Folders in store/chatwoot whose names no existing instance has, without nested folders of others."""
-        names, others = folders.folders_in(self.root / _NAMED, instance_ids.is_storable), neighbours()
+        names, others = folders.subfolders(self.root / _NAMED, instance_ids.is_storable), neighbours()
         found = {name: self._named(name, lambda: others)[0] for name in names}
         return {name: folders.measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
 
-    @folders.translate_errors()
+    @folders.translate_file_errors()
     def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
         """Move store/chatwoot/<name> into the trash, without nested folders of other instances."""
         mine, shared = self._named(name, neighbours)

@@ -17,7 +17,7 @@ from shared.faults import s3 as faults
 from shared.faults.sentences import cut
 from shared.settings import Settings
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,74}")  # with .fifo at most 80 characters
+_POSSIBLE_INSTANCE_NAME = re.compile(r"[A-Za-z0-9_-]{1,74}")  # with .fifo at most 80 characters
 _GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 _DENIED = ("403", "AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException")
 
@@ -43,7 +43,10 @@ class Sqs:
             self._client.list_queues(MaxResults=1)
 
     def rehearse(self, name: str) -> None:
-        """Delete a queue that does not exist, beside one that does: without any, its address is not known."""
+        """Check sqs:DeleteQueue by deleting a queue that does not exist.
+
+        Skipped if the account has no queue, because its URL is built from an existing one.
+        """
         with _translate_errors():
             listed = self._client.list_queues(MaxResults=1).get("QueueUrls", [])
         for url in listed:
@@ -54,19 +57,19 @@ class Sqs:
                 raise RequirementNotMet(problem, "grant sqs:DeleteQueue", "queues") from error
 
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:
-        """The number of queues of the name."""
+        """Number of queues that belong to this instance name and to no other."""
         return {"queues": len(self._find(name, neighbours)[0])}
 
     def remove_named(self, name: str, neighbours: Neighbours) -> Removed:
-        """Remove the queues of the name, with their messages."""
+        """Remove the queues that count_named() counts, with their messages. Returns also how many were kept."""
         mine, kept = self._find(name, neighbours)
         return Removed({"queues": sum(self._remove(url) for url in mine)}, kept)
 
     def _find(self, name: str, neighbours: Neighbours) -> tuple[list[str], int]:
         """URLs of the queues that belong to this name alone, and how many others may belong to another name."""
-        if not _NAME.fullmatch(name):
+        if not _POSSIBLE_INSTANCE_NAME.fullmatch(name):
             return [], 0  # SQS allows no queue of such a name
-        owners = {url: set(_owners(url)) for url in self._list(f"{name}_")}
+        owners = {url: set(_possible_instance_names(url)) for url in self._list(f"{name}_")}
         found = [url for url in owners if name in owners[url]]
         others = {*neighbours(), *self._shared_names} if found else set[str]()
         mine = [url for url in found if not owners[url] & others]
@@ -83,16 +86,16 @@ class Sqs:
         try:
             with _translate_errors():
                 self._client.delete_queue(QueueUrl=url)
-        except _Gone:  # SQS lists a removed queue for another minute
+        except _QueueDoesNotExist:  # SQS lists a removed queue for another minute
             return 0
         return 1
 
 
-class _Gone(TransientError):
-    """The queue does not exist any more."""
+class _QueueDoesNotExist(TransientError):
+    """The queue does not exist."""
 
 
-def _owners(url: str) -> Iterator[str]:
+def _possible_instance_names(url: str) -> Iterator[str]:
     queue = url.rpartition("/")[2]
     if queue.endswith(".fifo"):
         yield from possible_names(queue.removesuffix(".fifo"), "_", EVENT_FORMS)
@@ -106,7 +109,7 @@ def _translate_errors() -> Iterator[None]:
         said = error.response.get("Error", {})
         code, words = str(said.get("Code")), cut(str(said.get("Message") or ""))
         if code in _GONE:
-            raise _Gone from error
+            raise _QueueDoesNotExist from error
         if code in _DENIED:
             raise Refused(f"SQS refuses Lethe's key: {words} ({code})") from error
         raise TransientError(f"SQS answered: {words} ({code})") from error

@@ -133,8 +133,8 @@ class Life(RuleBasedStateMachine):
         self._if_owner(claim, lambda: claims.end_slice(self.engine, claim, republish_seconds=60))
         return StepMessage(claim.deletion_id, claim.attempt, claim.position) if is_owner else multiple()
 
-    @rule(claim=claims, counts=st.booleans())
-    def put_off(self, claim: Claim, counts: bool) -> None:
+    @rule(claim=claims, is_failure=st.booleans())
+    def put_off(self, claim: Claim, is_failure: bool) -> None:
         """A dependency is away, or the step failed by itself."""
         self._if_owner(
             claim,
@@ -142,7 +142,7 @@ class Life(RuleBasedStateMachine):
                 self.engine,
                 claim,
                 "away",
-                counts=counts,
+                is_failure=is_failure,
                 first_pause_seconds=1,
                 max_pause_seconds=10,
                 deadline_seconds=1000,

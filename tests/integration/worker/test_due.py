@@ -58,7 +58,7 @@ def wait(services: Services, claim: Claim, seconds: float) -> None:
         services.own,
         claim,
         "away",
-        counts=False,
+        is_failure=False,
         first_pause_seconds=seconds,
         max_pause_seconds=600,
         deadline_seconds=600,

@@ -64,8 +64,8 @@ class Books:
     def end_slice(self, own: object, claim: Claim, *, republish_seconds: float) -> None:
         self.write("end_slice")
 
-    def postpone(self, own: object, claim: Claim, reason: str, *, counts: bool, **_: float) -> DeletionStatus:
-        self.write("postpone", reason, counts)
+    def postpone(self, own: object, claim: Claim, reason: str, *, is_failure: bool, **_: float) -> DeletionStatus:
+        self.write("postpone", reason, is_failure)
         self.first_pauses.append(_["first_pause_seconds"])
         return self.status
 
