@@ -42,7 +42,7 @@ test-all: test ## Run these, then all others: faults, fuzz, browser, nginx, PgBo
 	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 test-rabbitmq: $(READY) ## The tests that run deletions, with RabbitMQ as the broker
-	CI=1 $(BIN)/python -m pytest --broker rabbitmq $(addprefix tests/integration/,deletion/test_deletion.py deletion/test_operations.py worker/test_due.py worker/test_traces.py worker/test_flower.py)
+	CI=1 $(BIN)/python -m pytest --broker rabbitmq $(addprefix tests/integration/,deletion/test_deletion.py deletion/test_operations.py worker/test_pause_timer.py worker/test_traces.py worker/test_flower.py)
 
 faults: $(READY) ## Kill everything in turn, ROUNDS times, and print the figures
 	$(BIN)/python -m pytest tests/faults --rounds $(or $(ROUNDS),3) -s

@@ -134,7 +134,7 @@ class Life(RuleBasedStateMachine):
         return StepMessage(claim.deletion_id, claim.attempt, claim.position) if is_owner else multiple()
 
     @rule(claim=claims, is_failure=st.booleans())
-    def put_off(self, claim: Claim, is_failure: bool) -> None:
+    def postpone(self, claim: Claim, is_failure: bool) -> None:
         """A dependency is away, or the step failed by itself."""
         self._if_owner(
             claim,

@@ -148,8 +148,8 @@ def run(make_settings: Callable[..., Settings], books: Books, monkeypatch: pytes
     return run
 
 
-LET_GO = [("release", INSTANCE, DELETION), ("wake", DELETION)]
-STOPPED = [*LET_GO, ("put back",)]  # the instance lives on, and its channels are switched on again
+RELEASED = [("release", INSTANCE, DELETION), ("wake", DELETION)]
+STOPPED = [*RELEASED, ("put back",)]  # the instance lives on, and its channels are switched on again
 
 
 def test_a_message_that_may_not_claim_does_nothing(run: Run, books: Books) -> None:
@@ -177,7 +177,7 @@ def test_the_last_step_ends_the_deletion(run: Run, books: Books) -> None:
     outcome, _ = run(Progress.DONE, last=True)
 
     assert outcome is Outcome.STOP
-    assert books.ended() == [("finish", True), *LET_GO]
+    assert books.ended() == [("finish", True), *RELEASED]
 
 
 def test_a_step_with_more_to_do_is_published_again(run: Run, books: Books) -> None:
@@ -198,7 +198,7 @@ def test_a_dependency_that_cannot_be_reached_is_waited_for(run: Run, books: Book
 
 
 @pytest.mark.parametrize("failure", [TransientError("half an answer"), Stuck("half an answer")])
-def test_a_transient_error_is_put_off_and_counted(run: Run, books: Books, failure: Exception) -> None:
+def test_a_transient_error_is_postponed_and_counted(run: Run, books: Books, failure: Exception) -> None:
     """After it was tried again on the spot."""
     outcome, step = run(failure)
 
@@ -261,7 +261,7 @@ def test_an_error_for_good_fails_the_deletion_at_once(run: Run, books: Books, fa
 
 
 @pytest.mark.parametrize("failure", [ValueError("hunter2"), KeyError("hunter2"), OSError("hunter2")])
-def test_an_unexpected_error_is_put_off_and_counted(run: Run, books: Books, failure: Exception) -> None:
+def test_an_unexpected_error_is_postponed_and_counted(run: Run, books: Books, failure: Exception) -> None:
     """Its text is not shown to callers, its kind is."""
     outcome, step = run(failure)
 
@@ -270,7 +270,7 @@ def test_an_unexpected_error_is_put_off_and_counted(run: Run, books: Books, fail
     assert len(step.contexts) == 1
 
 
-def test_a_step_that_does_not_stop_is_put_off_and_counted(run: Run, books: Books) -> None:
+def test_a_step_that_does_not_stop_is_postponed_and_counted(run: Run, books: Books) -> None:
     """At the soft time limit."""
     outcome, step = run(SoftTimeLimitExceeded())
 
@@ -281,7 +281,9 @@ def test_a_step_that_does_not_stop_is_put_off_and_counted(run: Run, books: Books
 
 
 @pytest.mark.parametrize("failure", [Unreachable("x"), TransientError("x"), ValueError("x")])
-def test_a_deletion_that_fails_while_it_is_put_off_lets_go(run: Run, books: Books, failure: Exception) -> None:
+def test_a_deletion_that_fails_while_it_is_postponed_releases_its_lock(
+    run: Run, books: Books, failure: Exception
+) -> None:
     """At the cap, or after the deadline."""
     books.status = DeletionStatus.FAILED
 
@@ -335,7 +337,7 @@ def test_an_end_that_cannot_be_written_down_is_left_to_the_reconciler(
 
 
 @pytest.mark.parametrize("call", ["finish", "end_slice"])
-def test_an_end_that_cannot_be_written_down_is_put_off(run: Run, books: Books, call: str) -> None:
+def test_an_end_that_cannot_be_written_down_is_postponed(run: Run, books: Books, call: str) -> None:
     """The step runs again, which is harmless; the chain does not go on without it."""
     books.failures[call] = Unreachable("the own database")
 

@@ -1,4 +1,4 @@
-"""It is looked again after a success: what a server wrote once more is erased and told, and nothing else is touched."""
+"""A recheck after a success erases and reports what a server wrote again, and touches nothing else."""
 
 import re
 from collections.abc import Callable, Iterator

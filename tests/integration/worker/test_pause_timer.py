@@ -1,4 +1,4 @@
-"""What was put off goes on when it is due: no round of the reconciler is waited for, and beat may be dead."""
+"""The pause timer publishes a postponed step when its pause is over, also while beat is dead."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,8 +43,8 @@ def services(system: System) -> Iterator[Services]:
     made.close()
 
 
-def put_off(services: Services, *, seconds: float) -> UUID:
-    """A deletion whose first step was put off for so long."""
+def postponed_deletion(services: Services, *, seconds: float) -> UUID:
+    """A deletion whose first step is postponed for so many seconds."""
     deletion_id = accept(services, f"id-{seconds}", "a")
     claim = claims.claim(services.own, deletion_id, 1, "logout", stale_seconds=30)
     assert claim
@@ -53,7 +53,7 @@ def put_off(services: Services, *, seconds: float) -> UUID:
 
 
 def wait(services: Services, claim: Claim, seconds: float) -> None:
-    """Put the claimed step off."""
+    """Postpone the claimed step."""
     claims.postpone(
         services.own,
         claim,
@@ -83,7 +83,7 @@ def noting(act: Callable[..., T], answers: list[T]) -> Callable[..., T]:
 
 
 @pytest.mark.parametrize("beat", [(), ("beat",)], ids=["without beat", "with beat"])
-def test_a_deletion_that_was_put_off_goes_on_when_it_is_due(
+def test_a_deletion_that_was_postponed_goes_on_when_it_is_due(
     system: System, services: Services, beat: tuple[str, ...]
 ) -> None:
     """The gateway was away for a moment; the deletion ends before the reconciler has had a round."""
@@ -126,9 +126,9 @@ def test_the_next_try_comes_when_the_api_says(system: System, services: Services
 
 
 def test_a_pause_is_published_once(services: Services) -> None:
-    """However many clocks look at the moment when it is over."""
-    over = {put_off(services, seconds=seconds) for seconds in (0.001, 0.002, 0.003)}
-    put_off(services, seconds=600)
+    """However many pause timers look at the moment when it is over."""
+    over = {postponed_deletion(services, seconds=seconds) for seconds in (0.001, 0.002, 0.003)}
+    postponed_deletion(services, seconds=600)
 
     with ThreadPoolExecutor(4) as pool:
         taken = [message for found in pool.map(lambda _: take_postponed(services.own), range(8)) for message in found]
@@ -138,8 +138,8 @@ def test_a_pause_is_published_once(services: Services) -> None:
 
 
 def test_a_message_that_is_lost_after_the_pause_is_left_to_the_reconciler(services: Services) -> None:
-    """It publishes it when a deletion's time is over, as any other; the clocks publish nothing twice."""
-    deletion_id = put_off(services, seconds=0.001)
+    """It publishes it when a deletion's time is over, as any other; the pause timers publish nothing twice."""
+    deletion_id = postponed_deletion(services, seconds=0.001)
     first = take_postponed(services.own)
     with services.own.begin() as connection:
         connection.execute(text("UPDATE deletions SET next_attempt_at = next_attempt_at - interval '61 seconds'"))
@@ -162,30 +162,30 @@ def test_what_nobody_has_claimed_yet_is_left_to_the_reconciler(services: Service
 
 
 def test_a_short_pause_is_not_made_longer(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process that puts something off wakes its clock, whose next look may be far away."""
+    """The process that postpones a step wakes its pause timer, whose next look may be far away."""
     looks, published = list[float | None](), list[UUID]()
     monkeypatch.setattr(pause_timer, "LOOK_SECONDS", 600.0)
     monkeypatch.setattr(
         republishing, "next_postponed_in_seconds", noting(republishing.next_postponed_in_seconds, looks)
     )
     monkeypatch.setattr(publishing, "publish", lambda services, message: published.append(message.deletion_id) or True)
-    clock = PauseTimer(services)
-    clock.start()
+    timer = PauseTimer(services)
+    timer.start()
     wait_until(lambda: looks == [None], 5, "the first look")
-    deletion_id = put_off(services, seconds=0.1)
+    deletion_id = postponed_deletion(services, seconds=0.1)
 
-    clock.wake()
+    timer.wake()
 
     wait_until(lambda: published == [deletion_id], 5, "the message")
-    clock.stop()
+    timer.stop()
 
 
-def test_a_clock_that_is_stopped_publishes_nothing_more(services: Services) -> None:
+def test_a_pause_timer_that_is_stopped_publishes_nothing_more(services: Services) -> None:
     """The process ends, and its connections with it."""
-    clock = PauseTimer(services)
-    clock.start()
-    clock.stop()
+    timer = PauseTimer(services)
+    timer.start()
+    timer.stop()
 
-    put_off(services, seconds=0.001)
+    postponed_deletion(services, seconds=0.001)
 
     assert republishing.next_postponed_in_seconds(services.own, within_seconds=1) is not None
