@@ -361,9 +361,11 @@ def test_the_name_of_an_unfinished_deletion_stays(system: System, status: str) -
 
 
 def test_a_reserved_name_stays(system: System) -> None:
-    """A deletion that is about to end holds it."""
-    lose_all_but_named(system, "reserved")
-    take_name(system, f"lethe:{uuid4()}", "reserved")
+    """A deletion that has not ended holds it."""
+    lost = lose_all_but_named(system, "reserved")
+    services = system.make_services()
+    take_name(system, f"lethe:{accept(services, lost.id, 'reserved')}", "reserved")
+    services.close()
     before = everything(system)
 
     rows = shown(system, "--older-than", "0", "--remove", "--yes")
