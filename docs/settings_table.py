@@ -49,7 +49,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Advanced: load on Evolution's database": (
         "`lethe throttle` changes the first three without a restart.",
         (
-            "batch_seconds", "row_connections", "pause_between_batches_seconds",
+            "batch_seconds", "row_connections", "pause_between_batches_seconds", "row_triggers",
             "replica_urls", "replica_lag_seconds",
         ),
     ),

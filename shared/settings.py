@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     visibility_seconds: int = Field(300, gt=0, description="When Redis redelivers an unacknowledged message")
     batch_seconds: float = Field(0.1, gt=0, description="Target time of one DELETE statement")
     row_connections: int | None = Field(None, ge=1, le=8, description="Connections that delete rows; else 1 or 2")
+    row_triggers: Literal["auto", "always"] = Field(
+        "auto", description="Whether triggers fire for deleted rows: auto (not where that is safe) or always"
+    )
     pause_between_batches_seconds: float = Field(0, ge=0, le=10, description="Pause before each batch of rows")
     replica_urls: SecretStr | None = Field(
         None, description="Replicas of Evolution's database, separated by commas: batches wait for them"

@@ -121,6 +121,12 @@ class Context(Target):
         removed = {what: number for what, number in self.totals.items() if number}
         return StepRecord(removed, self.notes, self._unsaved.has_progress, self._unsaved.planned)
 
+    def _note_triggers(self, table: str, kept: str | None) -> None:
+        """Note that a table's many rows go without triggers, or why they keep them; for the receipt."""
+        noted = self.notes.get("triggers", {})
+        if noted.get(table, "") != kept:
+            self.note(triggers={**noted, table: kept})
+
     def erase_rows(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
         """Erase the instance's rows of these tables, in this order; False when the slice was over first."""
         if not tables:
@@ -131,18 +137,11 @@ class Context(Target):
             throttle=throttle.Watch(self.services.own, self.services.settings),
             report=self.add_removed,
             stop=self.slice_is_over,
-            pages=self,
             brake=Brake(self.services.replicas, self.services.settings.replica_lag_seconds),
+            always_triggers=self.services.settings.row_triggers == "always",
+            note_triggers=self._note_triggers,
         )
         return eraser.erase(tables, planned)
-
-    def page_of(self, table: str) -> int:
-        """The first page of a table that this step has not walked."""
-        return int(self.notes.get("pages", {}).get(table, 0))
-
-    def keep_page(self, table: str, page: int) -> None:
-        """Go on there in the next slice."""
-        self.note(pages={**self.notes.get("pages", {}), table: page})
 
     def erase_media(self) -> bool:
         """Erase the instance's files and objects, by its id; False when the slice was over first."""

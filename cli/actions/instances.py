@@ -13,6 +13,7 @@ from shared.access.confirmation import WARNING
 from shared.audit.entries import Action, Decision
 from shared.errors import Refused
 from shared.evolution.gateway import Stuck
+from shared.evolution.rows import triggers
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks import pipeline
@@ -63,11 +64,13 @@ def preview(name: str | None, instance_id: str | None, without_gateways: tuple[s
         instance = _find(made, Action.PREVIEW, name, instance_id)
         try:
             planned = pipeline.preview(Target(made, instance.id, instance.name, without_gateways))
+            always = made.settings.row_triggers == "always"
+            kept = triggers.kept_for_many(made.tenant, planned["delete_records"], always=always)
         except Refused as error:
             stop(error.title)
     if as_json:
-        facts = {"instanceId": instance.id, "instanceName": instance.name, "planned": planned, "warning": WARNING}
-        print_json(facts)
+        facts = {"instanceId": instance.id, "instanceName": instance.name, "planned": planned, "keptTriggers": kept}
+        print_json({**facts, "warning": WARNING})
         return
     click.echo(f"{instance.name!r}  {instance.id}")
     for step, counts in planned.items():
@@ -76,6 +79,8 @@ def preview(name: str | None, instance_id: str | None, without_gateways: tuple[s
                 click.echo(f"  {step:<15} {number:>10,}  {what}")
     if not any(number for counts in planned.values() for number in counts.values()):
         click.echo("  there is nothing to remove")
+    for table, why in kept.items():
+        click.echo(f"  {table} goes with its triggers, which takes longer: {why}")
     click.echo(WARNING)
 
 

@@ -126,5 +126,6 @@ _PARTS: dict[str, tuple[Check, str]] = {
     "cache": (evolution.check_cache, f"start it, or correct {PREFIX}CACHE_URL"),
     "storages": (evolution.check_storages, "correct the settings of files root and bucket"),
     "index": (evolution.check_indexes, "fix the tenant database and its schema first"),
+    "row triggers": (evolution.check_triggers, "fix the tenant database and its schema first"),
     "rehearsal": (rehearsal.rehearse, "fix the tenant database first"),
 }

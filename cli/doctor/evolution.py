@@ -12,7 +12,7 @@ from shared.evolution.cache.cache import Cache
 from shared.evolution.cache.keys import escape
 from shared.evolution.gateway import PointsToLethe, can_be_addressed
 from shared.evolution.media.storage import Storage
-from shared.evolution.rows import counting, missing_indexes, servers
+from shared.evolution.rows import counting, missing_indexes, servers, triggers
 from shared.services import Services
 from shared.settings import PREFIX
 
@@ -215,3 +215,28 @@ def check_indexes(services: Services) -> Iterator[Finding]:
     if small == len(missing):
         says = f"missing on tables too small to matter today: {small}" if small else "none is missing"
         yield Finding("index", Verdict.OK, says)
+
+
+def check_triggers(services: Services) -> Iterator[Finding]:
+    """Whether rows go without triggers, and which tables keep theirs."""
+    part, always = "row triggers", services.settings.row_triggers == "always"
+    if always:
+        yield Finding(part, Verdict.UNUSED, f"{PREFIX}ROW_TRIGGERS is always: every deleted row fires its triggers")
+        return
+    found = triggers.look(services.tenant, services.tenant.plan().tables, always=False)
+    if not found.may_be_off:
+        yield _grant(services)
+        return
+    yield Finding(part, Verdict.OK, f"tables from which many rows go without triggers: {len(found.freed)}")
+    for table, why in found.kept.items():
+        yield Finding(part, Verdict.OK, f'"{table}" keeps its triggers: {why}')
+
+
+def _grant(services: Services) -> Finding:
+    with services.tenant.transaction() as connection:
+        query = "SELECT quote_ident(current_user), CAST(current_setting('server_version_num') AS int) >= 150000"
+        role, can_be_granted = connection.execute(text(query)).one()
+    grant = f"GRANT SET ON PARAMETER session_replication_role TO {role};"
+    advice = f"let a superuser run: {grant}" if can_be_granted else "since PostgreSQL 15 this right can be granted"
+    says = "rows go with their triggers, which takes about five times as long: Lethe's role may not switch them off"
+    return Finding("row triggers", Verdict.WARNING, says, advice)

@@ -78,6 +78,7 @@ def compose(
             "nameInUse": bool(confirmed.get("name_in_use", False)),
         },
         "kept": _kept(steps),
+        "rowTriggers": _row_triggers(notes.get("delete_records", {})),
         "gatewaysGivenUp": [_named(url, numbers) for url in dict.fromkeys(deletion.without_gateways)],
         "auditLine": asdict(line),
     }
@@ -142,6 +143,15 @@ def _kept(steps: Sequence[Row[Any]]) -> dict[str, int]:
         for step in steps
         for name, number in step.notes.items()
         if name.startswith("kept_")
+    }
+
+
+def _row_triggers(delete_records: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the tables from which many rows went: those that went without triggers, and why the others did not."""
+    noted: Mapping[str, str | None] = delete_records.get("triggers", {})
+    return {
+        "off": sorted(table for table, why in noted.items() if why is None),
+        "on": {table: why for table, why in noted.items() if why is not None},
     }
 
 

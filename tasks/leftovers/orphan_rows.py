@@ -1,7 +1,7 @@
 """Rows that name an instance which does not exist: possible only where no foreign key watches."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, text
 
@@ -34,19 +34,6 @@ class Orphans:
 
     held: Usage
     tables: tuple[str, ...]
-
-
-@dataclass
-class _Pages:
-    """Where the walk through a table without an index goes on; a sweep walks to the end."""
-
-    kept: dict[str, int] = field(default_factory=dict)
-
-    def page_of(self, table: str) -> int:
-        return self.kept.get(table, 0)
-
-    def keep_page(self, table: str, page: int) -> None:
-        self.kept[table] = page
 
 
 def find(tenant: Tenant, ids: Collection[str] | None = None) -> dict[str, Orphans]:
@@ -93,8 +80,8 @@ def erase(services: Services, instance_id: str) -> int:
         throttle=throttle.Watch(services.own, services.settings),
         report=lambda counts: removed.extend(counts.values()),
         stop=lambda: False,
-        pages=_Pages(),
         brake=Brake(services.replicas, services.settings.replica_lag_seconds),
+        always_triggers=services.settings.row_triggers == "always",
     )
     eraser.erase([owned for owned in services.tenant.plan().tables if owned.table != ROOT])
     return sum(removed)

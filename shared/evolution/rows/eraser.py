@@ -4,56 +4,36 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import groupby, pairwise
-from typing import Protocol
+from itertools import groupby
 
 from shared.errors import TransientError, Unreachable
-from shared.evolution.rows import sizes as row_sizes
-from shared.evolution.rows import statements
-from shared.evolution.rows.counting import guarded
+from shared.evolution.rows import batch, counting, triggers
+from shared.evolution.rows.batch import Altered, Deleted, Referenced
+from shared.evolution.rows.counting import LARGE_PAGES, Size, guarded
 from shared.evolution.rows.replicas import Brake
 from shared.evolution.rows.schema import Owned
-from shared.evolution.rows.sizes import Size
 from shared.evolution.rows.tenant import Tenant
 from shared.evolution.rows.throttle import Throttle
+from shared.evolution.rows.triggers import Freed, Triggers
 
 _FIRST_BATCH = 500
-_FIRST_PAGES = 1_000
+_SECONDS_A_ROW = 2e-5  # without triggers, at most: a message takes 5e-6 to 1e-5
 _LARGEST_BATCH = 50_000
-_SECONDS_A_ROW = 1e-5  # a message, with the two searches by index that it costs, takes 8e-6
 _READING_SECONDS = 0.001  # a row for which so much is read costs next to nothing to write
 _STATEMENT_SECONDS = 10
-
-
-class Bookmarks(Protocol):
-    """Where the walk through a table goes on in the next slice."""
-
-    def page_of(self, table: str) -> int:
-        """The first page that was not walked."""
-
-    def keep_page(self, table: str, page: int) -> None:
-        """Keep it for the next slice."""
+_WRITTEN_MEANWHILE = "for some rows: others that refer to them were written meanwhile"
 
 
 @dataclass
 class Pace:
     """A batch size that follows the time a batch takes, so that no statement holds its locks for long."""
 
-    batch_seconds: float
-    size: int = _FIRST_BATCH
-    rows_a_page: float = 0  # where the size is one of pages, all rows of which may be the instance's
-    _seconds_a_row: float = _SECONDS_A_ROW
+    size: int
 
-    def learn(self, took_seconds: float, rows: int = 0) -> None:
+    def learn(self, took_seconds: float, batch_seconds: float) -> None:
         """Aim at batch_seconds; at most halve or double at once, for one measurement proves little."""
-        factor = min(2.0, max(0.5, self.batch_seconds / max(took_seconds, 0.001)))
-        largest = float(_LARGEST_BATCH)
-        if self.rows_a_page:  # pages without the instance's rows say nothing about the next ones, which may be full
-            if rows > self.size * self.rows_a_page / 8:
-                self._seconds_a_row = took_seconds / rows
-            largest = min(largest, self.batch_seconds / self._seconds_a_row / self.rows_a_page)
-        self.size = max(1, int(min(self.size * factor, largest)))
+        factor = min(2.0, max(0.5, batch_seconds / max(took_seconds, 0.001)))
+        self.size = max(1, int(min(self.size * factor, _LARGEST_BATCH)))
 
     def shrink(self) -> bool:
         """A batch ran out of its time and was rolled back: try far fewer; False when there is nothing to shrink."""
@@ -61,13 +41,25 @@ class Pace:
         return before > 1
 
 
+@dataclass
+class _Table:
+    """A table while its rows go in batches."""
+
+    owned: Owned
+    size: Size
+    freed: Freed | None  # None: it keeps its triggers
+    with_triggers: Pace
+    without: Pace
+    referenced: int = 0  # rows that are to go with their triggers, for others refer to some of them
+
+
 @dataclass(frozen=True)
 class RowEraser:
     """Erases the rows of one instance.
 
     report gets the rows of each batch once it is committed; stop is asked between batches; throttle says how long a
-    batch may take, and on how many connections; pages keeps the place in a table that has to be walked; brake holds
-    it back while replicas lag.
+    batch may take, and on how many connections; brake holds it back while replicas lag; with always_triggers, no
+    trigger is kept from firing; note_triggers gets a table with many rows, and why its triggers fire if they do.
     """
 
     tenant: Tenant
@@ -75,19 +67,20 @@ class RowEraser:
     throttle: Callable[[], Throttle]
     report: Callable[[dict[str, int]], None]
     stop: Callable[[], bool]
-    pages: Bookmarks
     brake: Brake
+    always_triggers: bool = False
+    note_triggers: Callable[[str, str | None], None] = lambda table, kept: None  # noqa: ARG005
 
     def erase(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
         """Erase the instance's rows of these tables, in this order; False when stopped before the end."""
-        sizes = row_sizes.look(self.tenant, tables, self.instance_id, planned)
-        left = [table for table in tables if sizes[table.table].rows != 0]
+        sizes = counting.find_sizes(self.tenant, tables, self.instance_id, planned)
+        left = [(table, sizes[table.table]) for table in tables if sizes[table.table].rows != 0]
         seconds = self.throttle().batch_seconds
-        for few, group in groupby(left, key=lambda table: sizes[table.table].fits(seconds)):
+        for few, group in groupby(left, key=lambda sized: sized[1].fits(seconds)):
             if self._is_over():
                 return False
             erase = self._together if few else self._one_by_one
-            if not erase([(table, sizes[table.table]) for table in group]):
+            if not erase(list(group)):
                 return False
         return True
 
@@ -101,105 +94,99 @@ class RowEraser:
         tables = [owned for owned, _ in sized]
         deletes = [f"DELETE FROM {self.tenant.table(owned.table)} WHERE {guarded(owned)}" for owned in tables]
         try:
-            rows = self.tenant.run_together(deletes, {"id": self.instance_id}, statement_seconds=_STATEMENT_SECONDS)
+            done = self.tenant.run(deletes, {"id": self.instance_id}, _STATEMENT_SECONDS)
         except Unreachable:
             raise
         except TransientError:  # what was planned can be an estimate, or old
             return self._one_by_one(sized)
-        self.report({owned.table: number for owned, number in zip(tables, rows, strict=True) if number})
+        rows = {owned.table: cursor.rowcount for owned, cursor in zip(tables, done, strict=True)}
+        self.report({table: number for table, number in rows.items() if number})
         return True
 
     def _one_by_one(self, sized: Sequence[tuple[Owned, Size]]) -> bool:
-        return all(
-            self._by_page(owned, size) if size.rows is None or size.is_dense else self._by_search(owned, size)
-            for owned, size in sized
-        )
+        found = triggers.look(self.tenant, [owned for owned, _ in sized], always=self.always_triggers)
+        return all(self._in_batches(self._table(owned, size, found)) for owned, size in sized)
 
-    def _by_search(self, owned: Owned, size: Size) -> bool:
-        """Each connection takes the rows whose place hashes to its number, so that none waits for another's."""
-        pace = self._pace(size, _FIRST_BATCH)
-        while not self._is_over():
-            parts = self._connections(size)
-            mine = " AND (hashtid(ctid) & 2147483647) % :parts = :part" if parts > 1 else ""
-            delete = statements.delete_some(self.tenant, owned, mine)
-            asked = pace.size
-            windows: list[dict[str, object]] = [
-                {"size": asked, **({"parts": parts, "part": part} if mine else {})} for part in range(parts)
-            ]
-            rows = self._round(owned, delete, windows, pace)
-            if rows is not None and all(number < asked for number in rows):
-                return True  # a row that was changed meanwhile goes with its Instance row, or when confirm looks again
-        return False
+    def _table(self, owned: Owned, size: Size, found: Triggers) -> _Table:
+        """Where PostgreSQL's triggers search large tables for each row, it begins with what should fit."""
+        if owned.table in found.freed or owned.table in found.kept:
+            self.note_triggers(owned.table, found.kept.get(owned.table))
+        seconds = self.throttle().batch_seconds
+        fitting = int(seconds / size.seconds_a_row) if size.seconds_a_row else _FIRST_BATCH
+        with_triggers, without = Pace(max(1, min(_FIRST_BATCH, fitting))), Pace(max(1, int(seconds / _SECONDS_A_ROW)))
+        return _Table(owned, size, found.freed.get(owned.table), with_triggers, without)
 
-    def _by_page(self, owned: Owned, size: Size) -> bool:
-        """Where every search would read most of the table, for want of an index or of other rows: walk it once."""
-        table, predicate = self.tenant.table(owned.table), guarded(owned)
-        delete = f"DELETE FROM {table} WHERE ctid >= CAST(:first AS tid) AND ctid < CAST(:after AS tid) AND {predicate}"
-        pace = self._pace(size, _FIRST_PAGES)
-        if size.is_dense:
-            pace = Pace(pace.batch_seconds, max(1, int(_FIRST_BATCH / size.rows_a_page)), size.rows_a_page)
-        page, pages = self.pages.page_of(owned.table), self.tenant.pages(owned.table)
-        while page < pages:
-            if self._is_over():
-                self.pages.keep_page(owned.table, page)
-                return False
-            bounds = [page + pace.size * at for at in range(self._connections(size) + 1)]
-            windows: list[dict[str, object]] = [
-                {"first": f"({first},0)", "after": f"({after},0)"} for first, after in pairwise(bounds)
-            ]
-            try:
-                rows = self._round(owned, delete, windows, pace)
-            except Unreachable:
-                raise
-            except TransientError:  # even one page takes too long: row by row, if need be
-                return self._by_search(owned, size)
-            if rows is not None:
-                page = bounds[-1]
-        if self.pages.page_of(owned.table):
-            self.pages.keep_page(owned.table, 0)  # should it have to be walked again
+    def _in_batches(self, table: _Table) -> bool:
+        for window in _windows(table):
+            is_done = False
+            while not is_done:
+                if self._is_over():
+                    return False
+                is_done = self._round(table, window)
+        # A row that was changed meanwhile goes with its Instance row, or when confirm looks again.
         return True
 
-    def _pace(self, size: Size, first: int) -> Pace:
-        """Where PostgreSQL searches large tables for each row, it begins with what should fit."""
-        seconds = self.throttle().batch_seconds
-        fitting = int(seconds / size.seconds_a_row) if size.seconds_a_row else first
-        return Pace(seconds, max(1, min(first, fitting)))
+    def _round(self, table: _Table, window: dict[str, object]) -> bool:
+        """One batch for each connection, at once; True when nothing of the instance is left there."""
+        throttle, freed = self.throttle(), None if table.referenced > 0 else table.freed
+        pace = table.without if freed else table.with_triggers
+        parts, asked = self._connections(table.size, freed), pace.size
+        time.sleep(throttle.pause_seconds)  # what the throttle asks for
+        # Each takes the rows whose place hashes to its number, so that none waits for another's.
+        mine = " AND (hashtid(ctid) & 2147483647) % :parts = :part" if parts > 1 else ""
+        where = (" AND ctid >= CAST(:first AS tid) AND ctid < CAST(:after AS tid)" if window else "") + mine
 
-    def _connections(self, size: Size) -> int:
+        def delete(part: int) -> Deleted | Exception:
+            share = {"parts": parts, "part": part} if mine else {}
+            values = {"id": self.instance_id, "size": asked, **window, **share}
+            try:
+                return batch.delete(self.tenant, table.owned, where, values, freed)
+            except (TransientError, Referenced, Altered) as error:
+                return error
+
+        outcomes = _at_once(delete, parts)
+        done = [each for each in outcomes if isinstance(each, Deleted)]
+        if rows := sum(each.rows for each in done):
+            self.report({table.owned.table: rows})
+        table.referenced -= rows
+        if failures := [each for each in outcomes if isinstance(each, Exception)]:
+            self._learn_from(failures, table, pace, asked)
+            return False
+        pace.learn(max(each.seconds for each in done), throttle.batch_seconds)
+        return all(each.rows < asked for each in done)
+
+    def _learn_from(self, failures: Sequence[Exception], table: _Table, pace: Pace, asked: int) -> None:
+        """Decide how the next batch goes; raises what no other batch would mend."""
+        transient = [each for each in failures if isinstance(each, TransientError)]
+        away = [each for each in transient if isinstance(each, Unreachable)]
+        # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
+        if transient and (away or not pace.shrink()):
+            raise (away or transient)[0]
+        if any(isinstance(each, Referenced) for each in failures):
+            table.referenced = asked * len(failures)
+            self.note_triggers(table.owned.table, _WRITTEN_MEANWHILE)
+        if any(isinstance(each, Altered) for each in failures):
+            table.freed = None
+            self.note_triggers(table.owned.table, "it was altered meanwhile")
+
+    def _connections(self, size: Size, freed: Freed | None) -> int:
         """Two by default where PostgreSQL mostly reads; two that write leave a neighbour neither core nor disk."""
-        wanted = self.throttle().connections or (2 if size.seconds_a_row >= _READING_SECONDS else 1)
+        reads = freed is None and size.seconds_a_row >= _READING_SECONDS
+        wanted = self.throttle().connections or (2 if reads else 1)
         return wanted if self.tenant.can_hash_places() else 1
 
-    def _round(self, owned: Owned, delete: str, windows: Sequence[dict[str, object]], pace: Pace) -> list[int] | None:
-        """One DELETE for each window, at once; None when one took too long and smaller ones are to be tried."""
-        throttle = self.throttle()
-        pace.batch_seconds = throttle.batch_seconds
-        time.sleep(throttle.pause_seconds)
-        began = time.monotonic()
-        outcomes = list(self._at_once([partial(self._batch, delete, window) for window in windows]))
-        rows = [outcome for outcome in outcomes if isinstance(outcome, int)]
-        if sum(rows):
-            self.report({owned.table: sum(rows)})
-        failures = [outcome for outcome in outcomes if isinstance(outcome, TransientError)]
-        if not failures:
-            pace.learn(time.monotonic() - began, sum(rows) // len(rows))
-            return rows
-        # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
-        away = [failure for failure in failures if isinstance(failure, Unreachable)]
-        if away or not pace.shrink():
-            raise (away or failures)[0]
-        return None
 
-    def _at_once(self, batches: Sequence[Callable[[], int | TransientError]]) -> Iterator[int | TransientError]:
-        if len(batches) == 1:
-            return iter([batches[0]()])
-        with ThreadPoolExecutor(len(batches)) as pool:
-            return pool.map(lambda batch: batch(), batches)
+def _windows(table: _Table) -> Iterator[dict[str, object]]:
+    """The whole table by its index; without one, a window of pages after the other: it is read once."""
+    if table.owned.indexed:
+        yield {}
+        return
+    for first in range(0, table.size.pages, LARGE_PAGES):
+        yield {"first": f"({first},0)", "after": f"({first + LARGE_PAGES},0)"}
 
-    def _batch(self, delete: str, window: dict[str, object]) -> int | TransientError:
-        values = {"id": self.instance_id, **window}
-        try:
-            (rows,) = self.tenant.run_together([delete], values, statement_seconds=_STATEMENT_SECONDS)
-        except TransientError as error:
-            return error
-        return rows
+
+def _at_once(delete: Callable[[int], Deleted | Exception], parts: int) -> list[Deleted | Exception]:
+    if parts == 1:
+        return [delete(0)]
+    with ThreadPoolExecutor(parts) as pool:
+        return list(pool.map(delete, range(parts)))

@@ -113,12 +113,6 @@ class Tenant:
         with translate_errors(WHAT), begin_with(self.engine, "; ".join(settings)) as connection:
             yield connection
 
-    def run_together(
-        self, statements: Sequence[str], values: Mapping[str, object], *, statement_seconds: float
-    ) -> list[int]:
-        """Run statements in one transaction and one round trip; how many rows each one touched."""
-        return [cursor.rowcount for cursor in self.run(statements, values, statement_seconds)]
-
     def ask(self, query: str, values: Mapping[str, object], *, statement_seconds: float = 10) -> list[tuple[Any, ...]]:
         """What one query finds, in a transaction of its own and one round trip."""
         return self.run([query], values, statement_seconds)[0].fetchall()
@@ -127,22 +121,32 @@ class Tenant:
         self, statements: Sequence[str], values: Mapping[str, object], statement_seconds: float = 10
     ) -> list[psycopg.Cursor[tuple[Any, ...]]]:
         """Run statements in one transaction and one round trip; what each one found."""
+        with self._driver() as driver, driver.pipeline():
+            for setting in _bounds(statement_seconds):
+                driver.execute(compiled(setting))
+            cursors = [driver.execute(compiled(statement), values) for statement in statements]
+            # Not commit(), which does nothing as long as the driver has not heard of its BEGIN.
+            driver.execute("COMMIT")
+        return cursors
+
+    @contextmanager
+    def trial(
+        self, statements: Sequence[str], values: Mapping[str, object]
+    ) -> Iterator[list[psycopg.Cursor[tuple[Any, ...]]]]:
+        """Run statements in one round trip; the block may look at what they found, and rolls back by raising."""
+        with self._driver() as driver:
+            with driver.pipeline():
+                cursors = [driver.execute(compiled(statement), values) for statement in statements]
+            yield cursors
+            driver.commit()
+
+    @contextmanager
+    def _driver(self) -> Iterator[psycopg.Connection]:
+        # What is given back with an open transaction is rolled back by the pool.
         with translate_errors(WHAT), closing(self.engine.raw_connection()) as pooled:
             driver = pooled.driver_connection
             assert isinstance(driver, psycopg.Connection)
-            with driver.pipeline():
-                for setting in _bounds(statement_seconds):
-                    driver.execute(compiled(setting))
-                cursors = [driver.execute(compiled(statement), values) for statement in statements]
-                # Not commit(), which does nothing as long as the driver has not heard of its BEGIN.
-                driver.execute("COMMIT")
-            return cursors
-
-    def pages(self, table: str) -> int:
-        """How large a table is, in physical pages."""
-        query = "SELECT pg_relation_size(CAST(:table AS regclass)) / CAST(current_setting('block_size') AS int)"
-        ((pages,),) = self.ask(query, {"table": self.table(table)})
-        return int(pages)
+            yield driver
 
     def can_hash_places(self) -> bool:
         """Whether rows can be dealt out by their place: PostgreSQL 14 or newer."""

@@ -79,6 +79,7 @@ def test_a_running_system_is_ok(system: System) -> None:
         "files root",
         "bucket",
         "index",
+        "row triggers",
         "rehearsal",
     }
     assert "broken" not in parts.values()

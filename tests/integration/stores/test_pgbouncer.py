@@ -27,7 +27,15 @@ from tests.system import System, running
 pytestmark = pytest.mark.slow
 PAGE = (Path(__file__).parents[3] / "docs/operations/pgbouncer.md").read_text()
 CONNECTIONS = 6
-SETTINGS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
+SETTINGS = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "synchronous_commit",
+    "session_replication_role",
+    "enable_seqscan",
+    "jit",
+)
 
 
 @pytest.fixture
@@ -94,7 +102,10 @@ def settings_of_all(url: SecretStr) -> set[tuple[str, ...]]:
 
 def test_many_at_once_end_and_leave_no_setting_behind(system: System) -> None:
     """Each ends with SUCCESS, the neighbour is as it was, and who gets a connection next finds it as it was made."""
-    patients = [seed_instance(system.deployment, f"patient {number}") for number in range(8)]
+    messages = [600, 600, *[20] * 6]  # more than 500 go in batches, without triggers
+    patients = [
+        seed_instance(system.deployment, f"patient {number}", messages=many) for number, many in enumerate(messages)
+    ]
     neighbour = seed_instance(system.deployment, "patient")
     before = fingerprint_of(system.deployment, neighbour.id, neighbour.name)
     system.gateways[0].load()

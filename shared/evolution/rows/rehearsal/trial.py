@@ -12,7 +12,7 @@ import psycopg
 
 from shared.database.connections import translate_errors
 from shared.errors import LetheError, RequirementNotMet
-from shared.evolution.rows import counting, statements
+from shared.evolution.rows import batch, counting
 from shared.evolution.rows.rehearsal import guarantees, outside
 from shared.evolution.rows.reservation import Reservation
 from shared.evolution.rows.schema import ROOT, Owned, Plan
@@ -196,7 +196,7 @@ class _Trial:
         if owned.table in CHANNELS:
             self._change(owned.table, self.tenant.switch(owned.table), self.tenant.switched_otherwise(owned.table))
         before = self._count(owned)
-        deleted = self._execute(statements.delete_some(self.tenant, owned), size=1).rowcount
+        deleted = self._execute(batch.delete_some(self.tenant, owned), size=1).rowcount
         if before and not deleted:
             raise ChangeIgnored(owned.table, "deletes")
         if before <= _ENOUGH and self._count(owned) > before - deleted:

@@ -83,6 +83,18 @@ def test_a_count_that_a_crash_has_cut_is_marked() -> None:
     }
 
 
+def test_how_many_rows_went_is_said() -> None:
+    """Without triggers, or why with them; few rows are not worth a word."""
+    noted = {"triggers": {"Message": "it has a trigger: audit", "MessageUpdate": None, "Media": None}}
+    made = composed(step("delete_records", notes=noted))
+
+    assert made["rowTriggers"] == {"off": ["Media", "MessageUpdate"], "on": {"Message": "it has a trigger: audit"}}
+    assert composed()["rowTriggers"] == {"off": [], "on": {}}
+    page = receipt_page.render(signing.sign({"receipt": made}, Ed25519PrivateKey.generate()))
+    assert "Media, MessageUpdate" in page
+    assert "it has a trigger: audit" in page
+
+
 def test_no_gateway_is_named_by_its_address() -> None:
     """A customer reads the receipt too."""
     gateways = {GATEWAYS[0]: "dropped", GATEWAYS[1]: "not_dropped: restart needed", "http://10.0.0.3": "dropped"}

@@ -14,20 +14,9 @@ from shared.evolution.rows.schema import Crossing, Owned, Plan
 from shared.evolution.rows.throttle import Throttle
 from tests.unit.shared.evolution.rows.fake_tenant import BOUND, KEY, FakeTenant
 
-
-class FakePages(dict[str, int]):
-    """Keeps pages in memory."""
-
-    def page_of(self, table: str) -> int:
-        return self.get(table, 0)
-
-    def keep_page(self, table: str, page: int) -> None:
-        self[table] = page
-
-
 ONE = Throttle(batch_seconds=0.5, connections=1, pause_seconds=0)
 TWO = Throttle(batch_seconds=0.5, connections=2, pause_seconds=0)
-FREE = Brake((), 10)
+IDLE = Brake((), 10)
 MANY = {"Chat": 10_000, "Media": 10_000}
 
 
@@ -35,14 +24,22 @@ def erase(
     tenant: FakeTenant,
     *tables: Owned,
     stops: Callable[[], bool] = lambda: False,
-    pages: FakePages | None = None,
+    notes: dict[str, str | None] | None = None,
     planned: dict[str, int] | None = None,
     throttle: Throttle = ONE,
 ) -> tuple[bool, list[Any]]:
     """Erase, and what was reported; by default there is a lot."""
     reported: list[Any] = []
-    kept = FakePages() if pages is None else pages
-    eraser = RowEraser(tenant, "the-id", lambda: throttle, reported.append, stops, kept, FREE)  # type: ignore[arg-type]
+    noted = {} if notes is None else notes
+    eraser = RowEraser(
+        tenant,  # type: ignore[arg-type]
+        "the-id",
+        lambda: throttle,
+        reported.append,
+        stops,
+        IDLE,
+        note_triggers=noted.__setitem__,
+    )
     return eraser.erase(tables, MANY if planned is None else planned), reported
 
 
@@ -87,7 +84,7 @@ def test_every_delete_carries_the_predicate_and_the_id(indexed: bool, rows: int)
 
     assert deletes(tenant)
     for statement, values in deletes(tenant)[:1]:
-        assert statement.endswith('"instanceId" = :id')
+        assert '"instanceId" = :id' in statement.partition(" WHERE ")[2]
         assert values["id"] == "the-id"
 
 
@@ -119,23 +116,10 @@ def test_more_rows_than_were_planned_go_in_batches_after_all() -> None:
         erase(FakeTenant([Unreachable("the tenant database")]), *tables, planned={"Chat": 20})
 
 
-def test_a_page_that_takes_too_long_is_left_for_a_search() -> None:
-    """Each of its rows makes PostgreSQL search a large table: they go a few at a time."""
-    tenant = FakeTenant([TransientError("too long"), 1, 0], table_pages={"Session": 5_000, "Message": 10_000_000})
-    table = Owned("Session", '"instanceId" = :id', False, ("Message",))
-
-    done, reported = erase(tenant, table)
-
-    windows, searches = deletes(tenant)[:1], deletes(tenant)[1:]
-    assert (done, reported) == (True, [{"Session": 1}])
-    assert windows[0][1]["after"] == "(1,0)"
-    assert [values["size"] for _, values in searches] == [1, 2]
-
-
 def test_what_was_not_planned_is_looked_at() -> None:
     """In one statement; a table without rows is not touched."""
     tenant = FakeTenant([[("Chat", 2), ("Label", 0)], 2])
-    eraser = RowEraser(tenant, "the-id", lambda: ONE, lambda _: None, lambda: False, FakePages(), FREE)  # type: ignore[arg-type]
+    eraser = RowEraser(tenant, "the-id", lambda: ONE, lambda _: None, lambda: False, IDLE)  # type: ignore[arg-type]
 
     assert eraser.erase((BOUND, Owned("Label", '"instanceId" = :id', True)))
     assert [text for text, _ in deletes(tenant)] == ['DELETE FROM "public"."Chat" WHERE "instanceId" = :id']
@@ -211,68 +195,53 @@ def test_a_large_table_without_an_index_is_walked_once_by_its_pages() -> None:
     assert int(windows[-1][1].strip("()").split(",")[0]) >= 2_500
 
 
-HALF = {"table_pages": {"Chat": 400}, "table_rows": {"Chat": 20_000.0}}
+FREE: dict[str, Any] = {"free": {"Chat"}}
 
 
-def test_a_table_of_which_a_good_part_goes_is_walked_by_its_pages() -> None:
-    """Each search would read most of it again; the first window is as small as a first batch."""
-    tenant = FakeTenant([0] * 100, **HALF)
+def test_a_table_goes_without_its_triggers_where_it_may() -> None:
+    """Set for the transaction of each batch; and it is noted for the receipt."""
+    tenant, notes = FakeTenant([25_000, 3], **FREE), dict[str, str | None]()
 
-    done, _ = erase(tenant, BOUND, planned={"Chat": 5_000})
+    done, reported = erase(tenant, BOUND, notes=notes)
 
-    windows = [(values["first"], values["after"]) for _, values in deletes(tenant)]
-    assert done
-    assert windows[0] == ("(0,0)", "(10,0)")
-    assert all(before[1] == after[0] for before, after in pairwise(windows))
-
-
-def test_a_table_of_which_a_small_part_goes_is_searched() -> None:
-    """Most of its pages hold nothing of the instance."""
-    tenant = FakeTenant([0], **HALF)
-
-    erase(tenant, BOUND, planned={"Chat": 4_999})
-
-    assert [values["size"] for _, values in deletes(tenant)] == [500]
+    assert (done, reported) == (True, [{"Chat": 25_000}, {"Chat": 3}])
+    assert all("set_config('session_replication_role', 'replica', true)" in each for each in tenant.settings)
+    assert notes == {"Chat": None}
 
 
-def test_rows_that_cost_a_search_each_are_never_walked() -> None:
-    """A page is the least that can be walked, and its rows may take far too long."""
-    tenant = FakeTenant([0], table_pages={"Chat": 400, "Message": 10_000}, table_rows={"Chat": 20_000.0})
+def test_a_table_that_has_to_keep_its_triggers_keeps_them() -> None:
+    """And the reason is noted."""
+    tenant, notes = FakeTenant([3]), dict[str, str | None]()
 
-    erase(tenant, Owned("Chat", '"instanceId" = :id', True, ("Message",)), planned={"Chat": 20_000})
+    erase(tenant, BOUND, notes=notes)
 
-    assert [values["size"] for _, values in deletes(tenant)] == [8]
-
-
-def test_what_is_left_is_estimated_when_the_plan_is_old() -> None:
-    """More than a few rows are not counted again; what the planner expects decides how they are found."""
-    expected = [([{"Plan": {"Plan Rows": 12_000}}],)]
-    tenant = FakeTenant([[("Chat", 501)], expected, *[0] * 100], **HALF)
-    eraser = RowEraser(tenant, "the-id", lambda: ONE, lambda _: None, lambda: False, FakePages(), FREE)  # type: ignore[arg-type]
-
-    assert eraser.erase((BOUND,))
-    assert deletes(tenant)[0][1]["after"] == "(10,0)"
+    assert not any("session_replication_role" in each for each in tenant.settings)
+    assert notes == {"Chat": "why"}
 
 
-def test_empty_pages_do_not_let_a_window_outgrow_what_fits() -> None:
-    """The next ones may be full: 50 rows a page at 10 us make 1,000 pages of half a second."""
-    pace = Pace(0.5, size=10, rows_a_page=50)
+def test_rows_that_others_refer_to_go_with_their_triggers() -> None:
+    """As many as the batch had that was rolled back; then it goes on without them."""
+    tenant, notes = (
+        FakeTenant([(True, False), 500, 1_000, 2_000, 4_000, 8_000, 16_000, 9], seconds_a_batch=0.01, **FREE),
+        dict[str, str | None](),
+    )
 
-    for _ in range(30):
-        pace.learn(0.001, rows=0)
+    done, reported = erase(tenant, BOUND, notes=notes)
 
-    assert 900 < pace.size <= 1_000
+    off = ["replica" in each for each in tenant.settings]
+    assert (done, sum(each["Chat"] for each in reported)) == (True, 31_509)
+    assert off == [True, *[False] * 6, True]
+    assert "others that refer" in (notes["Chat"] or "")
 
 
-def test_full_pages_teach_what_a_row_costs() -> None:
-    """10,000 rows in 10 ms: from then on 500,000 fit into half a second."""
-    pace = Pace(0.5, size=200, rows_a_page=50)
+def test_a_table_that_was_altered_keeps_its_triggers_from_then_on() -> None:
+    """Somebody may have given it a trigger a moment ago."""
+    tenant, notes = FakeTenant([(False, True), 500, 9], **FREE), dict[str, str | None]()
 
-    for _ in range(30):
-        pace.learn(0.01, rows=pace.size * 50)
-        pace.learn(0.001, rows=0)
+    erase(tenant, BOUND, notes=notes)
 
-    assert pace.size > 1_000
+    assert ["replica" in each for each in tenant.settings] == [True, False, False]
+    assert notes["Chat"] == "it was altered meanwhile"
 
 
 def test_a_batch_that_takes_too_long_is_made_smaller() -> None:
@@ -311,26 +280,11 @@ def test_what_one_connection_removed_is_reported_though_the_other_failed() -> No
     assert (done, reported) == (True, [{"Chat": 500}])
 
 
-def test_a_walk_that_was_stopped_goes_on_where_it_was() -> None:
-    """Else a table that takes longer than a slice would be begun anew for ever."""
-    tenant, pages = FakeTenant([7], table_pages={"Media": 2_500}), FakePages()
-    stops = iter([False, False, True])
-
-    stopped = erase(tenant, LOOSE, stops=lambda: next(stops), pages=pages)
-    kept = dict(pages)
-    tenant.answers = [*[0] * 10]
-    ended = erase(tenant, LOOSE, pages=pages)
-
-    assert (stopped, kept) == ((False, [{"Media": 7}]), {"Media": 1_000})
-    assert deletes(tenant)[1][1]["first"] == "(1000,0)"
-    assert (ended[0], pages) == (True, {"Media": 0})
-
-
 def test_a_slow_batch_makes_the_next_one_smaller() -> None:
     """In proportion: 0.8 s instead of 0.5 s."""
-    pace = Pace(0.5, size=1_000)
+    pace = Pace(size=1_000)
 
-    pace.learn(0.8)
+    pace.learn(0.8, 0.5)
 
     assert pace.size == 625
 
@@ -338,9 +292,9 @@ def test_a_slow_batch_makes_the_next_one_smaller() -> None:
 @pytest.mark.parametrize(("took_seconds", "size"), [(60, 500), (0.01, 2_000), (0, 2_000), (0.5, 1_000)])
 def test_one_measurement_at_most_halves_or_doubles(took_seconds: float, size: int) -> None:
     """One slow statement proves little, and a clock that stood still divides nothing by zero."""
-    pace = Pace(0.5, size=1_000)
+    pace = Pace(size=1_000)
 
-    pace.learn(took_seconds)
+    pace.learn(took_seconds, 0.5)
 
     assert pace.size == size
 
@@ -348,18 +302,18 @@ def test_one_measurement_at_most_halves_or_doubles(took_seconds: float, size: in
 @pytest.mark.parametrize(("took_seconds", "bound"), [(60, 1), (0, 50_000)])
 def test_a_pace_stays_within_its_bounds(took_seconds: float, bound: int) -> None:
     """Never an empty batch, never one that holds its locks for minutes."""
-    pace = Pace(0.5)
+    pace = Pace(size=500)
 
     for _ in range(30):
-        pace.learn(took_seconds)
+        pace.learn(took_seconds, 0.5)
 
     assert pace.size == bound
 
 
 def test_a_pace_of_one_row_can_grow_again() -> None:
     """A lock that was held for a while is forgiven."""
-    pace = Pace(0.5, size=1)
+    pace = Pace(size=1)
 
-    pace.learn(0.001)
+    pace.learn(0.001, 0.5)
 
     assert pace.size == 2
