@@ -68,7 +68,7 @@ def end() -> None:
 
 
 def principal() -> Principal | None:
-    """The signed-in principal, with the permissions that its key has now; None when nobody is signed in."""
+    """The signed-in principal, with the permissions that its key has now; None when no user is signed in."""
     if _KEY not in session:
         return None
     is_fresh = time.time() - session[_SINCE] < _LONGEST_SECONDS

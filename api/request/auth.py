@@ -106,7 +106,7 @@ def _look_up(key: str) -> Principal | None:
 
 
 def _is_an_instances(token: str) -> bool:
-    """Whether some instance has this token; nobody's where Evolution's database lets nobody look."""
+    """Whether some instance has this token; False where Evolution's database refuses the query."""
     try:
         return resources.services().tenant.knows_token(token)
     except Unreachable:

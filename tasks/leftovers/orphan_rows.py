@@ -30,7 +30,7 @@ ORDER BY 1""")
 
 @dataclass(frozen=True)
 class Orphans:
-    """The rows of one id that nobody has, in all tables."""
+    """The rows of one id that no instance has, in all tables."""
 
     held: Usage
     tables: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from tests.integration.deletion.test_rehearsal import made, order
+from tests.integration.rehearsal.test_rehearsal import made, order
 from tests.system import System
 
 VERSIONS = sorted((Path(__file__).parent / "versions").glob("*.json"), key=lambda path: path.stem.split("."))

@@ -15,7 +15,7 @@ from shared.errors import RequirementNotMet
 from shared.services import Services
 from tasks import pipeline
 from tasks.context import Target
-from tests.integration.deletion.test_rehearsal import made, order, refusal
+from tests.integration.rehearsal.test_rehearsal import made, order, refusal
 from tests.system import ADMIN_KEY, System
 
 TRIGGER = (

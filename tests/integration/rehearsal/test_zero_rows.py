@@ -15,9 +15,9 @@ from shared.evolution.rows.reservation import Reservation
 from shared.services import Services
 from tasks import pipeline
 from tasks.leftovers import leftovers
-from tests.integration.deletion.test_rehearsal import made
-from tests.integration.deletion.test_row_rehearsal import changed, trigger
 from tests.integration.inline import ADMIN, accept, run_all, run_steps
+from tests.integration.rehearsal.test_rehearsal import made
+from tests.integration.rehearsal.test_row_rehearsal import changed, trigger
 from tests.system import System
 
 
