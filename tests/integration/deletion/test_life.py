@@ -145,7 +145,7 @@ class Life(RuleBasedStateMachine):
                 claim,
                 "away",
                 is_failure=is_failure,
-                first_pause_seconds=60,
+                first_pause_seconds=10,
                 max_pause_seconds=100,
                 deadline_seconds=10_000,
                 max_failures=3,
