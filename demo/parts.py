@@ -21,7 +21,7 @@ from demo.ports import server_port
 from demo.processes import NotReady, Process, wait_until
 
 START_SECONDS = 60  # after a crash on a busy machine; one that has ended is noticed at once
-DATABASES = 64  # of Redis: every system of the tests has two for itself
+DATABASES = 512  # of Redis: every system of the tests has two for itself
 SOCKET_PATH_BYTES = 107
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 

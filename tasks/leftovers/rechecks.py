@@ -11,6 +11,7 @@ from shared.deletions import rechecks
 from shared.deletions.rechecks import DueCheck
 from shared.errors import LetheError
 from shared.evolution.cache.cache import Cache
+from shared.evolution.media.local_folder import LocalFolder
 from shared.evolution.media.storage import Storage
 from shared.services import Services
 from tasks.leftovers import orphan_rows
@@ -94,9 +95,13 @@ def _places(services: Services) -> Iterable[_Place]:
 
 
 def _media(storage: Storage) -> _Place:
+    # A folder without a file is one. A prefix without an object is nothing: some S3 servers list it.
+    least = 1 if isinstance(storage, LocalFolder) else 0
+
     def look(ids: set[str]) -> dict[str, int]:
         storage.probe()  # an empty mount point would count as gone
-        return {each: max(1, storage.count(each)) for each in storage.ids() & ids}  # a folder without a file is one
+        counts = {each: max(least, storage.count(each)) for each in storage.ids() & ids}
+        return {each: number for each, number in counts.items() if number}
 
     return _Place(storage.unit, look, lambda due: storage.erase(due.instance_id, due.deletion_id))
 

@@ -83,7 +83,7 @@ def test_a_later_look_and_one_from_elsewhere_have_lines(services: Services, monk
     for reader in (here, here, there):
         audit_reads.record_audit_read(services.own, reader)
     at_once = len(reads(services, Action.READ, "k7"))
-    monkeypatch.setattr(audit_reads, "_A_WHILE", timedelta(0))
+    monkeypatch.setattr(audit_reads, "_REPEAT_AFTER", timedelta(0))
     audit_reads.record_audit_read(services.own, here)
 
     assert (at_once, len(reads(services, Action.READ, "k7"))) == (2, 3)

@@ -31,6 +31,7 @@ MARKERS = {
     "jwt_key": "jwt-marker-Q7-of-thirty-two-bytes-or-more",
     "token": "token-marker-Q7",
 }
+MESSAGES = 20
 
 
 @pytest.fixture
@@ -48,7 +49,9 @@ def plant(system: System) -> SeededInstance:
     headers = {"X-Secret": MARKERS["header"], "jwt_key": MARKERS["jwt_key"]}
     url = f"{system.receiver.url}/{URL_PATH}"
     token = MARKERS["token"]
-    instance = seed_instance(system.deployment, NAME, token=token, webhook_url=url, webhook_headers=headers)
+    instance = seed_instance(
+        system.deployment, NAME, token=token, webhook_url=url, webhook_headers=headers, messages=MESSAGES
+    )
     with system.deployment.connect() as connection:
         connection.execute(
             'UPDATE "Instance" SET "ownerJid" = %s, number = %s, "profileName" = %s',
@@ -64,11 +67,12 @@ def plant(system: System) -> SeededInstance:
 
 
 def refuse_to_delete_messages(system: System) -> None:
-    """From now on the database says no, and repeats the row in its error."""
+    """From now on the database says no to all but the first row, which a rehearsal tries, and repeats the row."""
     with system.deployment.connect() as connection:
         connection.execute(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-            " $$ BEGIN RAISE EXCEPTION 'refused: %', OLD.message USING DETAIL = OLD.message::text; END $$"
+            f' $$ BEGIN IF (SELECT count(*) FROM "Message" WHERE "instanceId" = OLD."instanceId") < {MESSAGES} THEN'
+            " RAISE EXCEPTION 'refused: %', OLD.message USING DETAIL = OLD.message::text; END IF; RETURN OLD; END $$"
         )
         connection.execute('CREATE TRIGGER refuse BEFORE DELETE ON "Message" FOR EACH ROW EXECUTE FUNCTION refuse()')
 
