@@ -10,6 +10,7 @@ from demo.processes import wait_until
 from tests.faults.scene import PLENTY_SECONDS, Scene
 
 STATES = {"serialisation": "40001", "raised": "P0001"}
+CONTACTS = 10
 HEALTHY = ("healthy 1", "healthy 2", "healthy 3", "healthy 4", "healthy 5")
 
 
@@ -17,7 +18,7 @@ def test_poison(make_scene: Callable[..., Scene]) -> None:
     """An error that looks transient, and one that does not: both end at the cap of failures."""
     scene = make_scene(max_failures=3, retry_seconds=0.3)
     scene.seed_neighbours()
-    scene.seed(*STATES, *HEALTHY)
+    scene.seed(*STATES, *HEALTHY, contacts=CONTACTS)
     for name, state in STATES.items():
         poison(scene, name, state)
     scene.start("web", "beat", "worker")
@@ -58,14 +59,15 @@ def test_poison(make_scene: Callable[..., Scene]) -> None:
 
 
 def poison(scene: Scene, name: str, state: str) -> None:
-    """From now on PostgreSQL refuses to delete the instance's contacts."""
+    """From now on PostgreSQL refuses to delete the instance's contacts, but for the one that a rehearsal tries."""
     raising = f"raise_{state}"
     with psycopg.connect(scene.deployment.database_url, autocommit=True) as connection:
         connection.execute(
             sql.SQL(
                 "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS"
-                " $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = {}; END$$"
-            ).format(sql.Identifier(raising), sql.Literal(state))
+                ' $$BEGIN IF (SELECT count(*) FROM "Contact" WHERE "instanceId" = OLD."instanceId") < {} THEN'
+                " RAISE EXCEPTION 'no' USING ERRCODE = {}; END IF; RETURN OLD; END$$"
+            ).format(sql.Identifier(raising), sql.Literal(CONTACTS), sql.Literal(state))
         )
         connection.execute(
             sql.SQL(
