@@ -238,5 +238,5 @@ def _grant(services: Services) -> Finding:
         role, can_be_granted = connection.execute(text(query)).one()
     grant = f"GRANT SET ON PARAMETER session_replication_role TO {role};"
     advice = f"let a superuser run: {grant}" if can_be_granted else "since PostgreSQL 15 this right can be granted"
-    says = "rows go with their triggers, which takes about five times as long: Lethe's role may not switch them off"
+    says = "rows go with their triggers, which takes longer: Lethe's role may not switch them off"
     return Finding("row triggers", Verdict.WARNING, says, advice)
