@@ -14,7 +14,8 @@ AT_ONCE = tuple(f"small {number}" for number in range(50))
 
 def test_small_deletions_beside_two_giants(make_scene: Callable[..., Scene]) -> None:
     """Two giants fill the worker's two places: small ones, one by one and fifty at once, end long before them."""
-    scene = make_scene(yield_seconds=YIELD_SECONDS, slice_seconds=20, batch_seconds=0.1)
+    # The calls wait as long as they may, so that a busy machine is seen in the figures alone.
+    scene = make_scene(yield_seconds=YIELD_SECONDS, slice_seconds=20, batch_seconds=0.1, wait_seconds=60)
     scene.seed_neighbours()
     scene.seed(*GIANTS, messages=5_000, updates_per_message=0)
     scene.seed(*LONE, *AT_ONCE, messages=5, media=1)

@@ -42,7 +42,7 @@ def test_poison(make_scene: Callable[..., Scene]) -> None:
         )
         rounds = scene.own("SELECT ticked_at FROM clocks WHERE name = 'reconciler'")
 
-    assert healthy_seconds < 15  # about 1 on an idle machine
+    assert healthy_seconds < PLENTY_SECONDS  # about 1 on an idle machine, 16 beside three other test processes
     assert still_failing <= {"waiting", "running", "failed"}
     for name in STATES:
         shown, step = scene.show(name), scene.step(name, "delete_records")
