@@ -1,5 +1,6 @@
 """Real servers for the tests, each started once and only when a test needs it; with xdist, once in each process."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--requests", type=int, default=400, help="how many requests tests/fuzz makes up")
     parser.addoption("--seed", default="1", help="what tests/fuzz makes them up from")
     parser.addoption("--broker", choices=("redis", "rabbitmq"), default="redis", help="what carries the messages")
+
+
+def pytest_configure() -> None:
+    """No setting of the shell that runs the tests reaches them, nor the processes that they start."""
+    for name in [name for name in os.environ if name.startswith("LETHE_")]:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,5 @@
 """What the unit tests share: settings made of nothing real, and a clock that no test waits for."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,13 +37,6 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Let time pass at once."""
         self.now += seconds
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables of whoever runs the tests change nothing."""
-    for name in [name for name in os.environ if name.startswith("LETHE_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
