@@ -50,10 +50,12 @@ def _post(event: Event, settings: Settings) -> str | None:
     timeout_seconds = settings.webhook_timeout_seconds
     body = json.dumps(event.body)
     try:
+        url, auth = webhook_session.without_userinfo(event.url)
         with _session(event, settings) as session:
             session.trust_env = False  # else a .netrc of the host replaces the customer's Authorization header
             answer = session.post(
-                event.url,
+                url,
+                auth=auth,
                 data=body.encode(),
                 headers={**_headers(event.headers), **_signature(event.id, body, settings)},
                 timeout=(min(2.0, timeout_seconds), timeout_seconds),
@@ -76,7 +78,7 @@ def _post(event: Event, settings: Settings) -> str | None:
 def _session(event: Event, settings: Settings) -> requests.Session:
     if event.target == GLOBAL:  # the operator's own URL may be a private address
         return requests.Session()
-    return webhook_session.restricted(event.url, settings.webhook_allow)
+    return webhook_session.restricted(settings.webhook_allow)
 
 
 def _signature(event_id: str, body: str, settings: Settings) -> dict[str, str]:

@@ -12,6 +12,7 @@ from uuid import UUID
 import jwt
 import pytest
 import requests
+import structlog
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
@@ -254,6 +255,7 @@ INSIDE = [
     "http://localhost/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[64:ff9b::7f00:1]/",
     "http://10.0.0.1/", "http://172.16.0.1/", "http://192.168.1.1/", "http://100.64.0.1/", "http://[fd00::1]/",
     "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://224.0.0.1/", "https://127.0.0.1:8443/",
+    "http://[fec0::1]/", "http://[::127.0.0.1]/", "http://[::7f00:1]/", "http://127.0.0.1:80:80@127.0.0.1/",
 ]  # fmt: skip
 
 
@@ -333,6 +335,68 @@ def test_an_operator_can_open_hosts_and_networks(
     assert {address for address, _ in network.called} == ({leads_to.removeprefix("::ffff:")} if called else set())
 
 
+@pytest.mark.parametrize(
+    "at", ["\\", "%5C", "/", "?", "#", "\t", "\n", "\r", " ", "\x00", "\x7f", "\x85", "[", "@", "｠", ":@"]
+)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9{}@hooks.internal/x", "http://hooks.internal{}@127.0.0.1:9/x"])
+def test_no_spelling_of_an_opened_host_leads_to_another_one(
+    make_settings: MakeSettings, network: Network, url: str, at: str
+) -> None:
+    """The host that is compared is the one that is connected to, whatever another parser would make of the URL."""
+    network.names["hooks.internal"] = ["10.9.9.9"]
+
+    delivery.deliver(replace(event(), url=url.format(at)), make_settings(webhook_allow=("hooks.internal",)))
+
+    assert {address for address, _ in network.called} <= {"10.9.9.9"}
+
+
+@pytest.mark.parametrize("host", ["http://hook.invalid/{}", "http://{}hook.invalid/", "http://hook{}.invalid/"])
+@pytest.mark.parametrize("character", ["\\", "\x00", "\t", "\n", "\r", "\x1f", "\x7f", "\x85"])
+@pytest.mark.parametrize("target", ["instance", "global"])
+def test_a_url_with_a_backslash_or_a_control_character_is_none(
+    deliver: Deliver, adapter: FakeAdapter, host: str, character: str, target: str
+) -> None:
+    """Parsers disagree about them."""
+    assert deliver(Event("the-id", target, host.format(character), {}, {})) == delivery.NO_URL
+    assert adapter.sent == []
+
+
+def test_an_opened_host_is_looked_up_once(make_settings: MakeSettings, network: Network) -> None:
+    """The address that was found is the one that is called."""
+    network.names["hooks.internal"] = ["10.9.9.9", "10.0.0.1"]
+
+    delivery.deliver(replace(event(), url="http://hooks.internal/"), make_settings(webhook_allow=("hooks.internal",)))
+
+    assert set(network.called) == {("10.9.9.9", 80)}
+
+
+@pytest.mark.parametrize("target", ["instance", "global"])
+@pytest.mark.parametrize(
+    ("userinfo", "sent_as"), [("user:pass", "user:pass"), ("us%40er:p%3Ass", "us@er:p:ss"), ("é:ü", "é:ü"), ("u", "u:")]
+)
+def test_userinfo_goes_on_as_basic_authentication(
+    deliver: Deliver, adapter: FakeAdapter, userinfo: str, sent_as: str, target: str
+) -> None:
+    """In UTF-8, as Evolution sends it, and not in the URL."""
+    deliver(Event("the-id", target, f"http://{userinfo}@hook.invalid/x", {}, {}))
+
+    (sent,) = adapter.sent
+    scheme, _, encoded = sent.headers["Authorization"].partition(" ")
+    assert (scheme, base64.b64decode(encoded).decode()) == ("Basic", sent_as)
+    assert sent.url == "http://hook.invalid/x"
+
+
+def test_userinfo_is_in_no_log(make_settings: MakeSettings, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor in the error, which is stored and shown."""
+    with caplog.at_level("DEBUG"), structlog.testing.capture_logs() as lines:
+        errors = [
+            delivery.deliver(replace(event(), url=f"http://user:secret@{host}/"), make_settings())
+            for host in ("127.0.0.1", "hook.invalid", "[::1", "93.184.216.34:x")
+        ]
+
+    assert "secret" not in f"{errors}{lines}{caplog.text}"
+
+
 def test_a_name_in_an_opened_network_is_looked_up_once(make_settings: MakeSettings, network: Network) -> None:
     """That it leads elsewhere at the second look gains nothing there either."""
     network.names["n8n"] = ["172.18.0.5", "10.0.0.1"]
@@ -348,7 +412,7 @@ def test_an_opened_receiver_is_called_by_its_own_name(network: Network, scheme: 
     network.names["n8n"] = ["172.18.0.5"]
     sent = replace(event(), url=f"{scheme}://n8n:5678/")
     request = requests.Request("POST", sent.url).prepare()
-    adapter = session.restricted(sent.url, ("172.16.0.0/12",)).get_adapter(sent.url)
+    adapter = session.restricted(("172.16.0.0/12",)).get_adapter(sent.url)
 
     host, pool = adapter.build_connection_pool_key_attributes(request, True)  # type: ignore[attr-defined]
 
