@@ -1,6 +1,6 @@
 """What is kept by an instance's name: removed while the name is reserved, and looked for once more at the end."""
 
-from shared.errors import LetheError
+from shared.errors import Unreachable
 from shared.evolution.cache.cache import Cache, Candidates
 from shared.evolution.gateway import Gateway, can_be_addressed
 from tasks.context import Context, Target, probe_all
@@ -54,7 +54,7 @@ def find_kept(target: Target) -> list[str]:
 
 
 def find_holders(target: Target, urls: set[str]) -> list[str]:
-    """Which of these gateways hold the name in their memory, in words; one that does not answer holds none."""
+    """Which of these gateways hold the name in their memory, in words; raises Unreachable for one without an answer."""
     if not can_be_addressed(target.instance_name):
         return []
     asked = [gateway for gateway in target.gateways if gateway.url in urls]
@@ -64,5 +64,7 @@ def find_holders(target: Target, urls: set[str]) -> list[str]:
 def _holds(gateway: Gateway, name: str) -> bool:
     try:
         return gateway.state(name, timeout_seconds=_STATE_SECONDS) is not None
-    except LetheError:
-        return False
+    except Unreachable:
+        if gateway.is_down():  # and its memory with it
+            return False
+        raise

@@ -15,7 +15,7 @@ from shared.evolution.rows.reservation import Reservation
 from shared.services import Services
 from tasks import pipeline
 from tasks.leftovers import leftovers
-from tests.integration.inline import ADMIN, accept, run_all, run_steps
+from tests.integration.inline import ADMIN, accept, run_all, run_steps, run_to_end
 from tests.integration.rehearsal.test_rehearsal import made
 from tests.integration.rehearsal.test_row_rehearsal import changed, trigger
 from tests.system import System
@@ -116,6 +116,35 @@ def test_a_name_that_is_in_use_again_is_left_alone(system: System) -> None:
         assert standing(services, deletion_id)[0] == "succeeded"
         assert notes(services, deletion_id, "confirm")["name_in_use"] is True
     assert fingerprint_of(system.deployment, new.id, "reused") == before
+
+
+def test_a_gateway_that_does_not_answer_at_the_end_is_waited_for(system: System) -> None:
+    """Its memory was not seen: no receipt says that it is empty, before it answers or is given up."""
+    instance, (gateway,) = seed_instance(system.deployment, "silent"), system.gateways
+    with made(system) as services:
+        deletion_id = accept(services, instance.id, "silent")
+        run_steps(services, deletion_id, *pipeline.NAMES[:-1])
+        gateway.fail_next["connectionState"] = [503] * 20
+        run_all(services, deletion_id)
+        waiting = standing(services, deletion_id)
+        gateway.fail_next.clear()
+        run_to_end(services, deletion_id)
+
+        assert (waiting[0], f"gateway {gateway.url} cannot be reached" in waiting[2]) == ("waiting", True)
+        assert standing(services, deletion_id)[0] == "succeeded"
+
+
+def test_a_gateway_that_has_stopped_holds_nothing_in_its_memory(system: System) -> None:
+    """Nothing listens there any more: that was seen."""
+    instance, (gateway,) = seed_instance(system.deployment, "stopped"), system.gateways
+    with made(system) as services:
+        deletion_id = accept(services, instance.id, "stopped")
+        run_steps(services, deletion_id, *pipeline.NAMES[:-1])
+        gateway.stop()
+        run_all(services, deletion_id)
+        gateway.start()
+
+        assert standing(services, deletion_id)[0] == "succeeded"
 
 
 def test_a_sweep_finds_a_name_that_an_ended_deletion_has_reserved(system: System) -> None:
