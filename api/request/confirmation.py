@@ -6,12 +6,13 @@ from hashlib import sha256
 import rfc8785
 from flask import g, request
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+from sqlalchemy import Connection
 
 from api.request import auth, resources
 from api.request.errors import Unconfirmed
 from shared.access import one_time_codes
 from shared.access.api_keys import BOOTSTRAP
-from shared.access.confirmation import Confirmation
+from shared.access.confirmation import Confirmation, use_token
 from shared.access.one_time_codes import CodeResult
 from shared.database.enums import ConfirmationMethod, Role
 from shared.evolution.rows.tenant import Instance
@@ -23,6 +24,7 @@ _HOW_TO_GET_A_TOKEN = (
     'ask for a preview, POST /deletions with "dryRun": true, look at what would go, and send its confirmationToken'
     f" as X-Confirmation-Token, with the same key and within {TOKEN_SECONDS // 60} minutes"
 )
+_USED_CODE = "The one-time code was already used: wait for the next one"
 _HOW_TO_GET_CODES = (
     "deletions are confirmed with one-time codes here, and this key has none. `lethe keys enroll-totp ID` on the server"
     " enrolls an API key; the admin key of the settings and instances' tokens cannot be"
@@ -30,7 +32,7 @@ _HOW_TO_GET_CODES = (
 
 
 def of_request(instance: Instance) -> Confirmation | None:
-    """The confirmation that the settings require; None when they require none. A valid code is used up.
+    """The confirmation that the settings require; None when they require none. What accepts the deletion uses it up.
 
     Raises Unconfirmed when it is missing or wrong.
     """
@@ -50,7 +52,7 @@ def read_from_form() -> None:
 def token_of_preview(instance: Instance, planned: Mapping[str, Mapping[str, int]]) -> str:
     """A token with which only this caller can confirm the deletion of this instance, for TOKEN_SECONDS."""
     shown = {"instanceId": instance.id, "instanceName": instance.name, "planned": planned}
-    return sign_token(resources.services().settings, auth.principal().key_hash, instance.id, preview_digest(shown))
+    return sign_token(resources.services().settings, auth.principal().key_hash, instance, preview_digest(shown))
 
 
 def preview_digest(preview: Mapping[str, object]) -> str:
@@ -58,15 +60,15 @@ def preview_digest(preview: Mapping[str, object]) -> str:
     return sha256(rfc8785.dumps(dict(preview))).hexdigest()  # type: ignore[arg-type]
 
 
-def sign_token(settings: Settings, key_hash: str, instance_id: str, digest: str) -> str:
-    """A token for one API key and one instance; it contains the digest of the preview."""
-    return str(_signer(settings, key_hash, instance_id).dumps(digest))
+def sign_token(settings: Settings, key_hash: str, instance: Instance, digest: str) -> str:
+    """A token for one API key, and one instance under one name; it contains the digest of the preview."""
+    return str(_signer(settings, key_hash, instance).dumps(digest))
 
 
-def read_token(settings: Settings, key_hash: str, instance_id: str, token: str) -> str:
-    """The digest in a token; raises Unconfirmed for an expired token, another key or another instance."""
+def read_token(settings: Settings, key_hash: str, instance: Instance, token: str) -> str:
+    """The digest in a token; raises Unconfirmed for an expired token, another key, instance or name."""
     try:
-        return str(_signer(settings, key_hash, instance_id).loads(token, max_age=TOKEN_SECONDS))
+        return str(_signer(settings, key_hash, instance).loads(token, max_age=TOKEN_SECONDS))
     except SignatureExpired:
         raise Unconfirmed(f"The confirmation token is too old: {_HOW_TO_GET_A_TOKEN}", _WRONG) from None
     except BadSignature:
@@ -75,11 +77,11 @@ def read_token(settings: Settings, key_hash: str, instance_id: str, token: str) 
         ) from None
 
 
-def _signer(settings: Settings, key_hash: str, instance_id: str) -> URLSafeTimedSerializer:
-    # Key and instance are in the salt: the token does not contain them, and is valid for no others.
+def _signer(settings: Settings, key_hash: str, instance: Instance) -> URLSafeTimedSerializer:
+    # Key, id and name are in the salt: the token does not contain them, and is valid for no others.
     return URLSafeTimedSerializer(
         settings.secret_key.get_secret_value(),
-        salt=f"confirmation:{key_hash}:{instance_id}",
+        salt=rfc8785.dumps(["confirmation", key_hash, instance.id, instance.name]),
         signer_kwargs={"key_derivation": "hmac", "digest_method": sha256},
     )
 
@@ -89,8 +91,14 @@ def _by_token(instance: Instance, token: str | None) -> Confirmation:
         raise Unconfirmed(f"This has to be confirmed: {_HOW_TO_GET_A_TOKEN}")
     caller = auth.principal()
     # The preview is not counted again: the numbers of a running instance change every minute.
-    digest = read_token(resources.services().settings, caller.key_hash, instance.id, token)
-    return Confirmation(caller.key_id, ConfirmationMethod.TOKEN, digest)
+    digest = read_token(resources.services().settings, caller.key_hash, instance, token)
+    signed = token.rpartition(".")[0]  # the signature behind it has more than one spelling in base64
+
+    def use(connection: Connection) -> None:
+        if not use_token(connection, f"{caller.key_hash}.{instance.id}.{signed}", TOKEN_SECONDS):
+            raise Unconfirmed(f"The confirmation token was already used: {_HOW_TO_GET_A_TOKEN}", _WRONG)
+
+    return Confirmation(caller.key_id, ConfirmationMethod.TOKEN, digest, use)
 
 
 def _by_code(code: str | None) -> Confirmation:
@@ -103,14 +111,19 @@ def _by_code(code: str | None) -> Confirmation:
             "This has to be confirmed: send the one-time code of this key as X-Confirmation-Code; a key without codes"
             " gets them on the server, with `lethe keys enroll-totp ID`"
         )
-    verdict = one_time_codes.use(services.own, services.settings, key_id, code)
+    verdict, step = one_time_codes.check(services.own, services.settings, key_id, code)
     if verdict is CodeResult.NOT_ENROLLED:
         raise Unconfirmed(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
     if verdict is CodeResult.LOCKED:
         seconds = services.settings.code_lock_seconds
         raise Unconfirmed(f"Too many wrong codes: this key cannot confirm for up to {seconds:g} s", _LOCKED)
     if verdict is CodeResult.USED:
-        raise Unconfirmed("The one-time code was already used: wait for the next one", _WRONG)
+        raise Unconfirmed(_USED_CODE, _WRONG)
     if verdict is CodeResult.WRONG:
         raise Unconfirmed("The one-time code is wrong", _WRONG)
-    return Confirmation(key_id, ConfirmationMethod.CODE)
+
+    def use(connection: Connection) -> None:
+        if not one_time_codes.use(connection, key_id, step):
+            raise Unconfirmed(_USED_CODE, _WRONG)
+
+    return Confirmation(key_id, ConfirmationMethod.CODE, use=use)

@@ -57,23 +57,26 @@ def count_enrolled(connection: Connection, permission: Permission) -> int:
     return connection.scalar(query.where(ApiKey.role.in_(roles), api_keys.is_active())) or 0
 
 
-def use(engine: Engine, settings: Settings, key_id: str, code: str) -> CodeResult:
-    """Check a code, and commit that it was used or wrong."""
+def check(engine: Engine, settings: Settings, key_id: str, code: str) -> tuple[CodeResult, int]:
+    """Check a code, and commit that it was wrong. A good one is used up by use(); its time step is returned."""
     found = select(OneTimeCodes.__table__, (OneTimeCodes.locked_until > func.now()).label("locked"))
     with own_transaction(engine) as connection:
         # One code at a time: of many parallel guesses, only MAX_WRONG_CODES are checked.
         row = connection.execute(found.where(OneTimeCodes.key_id == key_id).with_for_update()).one_or_none()
         if row is None:
-            return CodeResult.NOT_ENROLLED
+            return CodeResult.NOT_ENROLLED, 0
         if row.locked:
-            return CodeResult.LOCKED
+            return CodeResult.LOCKED, 0
         step = time_step(encryption.cipher(settings).decrypt(row.sealed).decode(), code, time.time())
         if step is None:
-            return _count_wrong(connection, row, settings.code_lock_seconds)
-        if step <= row.last_step:
-            return CodeResult.USED
-        _write(connection, key_id, last_step=step, wrong=0)
-    return CodeResult.GOOD
+            return _count_wrong(connection, row, settings.code_lock_seconds), 0
+    return CodeResult.USED if step <= row.last_step else CodeResult.GOOD, step
+
+
+def use(connection: Connection, key_id: str, step: int) -> bool:
+    """Use up the code of this time step, and all earlier ones; False when another call did so meanwhile."""
+    unused = update(OneTimeCodes).where(OneTimeCodes.key_id == key_id, OneTimeCodes.last_step < step)
+    return bool(connection.execute(unused.values(last_step=step, wrong=0)).rowcount)
 
 
 def time_step(secret: str, code: str, now: float) -> int | None:

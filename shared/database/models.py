@@ -181,6 +181,15 @@ class OneTimeCodes(Base):
     enrolled_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
+class UsedConfirmation(Base):
+    """A confirmation token that was used, for as long as it would be valid."""
+
+    __tablename__ = "used_confirmations"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)  # SHA-256 of the signed text
+    used_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
 class Receipt(Base):
     """The signed receipt of a succeeded deletion."""
 

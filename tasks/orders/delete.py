@@ -174,6 +174,8 @@ def insert(
             republish_seconds=services.settings.nudge_seconds,
             confirmation=confirmation,
         )
+        if confirmation:
+            confirmation.use(connection)
         caller.count_request()
         chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
     return message

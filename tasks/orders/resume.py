@@ -39,6 +39,8 @@ def resume(
         )
         if message is None:
             return False
+        if confirmation:
+            confirmation.use(connection)
         caller.count_request()
         instance_id = connection.scalar(select(Deletion.instance_id).where(Deletion.id == deletion_id))
         chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance_id, deletion_id, "resumed"))

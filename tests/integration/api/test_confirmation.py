@@ -1,16 +1,22 @@
 """Deletions that have to be confirmed with the token of a preview; on the server, by typing."""
 
 import json
+import string
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from uuid import UUID, uuid4
 
 import pytest
 
 from api.request import confirmation
 from demo.evolution.seed import seed_instance
+from demo.processes import wait_until
 from shared.access import api_keys
-from shared.access.confirmation import WARNING
+from shared.access.confirmation import WARNING, use_token
+from shared.database.connections import own_transaction
 from shared.database.enums import Role
+from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tests.integration.inline import accept, run_all
 from tests.integration.keyring import make_key, rotate
@@ -112,6 +118,73 @@ def test_another_instances_token_confirms_nothing(system: System, services: Serv
     assert deletions_of(services, instance.id) == []
 
 
+def test_a_token_is_for_the_name_that_was_shown(system: System, services: Services) -> None:
+    """A renamed instance may not be the one that was meant."""
+    instance = seed_instance(system.deployment, "shown so")
+    token = token_of(system, "shown so")
+    with system.deployment.connect() as connection:
+        connection.execute('UPDATE "Instance" SET name = %s WHERE id = %s', ("called so now", instance.id))
+
+    answers = [delete(system, "called so now", X_Confirmation_Token=token).status]
+    by_id = system.call("POST", "/deletions", json={"instanceId": instance.id}, headers={"X-Confirmation-Token": token})
+
+    assert [*answers, by_id.status_code] == [428, 428]
+    assert deletions_of(services, instance.id) == []
+
+
+def test_a_token_works_once(system: System) -> None:
+    """Also after a deletion that was cancelled, and however its signature is spelt; a new preview has a new one."""
+    seed_instance(system.deployment, "twice")
+    token = token_of(system, "twice")
+    respelt = [token[:-1] + last for last in string.ascii_letters + string.digits + "-_"] + [f"{token}="]
+    first = delete(system, "twice", X_Confirmation_Token=token)
+    cancelled = system.send("POST", f"/deletions/{first.body['response']['deletionId']}/cancel")
+    again = [delete(system, "twice", X_Confirmation_Token=each) for each in (token, *respelt[:-1], respelt[-1] + "=")]
+    wait_until(lambda: token_of(system, "twice") != token, 5, "the next second")
+    fresh = delete(system, "twice", X_Confirmation_Token=token_of(system, "twice"))
+
+    assert {answer.status for answer in again} == {428}
+    assert (first.status, cancelled.status, fresh.status) == (202, 200, 202)
+    assert "already used" in again[0].body["message"]
+
+
+def test_one_token_of_many_calls_at_once_confirms_one(services: Services) -> None:
+    """In all processes together."""
+    together = Barrier(8, timeout=20)
+
+    def use(_: int) -> bool:
+        together.wait()
+        with own_transaction(services.own) as connection:
+            return use_token(connection, "signed", 300)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(use, range(8))) == [False] * 7 + [True]
+
+
+def test_a_refused_order_leaves_the_token_usable(system: System, services: Services) -> None:
+    """409 accepts nothing, and so it uses up nothing."""
+    instance = seed_instance(system.deployment, "crossed")
+    token, other = token_of(system, "crossed"), token_of(system, "crossed", instance.token)
+    first = delete(system, "crossed", instance.token, X_Confirmation_Token=other)
+    crossed = delete(system, "crossed", X_Confirmation_Token=token)
+    system.send("POST", f"/deletions/{first.body['response']['deletionId']}/cancel")
+
+    assert crossed.status == 409
+    assert delete(system, "crossed", X_Confirmation_Token=token).status == 202
+
+
+def test_used_tokens_are_forgotten(services: Services) -> None:
+    """When they have expired anyhow."""
+    with own_transaction(services.own) as connection:
+        use_token(connection, "long ago", 300)
+        connection.exec_driver_sql("UPDATE used_confirmations SET used_at = now() - interval '1 hour'")
+    with own_transaction(services.own) as connection:
+        use_token(connection, "now", 300)
+        left = connection.exec_driver_sql("SELECT count(*) FROM used_confirmations").scalar_one()
+
+    assert left == 1
+
+
 def test_another_keys_token_confirms_nothing(system: System, services: Services) -> None:
     """Also when both may delete it, and also after a rotation of the same key."""
     instance = seed_instance(system.deployment, "two keys")
@@ -134,7 +207,7 @@ def test_an_old_token_confirms_nothing(system: System, services: Services, monke
     admin_hash = api_keys.hash_key(system.settings, ADMIN_KEY)
     with monkeypatch.context() as earlier:
         earlier.setattr("itsdangerous.timed.time.time", lambda: before)
-        token = confirmation.sign_token(system.settings, admin_hash, instance.id, "0" * 64)
+        token = confirmation.sign_token(system.settings, admin_hash, Instance(instance.id, "too late", None), "0" * 64)
 
     answer = delete(system, "too late", X_Confirmation_Token=token)
 

@@ -10,11 +10,15 @@ from uuid import UUID
 
 import pyotp
 import pytest
+from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from demo.evolution.seed import seed_instance
 from shared.access import one_time_codes
 from shared.access.api_keys import NewKey
 from shared.access.one_time_codes import CodeResult
+from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.services import Services
 from tests.integration.inline import run_all
@@ -46,6 +50,15 @@ def delete(system: System, name: str, key: str, code: str | None = None) -> Answ
     return system.delete(name, key=key, Prefer="respond-async", **headers)
 
 
+def use_code(services: Services, key: NewKey, code: str) -> CodeResult:
+    """Check a code and use it up, as an accepted deletion does."""
+    result, step = one_time_codes.check(services.own, services.settings, key.id, code)
+    if result is not CodeResult.GOOD:
+        return result
+    with own_transaction(services.own) as connection:
+        return result if one_time_codes.use(connection, key.id, step) else CodeResult.USED
+
+
 def use_at_once(services: Services, key: NewKey, code: str) -> list[CodeResult]:
     """What many calls hear that come together, each on a connection that is open already."""
     together = Barrier(AT_ONCE, timeout=20)
@@ -53,10 +66,19 @@ def use_at_once(services: Services, key: NewKey, code: str) -> list[CodeResult]:
     def use(_: int) -> CodeResult:
         with services.own.connect():
             together.wait()
-        return one_time_codes.use(services.own, services.settings, key.id, code)
+        return use_code(services, key, code)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(use, range(AT_ONCE)))
+
+
+def fill_limit(services: Services, key: NewKey, amount: int) -> list[bytes]:
+    """As if the key had ordered its deletions of this minute; the keys of Redis that say so."""
+    limiter = MovingWindowRateLimiter(
+        RedisStorage("redis://", connection_pool=services.redis.connection_pool, key_prefix="lethe:limit")
+    )
+    assert limiter.hit(RateLimitItemPerMinute(amount), key.id, cost=amount)
+    return list(services.redis.scan_iter(f"lethe:limit*{key.id}*"))
 
 
 def exists_deletion(services: Services, instance_id: str) -> bool:
@@ -95,6 +117,24 @@ def test_a_code_works_once(system: System, services: Services, key: NewKey) -> N
     assert not exists_deletion(services, second.id)
 
 
+def test_a_refused_order_leaves_the_code_usable(system: System, services: Services, key: NewKey) -> None:
+    """409 and 429 accept nothing, and so they use up nothing."""
+    for name in ("taken", "limited", "free"):
+        seed_instance(system.deployment, name)
+    other = make_key(services, Role.ADMIN)
+    delete(system, "taken", other.key, enroll(services, other).now())
+    code = enroll(services, key).now()
+    rate_limit = system.settings.limit_per_minute
+
+    taken = delete(system, "taken", key.key, code)
+    filled = fill_limit(services, key, rate_limit)
+    limited = delete(system, "limited", key.key, code)
+    services.redis.delete(*filled)
+    free, again = (delete(system, name, key.key, code) for name in ("free", "limited"))
+
+    assert (taken.status, limited.status, free.status, again.status) == (409, 429, 202, 428)
+
+
 def test_one_code_of_many_calls_at_once_confirms_one(services: Services, key: NewKey) -> None:
     """Whoever looks over a shoulder is too late, however fast."""
     code = enroll(services, key).now()
@@ -109,10 +149,7 @@ def test_an_earlier_code_is_not_good_after_a_later_one(
     """Also while its time is not over; the next one is."""
     totp, now = enroll(services, key), time.time()
     monkeypatch.setattr("shared.access.one_time_codes.time.time", lambda: now)
-    verdicts = [
-        one_time_codes.use(services.own, services.settings, key.id, totp.at(int(now) + seconds))
-        for seconds in (0, -30, 30)
-    ]
+    verdicts = [use_code(services, key, totp.at(int(now) + seconds)) for seconds in (0, -30, 30)]
 
     assert verdicts == [CodeResult.GOOD, CodeResult.USED, CodeResult.GOOD]
 
@@ -157,7 +194,7 @@ def test_five_wrong_codes_lock_the_key(system: System, services: Services, key: 
     ]
     with services.own.begin() as connection:
         connection.exec_driver_sql("UPDATE one_time_codes SET locked_until = now() WHERE key_id = %s", (key.id,))
-    assert one_time_codes.use(services.own, services.settings, key.id, totp.now()) is CodeResult.GOOD
+    assert use_code(services, key, totp.now()) is CodeResult.GOOD
     assert delete(system, "locked", other.key, others_totp.now()).status == 202
 
 
@@ -174,7 +211,7 @@ def test_a_good_code_forgives_the_wrong_ones_before(services: Services, key: New
     totp = enroll(services, key)
     wrong = wrong_for(totp, time.time())
     codes = [wrong] * 4 + [totp.now()] + [wrong] * 4
-    verdicts = [one_time_codes.use(services.own, services.settings, key.id, code) for code in codes]
+    verdicts = [use_code(services, key, code) for code in codes]
 
     assert verdicts == [CodeResult.WRONG] * 4 + [CodeResult.GOOD] + [CodeResult.WRONG] * 4
 
@@ -210,9 +247,7 @@ def test_the_command_enrolls(system: System, services: Services, key: NewKey) ->
     assert totp.secret not in listed
     lines = system.send("GET", "/audit?action=keys").body["lines"]
     assert lines[0]["reason"] == f"enrolled {key.id} for one-time codes"
-    verdicts = [
-        one_time_codes.use(services.own, services.settings, key.id, code) for code in (earlier.now(), totp.now())
-    ]
+    verdicts = [use_code(services, key, code) for code in (earlier.now(), totp.now())]
     assert verdicts == [CodeResult.WRONG, CodeResult.GOOD]
 
 
