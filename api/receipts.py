@@ -13,11 +13,14 @@ from api.openapi.schemas import ById, Schema
 from api.request import auditing, resources
 from api.request.errors import Conflict, NotFound
 from api.request.pages import page
+from shared import logs
 from shared.audit import reads as audit_reads
 from shared.database.models import Deletion, DeletionStatus
 from shared.receipts import page as receipt_page
 from shared.receipts import receipt
+from shared.receipts.receipt import ReceiptChanged
 
+log = logs.get(__name__)
 _AS_PAGE = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}
 
 blueprint = protected_blueprint("receipts", __name__, "The signed proof of a deletion", 404, 409)
@@ -64,7 +67,11 @@ def _document(deletion: Deletion) -> str:
         raise Conflict(
             f"The deletion is {deletion.status.value}: a receipt proves success", deletionId=str(deletion.id)
         )
-    document = receipt.load(resources.services().own, deletion.id)
+    try:
+        document = receipt.load(resources.services().own, deletion.id)
+    except ReceiptChanged as error:
+        log.error("receipt was changed", deletion_id=str(deletion.id), reason=error.title)
+        raise Conflict(error.title, deletionId=str(deletion.id)) from error
     if document is None:
-        raise NotFound("The deletion succeeded before receipts were written")
+        raise NotFound("There is no receipt: the deletion succeeded before receipts were written, or it was removed")
     return document

@@ -31,7 +31,10 @@ def show(deletion_id: UUID, as_page: bool) -> None:
     from shared.receipts import receipt
 
     with connected() as made:
-        document = receipt.load(made.own, deletion_id)
+        try:
+            document = receipt.load(made.own, deletion_id)
+        except receipt.ReceiptChanged as error:
+            stop(error.title)
         if document is None:
             stop("There is no receipt: the deletion does not exist, or has not succeeded")
         instance_id = receipt.proved(json.loads(document))["instanceId"]

@@ -25,8 +25,14 @@ def current(connection: Connection, settings: Settings) -> Ed25519PrivateKey:
 def published(connection: Connection, settings: Settings) -> list[dict[str, str]]:
     """All public keys as JSON Web Keys, newest first: old receipts stay valid after a change of the key."""
     current(connection, settings)
+    return [signing.as_jwk(key) for key in all_public(connection).values()]
+
+
+def all_public(connection: Connection) -> dict[str, Ed25519PublicKey]:
+    """All public keys by their thumbprints, newest first."""
     rows = connection.scalars(select(ReceiptKey.public).order_by(ReceiptKey.created_at.desc(), ReceiptKey.id))
-    return [signing.as_jwk(Ed25519PublicKey.from_public_bytes(public)) for public in rows]
+    keys = map(Ed25519PublicKey.from_public_bytes, rows)
+    return {signing.as_jwk(key)["kid"]: key for key in keys}
 
 
 def _newest(connection: Connection, settings: Settings) -> Ed25519PrivateKey | None:

@@ -12,6 +12,7 @@ from shared import signing
 from shared.audit.chain import Place
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, Receipt, Step, WebhookEvent
+from shared.errors import LetheError
 from shared.receipts import keys as receipt_keys
 from shared.settings import Settings
 
@@ -20,6 +21,10 @@ _OF = bindparam("of_deletion", type_=Uuid)
 _DELETION = select(Deletion.__table__).where(Deletion.id == _OF)
 _STEPS = select(Step.__table__).where(Step.deletion_id == _OF).order_by(Step.position)
 _EVENTS = select(WebhookEvent.__table__).where(WebhookEvent.deletion_id == _OF).order_by(WebhookEvent.target.desc())
+
+
+class ReceiptChanged(LetheError):
+    """The stored receipt is not what was signed."""
 
 
 def write(connection: Connection, deletion_id: UUID, settings: Settings, line: Place) -> None:
@@ -33,9 +38,19 @@ def write(connection: Connection, deletion_id: UUID, settings: Settings, line: P
 
 
 def load(engine: Engine, deletion_id: UUID) -> str | None:
-    """The signed receipt; None when there is none."""
+    """The signed receipt; None when there is none. Raises ReceiptChanged when the row is not what was signed."""
     with own_transaction(engine) as connection:
-        return connection.scalar(select(Receipt.document).where(Receipt.deletion_id == deletion_id))
+        document = connection.scalar(select(Receipt.document).where(Receipt.deletion_id == deletion_id))
+        keys = receipt_keys.all_public(connection) if document is not None else {}
+    if document is None:
+        return None
+    try:
+        of = proved(signing.check(document.encode(), keys))["deletionId"]
+    except signing.InvalidDocument as error:
+        raise ReceiptChanged(f"The stored receipt is not what was signed: {error.title}") from error
+    if of != str(deletion_id):
+        raise ReceiptChanged("The stored receipt is not what was signed: it is of another deletion")
+    return document
 
 
 def proved(document: Mapping[str, Any]) -> dict[str, str]:

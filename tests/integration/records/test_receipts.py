@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 import requests
 
@@ -161,6 +162,64 @@ def test_a_receipt_is_written_once(system: System) -> None:
     assert first is not None
     assert written(services, deletion_id) == first
     services.close()
+
+
+def tamper(services: Services, statement: str, *values: object) -> None:
+    """As who may take the triggers away."""
+    with services.own.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        connection.exec_driver_sql(statement, values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        """replace(document, '"removed":{', '"removed":{"Message":9,')""",
+        "replace(document, 'tampered', 'Tampered')",
+        "left(document, -1)",
+        "'{}'",
+        "''",
+        "'null'",
+        "document || ' '",
+        "(SELECT o.document FROM receipts o WHERE o.deletion_id <> r.deletion_id)",
+    ],
+)
+def test_a_receipt_that_was_changed_is_not_shown(system: System, change: str) -> None:
+    """Neither over HTTP nor on the server, in no format: both say that it was changed."""
+    services = system.make_services()
+    deletion_id = erase(services, system, "tampered with")
+    erase(services, system, "untouched")
+    system.start("web")
+    good = system.send("GET", f"/deletions/{deletion_id}/receipt")
+    tamper(services, f"UPDATE receipts r SET document = {change} WHERE deletion_id = %s", deletion_id)
+
+    answers = [system.send("GET", f"/deletions/{deletion_id}/receipt{form}") for form in ("", "?format=html")]
+    shown = [lethe(system, "receipt", "show", str(deletion_id), *form) for form in ((), ("--html",))]
+
+    assert good.status == 200
+    assert {answer.status for answer in answers} == {409}
+    assert all("not what was signed" in answer.body["message"] for answer in answers)
+    assert {(answer.returncode, answer.stdout) for answer in shown} == {(1, "")}
+    assert all("not what was signed" in answer.stderr for answer in shown)
+
+
+@pytest.mark.parametrize("table", ["receipts", "receipt_keys"])
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM {}", "TRUNCATE {}", "UPDATE {} SET {} = {}", "DELETE FROM deletions"]
+)
+def test_nobody_changes_a_receipt(system: System, table: str, statement: str) -> None:
+    """Not even a superuser, as long as the triggers are there; nor with the deletion that it proves."""
+    services = system.make_services()
+    deletion_id = erase(services, system, "kept for good")
+    column = "document" if table == "receipts" else "public"
+
+    with (
+        psycopg.connect(services.settings.database_url.get_secret_value()) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="can only be added to"),
+    ):
+        connection.execute(statement.format(table, column, column))
+
+    assert is_valid(written(services, deletion_id), published(services))
 
 
 def test_what_cannot_be_signed_now_is_signed_later(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
