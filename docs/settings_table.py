@@ -1,11 +1,13 @@
-"""Writes the tables of docs/settings.md from shared/settings.py: `make settings`."""
+"""Writes the tables of docs/settings.md from shared/settings/model.py: `make settings`."""
 
 from pathlib import Path
 
 from shared.settings import Settings
 
 PAGE = Path(__file__).with_name("settings.md")
-BEGIN = "<!-- settings: `make settings` writes these tables, and a test compares them with shared/settings.py -->\n"
+BEGIN = (
+    "<!-- settings: `make settings` writes these tables, and a test compares them with shared/settings/model.py -->\n"
+)
 END = "<!-- end of settings -->\n"
 
 NEEDED = "Needed"

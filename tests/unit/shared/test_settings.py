@@ -314,7 +314,7 @@ def test_traces_without_their_library_are_refused_at_the_start(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the command that brings it."""
-    monkeypatch.setattr("shared.settings.find_spec", lambda _: None)
+    monkeypatch.setattr("shared.settings.model.find_spec", lambda _: None)
 
     with pytest.raises(ValidationError, match=r"lethe\[otel\]"):
         make_settings(traces=True)

@@ -2,7 +2,21 @@
 
 from difflib import get_close_matches
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from shared.settings.sources import PREFIX
+
+
+def explain(error: ValidationError | OSError) -> str:
+    """What is missing or wrong, with the names of the variables and without values."""
+    if isinstance(error, OSError):
+        return f"A secret's file cannot be read: {error.filename}"
+    wrong = [
+        ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), sentence(each)])
+        for each in error.errors(include_input=False, include_url=False)
+    ]
+    return "Settings are missing or wrong (docs/settings.md has a table of them):\n  " + "\n  ".join(wrong)
 
 
 def sentence(wrong: ErrorDetails) -> str:

@@ -1,20 +1,18 @@
-"""Lethe's settings, from LETHE_* variables; no other module reads the environment."""
+"""Lethe's settings: names, defaults, meanings, and what cannot be."""
 
 import base64
 import binascii
-import os
 from enum import StrEnum
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.settings_errors import or_nearest, sentence
+from shared.settings.errors import or_nearest
+from shared.settings.sources import PREFIX, FileSource, of_this_process
 
 
 class ConfirmationMode(StrEnum):
@@ -25,7 +23,6 @@ class ConfirmationMode(StrEnum):
     TOTP = "totp"  # a one-time code of the API key
 
 
-PREFIX = "LETHE_"
 # Variables of docker-compose.yml, which passes its whole .env to Lethe.
 _OF_COMPOSE = {"LETHE_PORT", "LETHE_FLOWER_PORT", "LETHE_DATABASE_PASSWORD"}
 _POSTGRES = ("postgresql", "postgres")
@@ -36,18 +33,6 @@ _SCHEMES = {
     "broker_url": (),  # of any kind
 }
 _SHORTEST_KEY = 24  # bytes, as Standard Webhooks recommends
-
-
-class FileSource(PydanticBaseSettingsSource):
-    """Reads LETHE_X from the file that LETHE_X_FILE names, e.g. a container's secret."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: D102
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        return (Path(path).read_text().rstrip("\n") if path else None), field_name, False
-
-    def __call__(self) -> dict[str, Any]:  # noqa: D102
-        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
 
 
 class Settings(BaseSettings):
@@ -232,7 +217,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_spelling(self) -> Self:
         known = {f"{PREFIX}{name.upper()}{suffix}" for name in type(self).model_fields for suffix in ("", "_FILE")}
-        unknown = {name for name in os.environ if name.startswith(PREFIX)} - known - _OF_COMPOSE
+        unknown = of_this_process() - known - _OF_COMPOSE
         if unknown:  # a misspelt LETHE_CONFIRMATION would otherwise confirm nothing
             raise ValueError(
                 f"there is no setting called {', '.join(or_nearest(each, known) for each in sorted(unknown))}"
@@ -266,33 +251,3 @@ class Settings(BaseSettings):
     def broker(self) -> str:
         """The broker's URL, Redis unless another was named."""
         return (self.broker_url or self.redis_url).get_secret_value()
-
-
-def explain(error: ValidationError | OSError) -> str:
-    """What is missing or wrong, with the names of the variables and without values."""
-    if isinstance(error, OSError):
-        return f"A secret's file cannot be read: {error.filename}"
-    wrong = [
-        ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), sentence(each)])
-        for each in error.errors(include_input=False, include_url=False)
-    ]
-    return "Settings are missing or wrong (docs/settings.md has a table of them):\n  " + "\n  ".join(wrong)
-
-
-def source_of(name: str) -> str:
-    """The source of a setting: its variable, its variable for a file, or "default"."""
-    is_set = {variable.upper() for variable, value in os.environ.items() if value}
-    variable = f"{PREFIX}{name.upper()}"
-    if variable in is_set:
-        return variable
-    path = os.environ.get(f"{variable}_FILE")
-    return f"{variable}_FILE={path}" if path else "default"
-
-
-@cache
-def read() -> Settings:
-    """Read the settings, once for this process. With wrong settings, the process ends with an error text."""
-    try:
-        return Settings()
-    except (ValidationError, OSError) as error:
-        raise SystemExit(explain(error)) from None

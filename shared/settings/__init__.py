@@ -1,0 +1,8 @@
+"""Lethe's settings. Every package may import them, from here; they import no other room of shared but `signing`."""
+
+from shared.settings.errors import explain
+from shared.settings.model import ConfirmationMode, Settings
+from shared.settings.reading import read
+from shared.settings.sources import PREFIX, source_of
+
+__all__ = ["PREFIX", "ConfirmationMode", "Settings", "explain", "read", "source_of"]
