@@ -1,5 +1,6 @@
 """Checks the confirmation of a deletion over HTTP: the token of a preview, or a one-time code."""
 
+import secrets
 from collections.abc import Mapping
 from hashlib import sha256
 
@@ -62,19 +63,21 @@ def preview_digest(preview: Mapping[str, object]) -> str:
 
 def sign_token(settings: Settings, key_hash: str, instance: Instance, digest: str) -> str:
     """A token for one API key, and one instance under one name; it contains the digest of the preview."""
-    return str(_signer(settings, key_hash, instance).dumps(digest))
+    once = secrets.token_urlsafe(9)  # two previews in one second have different tokens, for each is used once
+    return str(_signer(settings, key_hash, instance).dumps([digest, once]))
 
 
 def read_token(settings: Settings, key_hash: str, instance: Instance, token: str) -> str:
     """The digest in a token; raises Unconfirmed for an expired token, another key, instance or name."""
     try:
-        return str(_signer(settings, key_hash, instance).loads(token, max_age=TOKEN_SECONDS))
+        digest, _ = _signer(settings, key_hash, instance).loads(token, max_age=TOKEN_SECONDS)
     except SignatureExpired:
         raise Unconfirmed(f"The confirmation token is too old: {_HOW_TO_GET_A_TOKEN}", _WRONG) from None
     except BadSignature:
         raise Unconfirmed(
             f"The confirmation token is not one for this key and instance: {_HOW_TO_GET_A_TOKEN}", _WRONG
         ) from None
+    return str(digest)
 
 
 def _signer(settings: Settings, key_hash: str, instance: Instance) -> URLSafeTimedSerializer:
