@@ -1,6 +1,5 @@
-"""The console's session: a signed cookie with the hash of an API key; it ends when the key is revoked."""
+"""The console's session: a signed cookie with the secret of a row in the own database; it ends with row or key."""
 
-import time
 from hmac import digest
 
 from flask import Flask, current_app, request, session
@@ -9,12 +8,12 @@ from flask_wtf import CSRFProtect
 
 from api.request import auth, resources
 from api.request.auth import Principal
+from shared.access import console_sessions
 from shared.access.api_keys import hash_key
+from shared.database.connections import own_statement, own_transaction
 from shared.settings import Settings
 
-_KEY = "key"
-_SINCE = "since"
-_LONGEST_SECONDS = 12 * 3600  # also with activity: a stolen cookie does not work for ever
+_SECRET = "secret"  # noqa: S105 - the name of a member of the cookie
 
 
 class _Cookies(SecureCookieSessionInterface):
@@ -51,8 +50,9 @@ def begin(key: str) -> Principal | None:
     key_hash = hash_key(resources.services().settings, key)
     found = auth.find_by_key_hash(key_hash)
     if found:
-        session.clear()  # against session fixation
-        session.update({_KEY: key_hash, _SINCE: int(time.time())})
+        end()  # against session fixation
+        with own_transaction(resources.services().own) as connection:
+            session[_SECRET] = console_sessions.begin(connection, key_hash)
         session.permanent = True
     return found
 
@@ -63,16 +63,20 @@ def extend() -> None:
 
 
 def end() -> None:
-    """Sign out."""
+    """Sign out: no copy of the cookie works any more."""
+    if secret := session.get(_SECRET):
+        with own_transaction(resources.services().own) as connection:
+            console_sessions.end(connection, secret)
     session.clear()
 
 
 def principal() -> Principal | None:
     """The signed-in principal, with the permissions that its key has now; None when no user is signed in."""
-    if _KEY not in session:
+    if _SECRET not in session:
         return None
-    is_fresh = time.time() - session[_SINCE] < _LONGEST_SECONDS
-    found = auth.find_by_key_hash(session[_KEY]) if is_fresh else None
+    with own_statement(resources.services().own) as connection:
+        key_hash = console_sessions.find(connection, session[_SECRET])
+    found = auth.find_by_key_hash(key_hash) if key_hash else None
     if found is None:
         session.clear()
     return found

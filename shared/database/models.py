@@ -190,6 +190,16 @@ class UsedConfirmation(Base):
     used_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
+class ConsoleSession(Base):
+    """A session of the console that was not ended; the cookie has its secret."""
+
+    __tablename__ = "console_sessions"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)  # SHA-256 of the secret
+    key_hash: Mapped[str]  # of the API key, as in api_keys
+    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
 class Receipt(Base):
     """The signed receipt of a succeeded deletion."""
 

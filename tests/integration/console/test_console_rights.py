@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
 import pytest
+from itsdangerous import URLSafeTimedSerializer
 
 from demo.evolution.seed import seed_instance
+from shared.access.api_keys import hash_key
 from shared.audit import chain
 from shared.audit import search as audit_search
 from shared.audit.entries import Action, Decision, Entry
@@ -491,3 +493,70 @@ def test_a_session_ends_with_its_key_and_with_signing_out(system: System, servic
     for visitor in (rotated, leaving):
         answer = visitor.get("/deletions", allow_redirects=False)
         assert (answer.status_code, answer.headers["Location"]) == (303, "/console/sign-in")
+
+
+def copied(visitor: Visitor) -> Visitor:
+    """Somebody with a copy of the cookie."""
+    thief = Visitor(visitor.system)
+    thief.session.cookies.update(visitor.session.cookies)
+    return thief
+
+
+def is_in(visitor: Visitor) -> bool:
+    """Whether a page opens."""
+    return visitor.get("/deletions", allow_redirects=False).status_code == 200
+
+
+def test_signing_out_ends_every_copy_of_the_cookie(system: System, services: Services) -> None:
+    """In every process: the session is in the own database. Another session of the same key goes on."""
+    visitor, other = signed_in(system), signed_in(system)
+    copies = [copied(visitor) for _ in range(4)]
+    before = [is_in(copy) for copy in copies]
+    visitor.post("/sign-out")
+    after = [is_in(copy) for copy in copies]
+    again = copies[0].send("/sign-out", csrf_token="x")
+
+    assert (before, after) == ([True] * 4, [False] * 4)
+    assert again.status_code == 400
+    assert is_in(other)
+
+
+def test_signing_in_again_ends_the_session_before(system: System) -> None:
+    """Of the same browser."""
+    visitor = signed_in(system)
+    copy = copied(visitor)
+    visitor.sign_in()
+
+    assert (is_in(copy), is_in(visitor)) == (False, True)
+
+
+def test_a_session_ends_after_twelve_hours_of_clicking(system: System, services: Services) -> None:
+    """So that a stolen cookie does not work for ever; the next one to sign in removes what is left of it."""
+    visitors = [signed_in(system), signed_in(system)]
+    with services.own.begin() as connection:
+        rows = connection.exec_driver_sql("SELECT digest FROM console_sessions ORDER BY started_at DESC LIMIT 2").all()
+        for (digest,), hours in zip(rows, (12.1, 11.9), strict=True):
+            connection.exec_driver_sql(
+                "UPDATE console_sessions SET started_at = now() - %s * interval '1 hour' WHERE digest = %s",
+                (hours, digest),
+            )
+    open_still = [is_in(visitor) for visitor in visitors]
+    signed_in(system)
+    with services.own.connect() as connection:
+        left = connection.exec_driver_sql(
+            "SELECT count(*) FROM console_sessions WHERE started_at < now() - interval '12 hours'"
+        ).scalar_one()
+
+    assert (open_still, left) == ([True, False], 0)
+
+
+def test_the_database_holds_no_cookie(system: System, services: Services) -> None:
+    """Who reads it cannot sign in with it, nor does the cookie say which key it is of."""
+    visitor = signed_in(system)
+    with services.own.connect() as connection:
+        rows = str(connection.exec_driver_sql("SELECT * FROM console_sessions").all())
+    _, payload = URLSafeTimedSerializer("of somebody else").loads_unsafe(visitor.session.cookies["lethe_console"])
+
+    assert payload["secret"] not in rows
+    assert hash_key(system.settings, ADMIN_KEY) in rows
+    assert hash_key(system.settings, ADMIN_KEY) not in str(payload)
