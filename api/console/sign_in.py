@@ -1,17 +1,13 @@
 """The console's pages to sign in with an API key, and to sign out."""
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
-from limits import RateLimitItemPerMinute
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.console import session
-from api.request import auditing, resources
-from api.request.errors import LimitReached
+from api.request import auditing, resources, wrong_keys
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
-
-_ATTEMPTS = RateLimitItemPerMinute(10)
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -24,11 +20,10 @@ def show_form() -> Response:
 
 @blueprint.post("/sign-in")
 def sign_in() -> AnyResponse:
-    """Begin a session if the key is valid; each address has a few attempts per minute."""
-    if not resources.rate_limiter().hit(_ATTEMPTS, "sign-in", request.remote_addr or ""):
-        raise LimitReached("Too many attempts: try again in a minute", headers={"Retry-After": "60"})
+    """Begin a session if the key is valid."""
     signed_in = session.begin(request.form.get("key", ""))
     if signed_in is None:
+        wrong_keys.count()
         return _form(wrong=True)
     with own_transaction(resources.services().own) as connection:
         chain.append(connection, Entry(Action.SIGN_IN, Decision.ACCEPTED, auditing.actor_of(signed_in)))

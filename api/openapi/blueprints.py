@@ -21,7 +21,7 @@ def open_blueprint(name: str, module: str, description: str, *errors: int, **mor
 
 
 def protected_blueprint(name: str, module: str, description: str, *errors: int) -> APIBlueprint:
-    """Endpoints that need an API key or an instance's token; any of them can end with these errors and 401."""
-    made = open_blueprint(name, module, description, 401, *errors, abp_security=[{"apikey": []}])
+    """Endpoints that need an API key or an instance's token; any of them can end with these errors, 401 and 429."""
+    made = open_blueprint(name, module, description, 401, 429, *errors, abp_security=[{"apikey": []}])
     made.before_request(auth.authenticate)
     return made

@@ -59,7 +59,7 @@ _ERRORS: dict[int, tuple[str, str, tuple[str, ...]]] = {
         (),
     ),
     429: (
-        "The key has reached its rate limit; nothing was changed",
+        "The key has reached its rate limit, or its address has sent too many wrong keys; nothing was changed",
         "No more than 10 deletions per minute and key: try again in 42 s",
         ("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
     ),

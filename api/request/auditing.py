@@ -86,7 +86,7 @@ def _attempt() -> _Attempt:
 
 def _write_refusal(response: Response) -> Response:
     attempt, status = _attempt(), response.status_code
-    action = attempt.action or (Action.READ if status == 401 else None)
+    action = attempt.action or (Action.READ if status in (401, 429) else None)
     if status >= 400 and action and not attempt.skipped:
         try:
             _write(replace(attempt, action=action), action, status)

@@ -7,7 +7,7 @@ from flask import g, request
 from sqlalchemy import ColumnElement, exists, select, true
 from sqlalchemy.orm import Session
 
-from api.request import resources
+from api.request import resources, wrong_keys
 from api.request.errors import Unauthorized
 from shared import logs
 from shared.access import api_keys
@@ -70,9 +70,15 @@ class Principal:
 
 
 def authenticate() -> None:
-    """Before each request: find the caller by its `apikey` header and check its permission; raises Unauthorized."""
+    """Before each request: find the caller by its `apikey` header and check its permission; raises Unauthorized.
+
+    Raises LimitReached for an unknown key of an address that has sent too many.
+    """
     key = request.headers.get("apikey", "")
-    authorize(_look_up(key) if key else None)
+    found = _look_up(key) if key else None
+    if key and found is None:
+        wrong_keys.count()
+    authorize(found)
 
 
 def authorize(found: Principal | None) -> None:

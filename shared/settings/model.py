@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     instance_tokens_may_delete: bool = Field(True, description="Whether an instance's own token may delete it")
     limit_per_minute: int = Field(10, ge=1, description="Deletions that one API key may order in a minute")
     limit_per_hour: int = Field(100, ge=1, description="Deletions that one API key may order in an hour")
+    wrong_keys_per_minute: int = Field(20, ge=1, description="Wrong keys that one address may send in a minute")
     confirmation: ConfirmationMode = Field(
         ConfirmationMode.OFF, description="How deletions are confirmed: off, token or totp"
     )

@@ -47,10 +47,6 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, system: System) -> Iterator[Page]:
     """A fresh browser at the console's door, in which no script fails and no policy is broken."""
     context = browser.new_context(base_url=system.url)
-    # Every test signs in from the same address: what they have used up is of another test.
-    with system.make_services().redis as redis:
-        for key in redis.scan_iter("lethe:limit*sign-in*"):
-            redis.delete(key)
     opened, faults = context.new_page(), list[str]()
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("console", lambda message: faults.append(message.text) if "Security Policy" in message.text else None)
