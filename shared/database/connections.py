@@ -1,6 +1,6 @@
 """Connections to PostgreSQL that notice a dead server in seconds, and transactions on the own database."""
 
-import time
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +13,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from shared.faults.postgresql import translate_errors as translate_errors
 from shared.settings import Settings
 
-_USED_AT, _IDLE_SECONDS = "used_at", 1.0
 _ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit TO off"
 
 
@@ -51,27 +50,28 @@ def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "")
             "options": options,
         },
     )
-    event.listen(engine, "checkin", _note_use)
-    event.listen(engine, "checkout", _ping_if_idle)
+    event.listen(engine, "checkout", _replace_if_closed)
     return engine
 
 
-def _note_use(connection: Any, record: ConnectionPoolEntry) -> None:  # noqa: ARG001 - as the pool calls it
-    record.info[_USED_AT] = time.monotonic()
+def _replace_if_closed(connection: Any, record: ConnectionPoolEntry, _: object) -> None:  # noqa: ARG001 - as the pool calls it
+    """Look at the socket, which costs no round trip: a server that has closed it has sent that.
 
-
-def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """Check that a connection is alive, unless it was used a moment ago: each check is a round trip.
-
-    A failed ping closes the whole pool.
+    A connection that is closed makes the pool close all, and open new ones.
     """
-    if time.monotonic() - record.info.get(_USED_AT, time.monotonic()) < _IDLE_SECONDS:
-        return
     try:
-        connection.execute("SELECT 1")
-        connection.rollback()
+        if _has_news(connection.fileno()):  # mostly its end; a changed setting is news as well
+            connection.execute("SELECT 1")
+            connection.rollback()
     except psycopg.Error as error:
-        raise InvalidatePoolError("the server was away") from error  # the pool closes all, and opens new ones
+        raise InvalidatePoolError("the server was away") from error
+
+
+def _has_news(descriptor: int) -> bool:
+    """Whether the server has sent something that was not asked for."""
+    socket = select.poll()
+    socket.register(descriptor, select.POLLIN)
+    return bool(socket.poll(0))
 
 
 @contextmanager

@@ -2,23 +2,25 @@
 
 import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, LiteralString, cast
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from shared.database import round_trips
 from shared.database.connections import begin_with, translate_errors
-from shared.errors import RefusedByServer, RequirementNotMet
+from shared.database.round_trips import compiled as compiled
+from shared.database.round_trips import limits
+from shared.errors import LetheError, RefusedByServer, RequirementNotMet
 from shared.evolution.rows import schema as tenant_schema
 from shared.evolution.rows.schema import ROOT, quote
 
 WHAT = "the tenant database"
 NOT_RESERVED = "NOT starts_with(id, 'lethe:')"  # a reserved name's row is nobody's instance
+_NOT_TOGETHER = ("0A000", "27000")  # feature_not_supported, triggered_data_change_violation
 CHANNELS = ("Webhook", "Rabbitmq", "Nats", "Sqs", "Kafka", "Websocket", "Pusher")
 
 
@@ -52,24 +54,6 @@ class ChangeIgnored(RequirementNotMet):
         )
 
 
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-
-
-@lru_cache(1_000)
-def compiled(statement: str) -> LiteralString:
-    """A statement with :names as the driver writes them."""
-    return cast(LiteralString, text(statement).compile(dialect=_DIALECT).string)  # type: ignore[redundant-cast]
-
-
-def _bounds(statement_seconds: float, lock_seconds: float = 5) -> tuple[str, ...]:
-    return (
-        f"SET LOCAL statement_timeout TO {int(statement_seconds * 1000)}",
-        f"SET LOCAL lock_timeout TO {int(lock_seconds * 1000)}",
-        # So that PostgreSQL raises an error instead of hiding rows from a role that row-level security limits.
-        "SET LOCAL row_security TO off",
-    )
-
-
 def _codec_of(encoding: str) -> str:
     """Python's name of PostgreSQL's encoding; UTF-8 for one that Python does not know, or that holds any bytes."""
     try:
@@ -98,6 +82,7 @@ class Tenant:
         self.schema = schema
         self._codec: str | None = None  # Python's name of the database's encoding
         self._plans: dict[str, tenant_schema.Plan] = {}
+        self._channels: tuple[str | None, list[str]] | None = None  # of a plan
 
     def table(self, name: str) -> str:
         """The quoted, schema-qualified name of a table."""
@@ -109,7 +94,7 @@ class Tenant:
     ) -> Iterator[Connection]:
         """A transaction whose statements and lock waits are bounded; driver errors are translated."""
         level = [f"SET TRANSACTION ISOLATION LEVEL {isolation}"] if isolation else []
-        settings = (*level, *_bounds(statement_seconds, lock_seconds))
+        settings = (*level, *map("SET LOCAL {0[0]} TO {0[1]}".format, limits(statement_seconds, lock_seconds).items()))
         with translate_errors(WHAT), begin_with(self.engine, "; ".join(settings)) as connection:
             yield connection
 
@@ -121,32 +106,39 @@ class Tenant:
         self, statements: Sequence[str], values: Mapping[str, object], statement_seconds: float = 10
     ) -> list[psycopg.Cursor[tuple[Any, ...]]]:
         """Run statements in one transaction and one round trip; what each one found."""
-        with self._driver() as driver, driver.pipeline():
-            for setting in _bounds(statement_seconds):
-                driver.execute(compiled(setting))
-            cursors = [driver.execute(compiled(statement), values) for statement in statements]
-            # Not commit(), which does nothing as long as the driver has not heard of its BEGIN.
-            driver.execute("COMMIT")
-        return cursors
+        with translate_errors(WHAT):
+            return round_trips.run(self.engine, limits(statement_seconds), statements, values)
+
+    def change(
+        self, changes: Sequence[str], values: Mapping[str, object], queries: Sequence[str] = ()
+    ) -> tuple[list[int], list[tuple[Any, ...]]]:
+        """Change tables in one statement: how many rows of each, and what queries after it find.
+
+        What PostgreSQL refuses to do in one statement (with a rule on a table, or a trigger that changes rows of the
+        same statement) goes in several.
+        """
+        parts = ", ".join(f"change_{at} AS ({change} RETURNING 1)" for at, change in enumerate(changes))
+        counts = ", ".join(f"(SELECT count(*) FROM change_{at})" for at in range(len(changes)))
+        try:
+            together, *found = self.run([f"WITH {parts} SELECT {counts}", *queries], values)
+            rows = list(together.fetchall()[0])
+        except LetheError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in _NOT_TOGETHER:
+                raise
+            each = self.run([*changes, *queries], values)
+            rows, found = [cursor.rowcount for cursor in each[: len(changes)]], each[len(changes) :]
+        return rows, [row for cursor in found for row in cursor]
 
     @contextmanager
     def trial(
         self, statements: Sequence[str], values: Mapping[str, object]
     ) -> Iterator[list[psycopg.Cursor[tuple[Any, ...]]]]:
         """Run statements in one round trip; the block may look at what they found, and rolls back by raising."""
-        with self._driver() as driver:
+        with translate_errors(WHAT), round_trips.driver_of(self.engine) as driver:
             with driver.pipeline():
                 cursors = [driver.execute(compiled(statement), values) for statement in statements]
             yield cursors
             driver.commit()
-
-    @contextmanager
-    def _driver(self) -> Iterator[psycopg.Connection]:
-        # What is given back with an open transaction is rolled back by the pool.
-        with translate_errors(WHAT), closing(self.engine.raw_connection()) as pooled:
-            driver = pooled.driver_connection
-            assert isinstance(driver, psycopg.Connection)
-            yield driver
 
     def can_hash_places(self) -> bool:
         """Whether rows can be dealt out by their place: PostgreSQL 14 or newer."""
@@ -231,27 +223,36 @@ class Tenant:
 
     def switch_channels(self, instance_id: str, tables: Iterable[str], *, on: bool) -> None:
         """Switch the instance's channels on or off: the server reads them anew for each event."""
-        self.run(
-            [self.switch(each) for each in self._channel_tables() if each in tables], {"id": instance_id, "on": on}
-        )
+        there = self._ask_channel_tables() if on else CHANNELS  # what was switched off may be gone since
+        if changes := [self.switch(each) for each in there if each in tables]:
+            self.change(changes, {"id": instance_id, "on": on})
 
     def _channel_tables(self) -> list[str]:
-        known = (
+        """Those of the last plan: a table that has come since has no row of an instance that is being deleted."""
+        known = next(iter(self._plans), None)
+        if self._channels is None or known is None or self._channels[0] != known:
+            self._channels = known, self._ask_channel_tables()
+        return self._channels[1]
+
+    def _ask_channel_tables(self) -> list[str]:
+        query = (
             "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
             " WHERE nspname = :schema AND relname = ANY(:channels)"
         )
-        return [table for (table,) in self.ask(known, {"schema": self.schema, "channels": list(CHANNELS)})]
+        return [table for (table,) in self.ask(query, {"schema": self.schema, "channels": list(CHANNELS)})]
 
     def fence(self, instance_id: str, deletion_id: UUID) -> bool:
         """Take name, token and channels from the row, so that no server knows it any more; False when it is gone."""
         channels = self._channel_tables()
         changes = [*map(self.switch, channels), self.renaming()]
         checks = [*map(self.switched_otherwise, channels), self.not_renamed()]
-        done = self.run([*changes, *checks], self.fence_values(instance_id, deletion_id))
-        for table, unchanged in zip([*channels, ROOT], done[len(changes) :], strict=True):
-            if unchanged.rowcount:
-                raise ChangeIgnored(table, "updates")
-        return done[len(channels)].rowcount == 1
+        unchanged = " UNION ALL ".join(
+            f"SELECT '{table}' WHERE EXISTS ({check})" for table, check in zip([*channels, ROOT], checks, strict=True)
+        )
+        rows, found = self.change(changes, self.fence_values(instance_id, deletion_id), [unchanged])
+        for (table,) in found:
+            raise ChangeIgnored(table, "updates")
+        return rows[-1] == 1
 
     def renaming(self) -> str:
         """The fence's statement on the row itself."""

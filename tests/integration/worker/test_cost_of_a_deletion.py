@@ -22,7 +22,7 @@ from demo.parts import Postgres, Redis
 from shared.database import connections, migrate
 from tests.system import GATEWAY_KEY, System, new_settings
 
-MOST_LINES, MOST_WRITING_COMMITS, MOST_WRITING_TRANSACTIONS, MOST_COMMANDS = 440, 18, 40, 190
+MOST_LINES, MOST_WRITING_COMMITS, MOST_WRITING_TRANSACTIONS, MOST_COMMANDS = 240, 12, 36, 190
 WARM_UP, MEASURED = 3, 5
 # Of its connections: the name, the transaction, its id once it has written, and the statement.
 _LINE = re.compile(r"^lethe-(\w+)@(\S+)@(\d+) LOG:  (?:statement|execute [^:]*):\s+(\S.*)((?:\n\t.*)*)", re.MULTILINE)
