@@ -131,14 +131,14 @@ def _cause(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         from shared.faults import postgresql
 
-        return postgresql.explain("a database", error).title
+        return postgresql.explain("the own database", error).title
     if isinstance(error, SQLAlchemyError):  # not its message: it may contain an address with its password
         return f"a database cannot be reached: {type(error).__name__}"
     from redis.exceptions import RedisError
 
     from shared.faults import redis
 
-    return redis.explain("Redis", error).title if isinstance(error, RedisError) else type(error).__name__
+    return redis.explain("Lethe's Redis", error).title if isinstance(error, RedisError) else type(error).__name__
 
 
 def check_without_gateways(made: "Services", without_gateways: tuple[str, ...]) -> None:

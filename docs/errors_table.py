@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from shared.faults.table import RULES, Rule, Server
+from shared.faults.kinds import Rule, Server
+from shared.faults.table import RULES
 
 PAGE = Path(__file__).parent / "operations" / "errors.md"
 BEGIN = "<!-- errors: `make settings` writes these tables, and a test compares them with shared/faults/table.py -->\n"
@@ -12,6 +13,8 @@ _TITLES = {
     Server.REDIS: ("Redis", "first word of the error"),
     Server.S3: ("S3", "error code"),
     Server.FILES: ("Files", "errno"),
+    Server.RABBITMQ: ("RabbitMQ", "first word of the error"),
+    Server.SQS: ("SQS", "error code"),
 }
 
 
@@ -34,7 +37,8 @@ def _section(server: Server) -> str:
 
 def _row(rule: Rule) -> str:
     codes = ", ".join(f"`{code}`" for code in rule.codes if code) or "any other"
-    return f'| <a id="{rule.anchor}"></a>{codes} | {rule.means} | {rule.kind} | {rule.hint} |'
+    helps = f"{rule.hint} Lethe's own: {rule.own}" if rule.own else rule.hint
+    return f'| <a id="{rule.anchor}"></a>{codes} | {rule.means} | {rule.kind} | {helps} |'
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from uuid import UUID
 from shared.deletions import claims, step_counts
 from shared.deletions.claims import Claim
 from shared.deletions.step_counts import StepRecord
-from shared.errors import NotYet, Refused
+from shared.errors import NotYet
 from shared.evolution.gateway import Gateway
-from shared.evolution.media.storage import Storage
+from shared.evolution.media.storage import NotMounted, Storage
 from shared.evolution.queues.queues import Queues
 from shared.evolution.rows import throttle
 from shared.evolution.rows.eraser import RowEraser
@@ -168,10 +168,10 @@ class Context(Target):
 
 
 def probe_all(stores: tuple[Store, ...]) -> tuple[Store, ...]:
-    """Probe every store, and return them. Refusals become NotYet: an unmounted folder must not count as erased."""
+    """Probe every store, and return them: an unmounted folder must not count as erased, and is waited for."""
     for store in stores:
         try:
             store.probe()
-        except Refused as error:
+        except NotMounted as error:
             raise NotYet(error.title) from error
     return stores

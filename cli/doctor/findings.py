@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from shared.errors import LetheError
-from shared.faults import postgresql, redis, sentences
+from shared.faults import postgresql, rabbitmq, redis, sentences
 from shared.services import Services
 
 
@@ -41,10 +42,19 @@ def broken(part: str, error: Exception, advice: str) -> Finding:
     return Finding(part, Verdict.BROKEN, says, f"{known.hint} ({known.page})" if known else advice)
 
 
+def _explain_broker(error: BrokerError) -> str:
+    """kombu wraps what the client of the broker raised."""
+    if isinstance(error.__cause__, RedisError):
+        return redis.explain("the broker", error.__cause__).title
+    return rabbitmq.explain("the broker", error).title
+
+
 def explain(part: str, error: Exception) -> str:
     """What the server said, in the same sentence as everywhere."""
     if isinstance(error, DBAPIError):
         return postgresql.explain(f"the {part}", error).title
     if isinstance(error, RedisError):
-        return redis.explain(f"the {part}", error).title
+        return redis.explain("Lethe's Redis" if part == "redis" else f"the {part}", error).title
+    if isinstance(error, BrokerError):
+        return _explain_broker(error)
     return error.title if isinstance(error, LetheError) else f"{type(error).__name__}: {sentences.cut(str(error))}"

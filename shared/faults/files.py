@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import PurePath
 
 from shared.errors import LetheError
+from shared.faults.kinds import Server
 from shared.faults.sentences import translated
-from shared.faults.table import Server
 
 _LAST_PARTS = 3  # instances/<id>/<file>
 

@@ -9,8 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.errors import LetheError, RefusedByServer, Unreachable
+from shared.faults.kinds import Kind, Server
 from shared.faults.sentences import cut, translated
-from shared.faults.table import Kind, Server, rule_of
+from shared.faults.table import rule_of
 
 _FUNCTION = re.compile(r"^PL/\w+ function (\S+?)\(", re.MULTILINE)  # in the context that the server gives
 _SAID_BY_A_FUNCTION = re.compile(r"pl_exec|plpy|plperl|pltcl|plv8")  # RAISE and the like: anything may be in its words

@@ -8,8 +8,8 @@ from redis import exceptions
 from redis.exceptions import RedisError
 
 from shared.errors import LetheError, Unreachable
+from shared.faults.kinds import Server
 from shared.faults.sentences import cut, translated
-from shared.faults.table import Server
 
 _CODE = re.compile(r"([A-Z]{3,}) ")
 _REFUSED_CONNECTION = re.compile(r"Error -?\d+ connecting to .*?\. (.+)")

@@ -12,17 +12,17 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from shared.errors import LetheError, RefusedByServer, TransientError, Unreachable
+from shared.faults.kinds import Server
 from shared.faults.sentences import cut, translated
-from shared.faults.table import Server
 
 _OF_HEAD = {"404": "it does not exist", "403": "it does not accept the key"}  # an answer to HEAD has no message
 _NAMES_KEYS = re.compile(r"\s*:? on resource.*|\s*https?://\S+|\S*evolution-api/\S+")
 
 
-def explain(what: str, error: ClientError | BotoCoreError) -> LetheError:
+def explain(what: str, error: ClientError | BotoCoreError, server: Server = Server.S3) -> LetheError:
     """The error of Lethe's that botocore's one is."""
     if isinstance(error, ClientError):
-        return explain_code(what, error.response.get("Error", {}))
+        return explain_code(what, error.response.get("Error", {}), server=server)
     if isinstance(error, ConnectionError | HTTPClientError):
         return Unreachable(what, type(error).__name__)
     if isinstance(error, IncompleteReadError | ResponseParserError):
@@ -31,9 +31,9 @@ def explain(what: str, error: ClientError | BotoCoreError) -> LetheError:
     return RefusedByServer(f"{what} was not asked: {type(error).__name__}")
 
 
-def explain_code(what: str, said: object, *, does: str = "") -> LetheError:
+def explain_code(what: str, said: object, *, does: str = "", server: Server = Server.S3) -> LetheError:
     """The error for what an answer says: a mapping with Code and Message."""
     told = said if isinstance(said, dict) else {}
     code = str(told.get("Code") or "unknown")
     message = _OF_HEAD.get(code) or _NAMES_KEYS.sub("", str(told.get("Message") or ""))
-    return translated(what, Server.S3, code, cut(message) or code, does=does)
+    return translated(what, server, code, cut(message) or code, does=does)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from shared.errors import LetheError, NotThere, RefusedByServer, RefusesForNow, TookTooLong, TransientError, Unreachable
 from shared.faults import table
-from shared.faults.table import PAGE, Kind, Server
+from shared.faults.kinds import PAGE, Kind, Server
 
 _LONGEST_WORDS = 200
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_CODE = re.compile(rf"\(({'|'.join(Server)}) (\w+)\)")
+_CODE = re.compile(rf"\(({'|'.join(Server)}) ([\w.]+)\)")
+_OF_LETHE = ("the own database ", "Lethe's Redis ", "the broker ")  # how a sentence on Lethe's own servers begins
 _LONG_NUMBER = re.compile(r"\d{7,}")  # a phone number, in the name of a session's file
 
 
@@ -42,7 +43,8 @@ def advice_for(sentence: str | None) -> Advice | None:
     if found is None:
         return None
     rule = table.rule_of(Server(found[1]), found[2])
-    return Advice(rule.hint, f"{PAGE}#{rule.anchor}") if rule.hint else None
+    hint = (rule.own if found.string.startswith(_OF_LETHE) else "") or rule.hint
+    return Advice(hint, f"{PAGE}#{rule.anchor}") if hint else None
 
 
 def cut(words: str) -> str:

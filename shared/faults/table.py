@@ -1,49 +1,10 @@
 """The table of servers' errors: what each code means, what a deletion does then, and what helps."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
-PAGE = "docs/operations/errors.md"
+from shared.faults.kinds import Kind, Rule, Server
 
-
-class Server(StrEnum):
-    """Who said it; the value is how its codes are marked in a sentence: (SQLSTATE 42501)."""
-
-    POSTGRESQL = "SQLSTATE"
-    REDIS = "Redis"
-    S3 = "S3"
-    FILES = "errno"
-
-
-class Kind(StrEnum):
-    """What a deletion does; the value is what the documents call it."""
-
-    AWAY = "waits (away)"  # the server does not answer
-    BUSY = "waits"  # it answers, and refuses for now
-    TRIED_AGAIN = "tried again"
-    SLOW = "tried again (smaller)"  # the statement took too long: a batch of rows is tried again with fewer
-    READ_ANEW = "reads the tables anew"  # and fails if they have not changed
-    FAILS = "fails at once"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Codes that mean the same; a code of PostgreSQL with fewer than five characters stands for all that begin so."""
-
-    server: Server
-    codes: tuple[str, ...]
-    kind: Kind
-    means: str
-    hint: str = ""
-
-    @property
-    def anchor(self) -> str:
-        """Where its line stands on the page."""
-        return f"{self.server}-{self.codes[0]}".lower()
-
-
-_PG, _REDIS, _S3, _FILES = Server
+_PG, _REDIS, _S3, _FILES, _AMQP, _SQS = Server
 RULES = (
     Rule(_PG, ("08",), Kind.AWAY, "the connection is lost", "Start the server, or mend the URL."),
     Rule(
@@ -82,8 +43,8 @@ RULES = (
         ("42P01", "42703"),
         Kind.READ_ANEW,
         "a table or column is not there",
-        "In Lethe's own database: `lethe db upgrade`. In Evolution's: is LETHE_TENANT_SCHEMA right, and does Lethe know"
-        " this version? `lethe doctor` looks.",
+        "Is LETHE_TENANT_SCHEMA right, and does Lethe know this version of Evolution? `lethe doctor` looks.",
+        own="Run `lethe db upgrade`.",
     ),
     Rule(
         _PG,
@@ -91,6 +52,7 @@ RULES = (
         Kind.FAILS,
         "the role lacks a right, or row security refuses",
         "Grant it; `lethe doctor` prints the SQL.",
+        own="Let the role of LETHE_DATABASE_URL own that database.",
     ),
     Rule(
         _PG,
@@ -112,6 +74,7 @@ RULES = (
         Kind.FAILS,
         "the server cannot carry the statement out",
         "Look at the table, trigger or rule that is named; is it Evolution's schema, and PostgreSQL 13 or newer?",
+        own="Is it Lethe's own database, and PostgreSQL 13 or newer? `lethe db upgrade` makes its tables.",
     ),
     Rule(
         _PG,
@@ -135,7 +98,8 @@ RULES = (
         ("OOM",),
         Kind.BUSY,
         "its memory is full",
-        "Raise maxmemory. Lethe's own Redis needs maxmemory-policy noeviction.",
+        "Raise maxmemory.",
+        own="Raise maxmemory, and keep maxmemory-policy noeviction.",
     ),
     Rule(
         _REDIS,
@@ -169,14 +133,16 @@ RULES = (
         ("WRONGPASS", "NOAUTH"),
         Kind.FAILS,
         "it does not accept the user or password",
-        "Mend LETHE_REDIS_URL or LETHE_CACHE_URL.",
+        "Mend LETHE_CACHE_URL.",
+        own="Mend LETHE_REDIS_URL, or LETHE_BROKER_URL.",
     ),
     Rule(
         _REDIS,
         ("NOPERM",),
         Kind.FAILS,
         "the ACL forbids the command or the keys",
-        "Let the user run what the docs list for the cache: ACL SETUSER.",
+        "Let the user run what docs/requirements.md lists: ACL SETUSER.",
+        own="Let the user run all commands on all keys: ACL SETUSER.",
     ),
     Rule(
         _REDIS,
@@ -232,6 +198,76 @@ RULES = (
         "Let Lethe's account write to it, and mount it writable.",
     ),
     Rule(_FILES, ("",), Kind.TRIED_AGAIN, "anything else"),
+    Rule(
+        _AMQP,
+        ("AWAY", "CONNECTION_FORCED"),
+        Kind.AWAY,
+        "no connection, or the server stops",
+        "Start the server, or mend LETHE_RABBITMQ_URL.",
+        own="Start the server, or mend LETHE_BROKER_URL.",
+    ),
+    Rule(
+        _AMQP,
+        ("INTERNAL_ERROR", "RESOURCE_LOCKED", "UNAVAILABLE"),
+        Kind.BUSY,
+        "a virtual host or a queue's node is down, or another connection holds the queue",
+        "`rabbitmqctl cluster_status` and `list_queues name state` say which.",
+    ),
+    Rule(
+        _AMQP,
+        ("CONNECTION_LIMIT",),
+        Kind.BUSY,
+        "no more connections are allowed",
+        "Raise the limit: `rabbitmqctl set_vhost_limits` or `set_user_limits`.",
+    ),
+    Rule(
+        _AMQP,
+        ("ACCESS_REFUSED",),
+        Kind.FAILS,
+        "it does not accept the user, or the user lacks a right",
+        "Mend LETHE_RABBITMQ_URL, or give the user `configure` on the queues and exchanges of the instances.",
+        own="Mend LETHE_BROKER_URL, or give the user all permissions in its virtual host.",
+    ),
+    Rule(
+        _AMQP,
+        ("NOT_ALLOWED",),
+        Kind.FAILS,
+        "the virtual host is not there, or not for this user",
+        "LETHE_RABBITMQ_URL has to end with Evolution's virtual host, in which the user needs permissions.",
+        own="LETHE_BROKER_URL has to end with a virtual host in which the user has permissions.",
+    ),
+    Rule(_AMQP, ("NOT_IMPLEMENTED", "COMMAND_INVALID", "SYNTAX_ERROR"), Kind.FAILS, "it does not know the call"),
+    Rule(_AMQP, ("",), Kind.TRIED_AGAIN, "anything else"),
+    Rule(_SQS, ("AWAY",), Kind.AWAY, "no connection, or no answer in time", "Mend LETHE_SQS_ENDPOINT or _REGION."),
+    Rule(
+        _SQS,
+        ("RequestThrottled", "ThrottlingException", "Throttling", "ServiceUnavailable", "503", "RequestTimeTooSkewed"),
+        Kind.BUSY,
+        "the server is busy, or its clock is another",
+    ),
+    Rule(
+        _SQS,
+        (
+            "AccessDenied",
+            "AccessDeniedException",
+            "403",
+            "InvalidClientTokenId",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClientException",
+            "ExpiredToken",
+        ),
+        Kind.FAILS,
+        "the key is not accepted, or lacks a right",
+        "Mend LETHE_SQS_ACCESS_KEY, or grant sqs:ListQueues and sqs:DeleteQueue.",
+    ),
+    Rule(
+        _SQS,
+        ("InvalidAction", "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", "404"),
+        Kind.FAILS,
+        "the server does not know the call",
+        "Is LETHE_SQS_ENDPOINT that of an SQS server, and LETHE_SQS_REGION right?",
+    ),
+    Rule(_SQS, ("",), Kind.TRIED_AGAIN, "anything else"),
 )
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from shared.errors import Refused, Unreachable
+from shared.errors import Refused, RequirementNotMet
 from shared.evolution import instance_ids
 from shared.evolution.media import folders, rights
+from shared.evolution.media.storage import NotMounted
 from shared.evolution.usage import Neighbours, Usage
-from shared.faults import files as faults
 
 _CANNOT_MOVE = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into this trash, but perhaps into another one
 _MAX_NAME_BYTES = 255  # on every common file system
@@ -32,24 +32,23 @@ class LocalFolder:
 
     @folders.translate_file_errors()
     def probe(self) -> None:
-        """Raise Refused when the root is not Evolution's working directory, or cannot be written to."""
+        """Raise NotMounted when the root is not Evolution's working directory, Refused when Lethe may not write."""
         try:
             found = {entry.name for entry in os.scandir(self.root)}
-        except OSError as error:
-            fault = faults.explain("the files root", error)
-            if isinstance(fault, Unreachable):
-                raise fault from error
-            raise Refused(f"the files root cannot be read: {error.strerror}") from error
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotMounted(f"the files root cannot be read: {error.strerror}") from error
         if not found & {"instances", "store"} and not self._is_working_directory():
             what = "holds neither instances/ nor store/" if found - {_TRASH} else "is empty"
-            raise Refused(f"the files root {what}: LETHE_FILES_ROOT has to lead to Evolution's working directory")
+            raise NotMounted(f"the files root {what}: LETHE_FILES_ROOT has to lead to Evolution's working directory")
         trashes = [f"{home}{_TRASH}" for home in _TRASH_PARENTS]
         for part in ("instances", "store", _NAMED, *trashes):
             if (self.root / part).is_symlink():
-                raise Refused(f"{part} in the files root is a symbolic link, and none is followed: mount it there")
+                problem = f"{part} in the files root is a symbolic link, and none is followed"
+                raise RequirementNotMet(problem, "mount it there", rights.SECTION)
         for part in ("instances", _NAMED, *trashes):
             if (self.root / part).exists() and not self._is_writable(part):
-                raise Refused(f"{part} in the files root cannot be written to")
+                problem = f"{part} in the files root cannot be written to"
+                raise RequirementNotMet(problem, "let Lethe's user write there", rights.SECTION)
 
     def _is_working_directory(self) -> bool:
         """Whether Evolution is installed here. With sessions in Redis, it creates neither of its folders."""

@@ -10,7 +10,7 @@ from shared.evolution.media import folders
 
 _LOOK_SECONDS = 1
 _ALL = os.R_OK | os.W_OK | os.X_OK
-_SECTION = "files"
+SECTION = "files"  # of docs/requirements.md
 _TAIL = 80  # characters of a path
 
 
@@ -58,4 +58,4 @@ def _refusal(root: Path, folder: Path, *, of: str = "") -> RequirementNotMet:
         f"the folder {where} in the files root ({mode}, owner {facts.st_uid}) cannot be emptied {what}".rstrip()
         + f" by Lethe's user {os.geteuid()}"
     )
-    return RequirementNotMet(problem, "run the workers as the owner, or let this user write there", _SECTION)
+    return RequirementNotMet(problem, "run the workers as the owner, or let this user write there", SECTION)

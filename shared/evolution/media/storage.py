@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol
 from uuid import UUID
 
+from shared.errors import Refused
 from shared.evolution.event_names import EVENT_FORMS
 from shared.evolution.usage import Neighbours, Usage
 
@@ -12,6 +13,10 @@ from shared.evolution.usage import Neighbours, Usage
 _PAYLOAD = re.compile(r"(?P<head>.+)_(?P<ms>\d+)\.json", re.DOTALL)
 
 COUNT_SECONDS = 5  # time limit of a count; after it, the count is "at least"
+
+
+class NotMounted(Refused):
+    """What is there looks like the mount point of a volume that is away."""
 
 
 class Storage(Protocol):

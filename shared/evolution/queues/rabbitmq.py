@@ -5,14 +5,15 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from amqp import Channel
-from amqp.exceptions import AccessRefused, AMQPError, NotAllowed, NotFound, PreconditionFailed
+from amqp.exceptions import AccessRefused, AMQPError, NotFound, PreconditionFailed
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-from shared.errors import Refused, RequirementNotMet, TransientError, Unreachable
+from shared.errors import RequirementNotMet
 from shared.evolution.event_names import DOTTED_FORMS
 from shared.evolution.queues.queues import Counts, Removed, possible_names
 from shared.evolution.usage import Neighbours
+from shared.faults import rabbitmq as faults
 
 _MAX_NAME_BYTES = 255  # of a queue or an exchange
 _KIND = "topic"  # of the exchanges that Evolution declares
@@ -84,19 +85,8 @@ class RabbitMQ:
             try:
                 connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
                 yield connection
-            except (AccessRefused, NotAllowed) as error:
-                raise Refused(f"RabbitMQ refuses Lethe's user: {type(error).__name__}") from error
-            except (OperationalError, OSError) as error:
-                raise _explain(error) from error
-            except AMQPError as error:
-                raise TransientError(f"RabbitMQ answered {type(error).__name__}") from error
-
-
-def _explain(error: Exception) -> Exception:
-    """Refused or Unreachable: kombu wraps both in the same error."""
-    if isinstance(error.__cause__, AccessRefused | NotAllowed):
-        return Refused(f"RabbitMQ refuses Lethe's user: {type(error.__cause__).__name__}")
-    return Unreachable("RabbitMQ", type(error.__cause__ or error).__name__)
+            except (AMQPError, OperationalError, OSError) as error:
+                raise faults.explain("RabbitMQ", error) from error
 
 
 def _is_possible_name(name: str) -> bool:
@@ -114,8 +104,10 @@ def _exists(connection: Connection, declare: Callable[..., object], *arguments: 
     channel = connection.channel()
     try:
         declare(channel, *arguments, passive=True)
-    except NotFound:
-        return False
+    except NotFound as error:
+        if faults.is_missing(error):
+            return False
+        raise
     channel.close()
     return True
 

@@ -14,12 +14,11 @@ from shared.evolution.event_names import EVENT_FORMS
 from shared.evolution.queues.queues import Counts, Removed, possible_names
 from shared.evolution.usage import Neighbours
 from shared.faults import s3 as faults
-from shared.faults.sentences import cut
+from shared.faults.kinds import Server
 from shared.settings import Settings
 
 _POSSIBLE_INSTANCE_NAME = re.compile(r"[A-Za-z0-9_-]{1,74}")  # with .fifo at most 80 characters
 _GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
-_DENIED = ("403", "AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException")
 
 
 class Sqs:
@@ -106,12 +105,8 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        said = error.response.get("Error", {})
-        code, words = str(said.get("Code")), cut(str(said.get("Message") or ""))
-        if code in _GONE:
+        if error.response.get("Error", {}).get("Code") in _GONE:
             raise _QueueDoesNotExist from error
-        if code in _DENIED:
-            raise Refused(f"SQS refuses Lethe's key: {words} ({code})") from error
-        raise TransientError(f"SQS answered: {words} ({code})") from error
+        raise faults.explain("SQS", error, Server.SQS) from error
     except BotoCoreError as error:
-        raise faults.explain("SQS", error) from error
+        raise faults.explain("SQS", error, Server.SQS) from error

@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 from demo.evolution.seed import seed_instance
 from demo.ports import server_port
 from shared.database.models import Deletion, Step
-from shared.errors import Refused, RequirementNotMet, Unreachable
+from shared.errors import RefusedByServer, RefusesForNow, RequirementNotMet, Unreachable
 from shared.evolution.queues import rabbitmq
 from shared.evolution.queues.queues import Removed
 from shared.evolution.queues.rabbitmq import RabbitMQ
 from shared.evolution.queues.sqs import Sqs
+from shared.faults.sentences import advice_for
 from shared.services import Services
 from shared.settings import Settings
 from tests.integration.inline import accept, run_all, run_steps, run_to_end
@@ -141,13 +142,39 @@ def test_an_exchange_that_has_gone_since_it_was_seen_is_not_made_again(
 
 
 def test_a_rabbitmq_that_is_away_is_waited_for_and_one_that_refuses_is_named(broker: Broker) -> None:
-    """The two are not the same to whoever has to mend it."""
+    """In RabbitMQ's own words, with what helps."""
     with pytest.raises(Unreachable, match="RabbitMQ cannot be reached"):
         RabbitMQ(f"amqp://guest:guest@127.0.0.1:{server_port()}//", SHARED).probe()
-    with pytest.raises(Refused, match="refuses Lethe's user"):
+    with pytest.raises(RefusedByServer, match=r"Login was refused .* \(AMQP ACCESS_REFUSED\)$") as refused:
         RabbitMQ(broker.url.replace("guest:guest", "guest:wrong"), SHARED).probe()
-    with pytest.raises(Refused, match="refuses Lethe's user"):
+    with pytest.raises(RefusedByServer, match=r"vhost v\d+-unknown not found \(AMQP NOT_ALLOWED\)$"):
         RabbitMQ(f"{broker.url}-unknown", SHARED).probe()
+
+    advice = advice_for(refused.value.title)
+    assert advice is not None
+    assert "LETHE_RABBITMQ_URL" in advice.hint
+    assert advice.page == "docs/operations/errors.md#amqp-access_refused"
+
+
+def test_a_rabbitmq_that_takes_no_more_connections_is_waited_for(broker: Broker) -> None:
+    """The code is that of a virtual host that is not there; the words are not."""
+    host = urlsplit(broker.url).path[1:]
+    broker.part.ctl("set_vhost_limits", "-p", host, '{"max-connections": 0}')
+
+    with pytest.raises(RefusesForNow, match=r"connection limit \(0\) is reached \(AMQP CONNECTION_LIMIT\)$"):
+        RabbitMQ(broker.url, SHARED).probe()
+
+
+def test_a_queue_that_cannot_be_looked_at_does_not_count_as_gone(broker: Broker) -> None:
+    """RabbitMQ says NOT_FOUND of it as well; its name, which is the instance's, is not repeated."""
+    with Connection(broker.url) as connection:
+        connection.default_channel.queue_declare("shop.call", durable=True, auto_delete=False)
+    host = urlsplit(broker.url).path[1:]
+    stop = f'rabbit_amqqueue_sup_sup:stop_for_vhost(<<"{host}">>)'
+    broker.part.ctl("eval", f'{stop}, rabbit_amqqueue:mark_local_durable_queues_stopped(<<"{host}">>).')
+
+    with pytest.raises(RefusesForNow, match=r": queue in vhost .* \(AMQP UNAVAILABLE\)$"):
+        RabbitMQ(broker.url, SHARED).count_named("shop", nobody)
 
 
 @dataclass(frozen=True)
