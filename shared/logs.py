@@ -76,6 +76,8 @@ def configure(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    for setting, names in settings.left_out.items():
+        get(__name__).info("parameters of a URL are not used", setting=setting, parameters=names)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

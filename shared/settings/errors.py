@@ -1,9 +1,11 @@
 """Error texts for wrong settings; they never contain a value."""
 
+import errno
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from shared.settings.sources import PREFIX
 
@@ -11,12 +13,23 @@ from shared.settings.sources import PREFIX
 def explain(error: ValidationError | OSError) -> str:
     """What is missing or wrong, with the names of the variables and without values."""
     if isinstance(error, OSError):
-        return f"A secret's file cannot be read: {error.filename}"
+        why = f": {error.strerror}" if error.errno == errno.EILSEQ else ""
+        return f"A secret's file cannot be read: {error.filename}{why}"
     wrong = [
         ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), sentence(each)])
         for each in error.errors(include_input=False, include_url=False)
     ]
     return "Settings are missing or wrong (docs/settings.md has a table of them):\n  " + "\n  ".join(wrong)
+
+
+def raise_wrong(title: str, wrong: Mapping[str, str]) -> None:
+    """Raise ValidationError with these sentences, if there are any; by the names of the settings."""
+    if wrong:
+        errors = [
+            InitErrorDetails(type=PydanticCustomError("form", "{says}", {"says": says}), loc=(name,), input=None)
+            for name, says in wrong.items()
+        ]
+        raise ValidationError.from_exception_data(title, errors, hide_input=True)
 
 
 def sentence(wrong: ErrorDetails) -> str:

@@ -5,13 +5,22 @@ import binascii
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.settings.errors import or_nearest
+from shared.settings.errors import or_nearest, raise_wrong
+from shared.settings.forms.translation import translate
 from shared.settings.sources import PREFIX, FileSource, of_this_process
 
 
@@ -78,7 +87,9 @@ class Settings(BaseSettings):
 
     files_root: Path | None = Field(None, description="Folder that contains Evolution's instances/ and store/")
     s3_bucket: str | None = Field(None, description="Evolution's S3 bucket")
-    s3_endpoint: str | None = Field(None, description="S3 endpoint URL; without it, AWS")
+    s3_endpoint: str | None = Field(None, description="S3 endpoint: a URL or Evolution's S3_ENDPOINT; without it, AWS")
+    s3_port: int | None = Field(None, ge=1, le=65535, description="Evolution's S3_PORT, for an endpoint without a port")
+    s3_use_ssl: bool | None = Field(None, description="Evolution's S3_USE_SSL, for an endpoint without https://")
     s3_region: str = Field("us-east-1", description="S3 region")
     s3_access_key: SecretStr | None = Field(None, description="S3 access key")
     s3_secret_key: SecretStr | None = Field(None, description="S3 secret key")
@@ -144,6 +155,8 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
     traces: bool = Field(False, description="Send traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs lethe[otel]")
 
+    _left_out: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -155,6 +168,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Values passed in, else the environment, else files that it names."""
         return init_settings, env_settings, FileSource(settings_cls)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _translate(cls, given: dict[str, Any], handler: ModelWrapValidatorHandler[Self]) -> Self:
+        translated = translate(given)
+        raise_wrong(cls.__name__, translated.wrong)
+        made = handler(translated.values)
+        made._left_out = translated.left_out
+        return made
 
     @field_validator("gateways", "webhook_allow", mode="before")
     @classmethod
@@ -241,6 +263,11 @@ class Settings(BaseSettings):
         if self.traces and find_spec("opentelemetry") is None:
             raise ValueError("LETHE_TRACES needs what `pip install lethe[otel]` brings")
         return self
+
+    @property
+    def left_out(self) -> dict[str, tuple[str, ...]]:
+        """By setting: names of parameters of its URL that mean nothing here and are not used."""
+        return self._left_out
 
     @property
     def replicas(self) -> tuple[str, ...]:

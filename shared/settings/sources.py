@@ -7,6 +7,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from shared.settings.forms import text
+from shared.settings.forms.translation import AS_IT_IS
+
 PREFIX = "LETHE_"
 
 
@@ -30,7 +33,9 @@ class FileSource(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: D102
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        return (Path(path).read_text().rstrip("\n") if path else None), field_name, False
+        if not path:
+            return None, field_name, False
+        return text.read(Path(path), keep_mark=field_name == AS_IT_IS).rstrip("\n"), field_name, False
 
     def __call__(self) -> dict[str, Any]:  # noqa: D102
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
