@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from celery import Celery
 
+from shared.servers import redis as redis_servers
 from shared.settings import Settings
 
 QUEUE = "lethe"
@@ -31,7 +32,8 @@ def priority_on(broker: str, priority: int) -> int:
 
 def create(settings: Settings) -> Celery:
     """The Celery application of this deployment; it knows tasks by name only."""
-    app = Celery("lethe", broker=settings.broker, set_as_current=False)
+    url, options, ssl = redis_servers.for_celery(settings.broker)
+    app = Celery("lethe", broker=url, set_as_current=False)
     transport: dict[str, object] = {
         # A task that takes longer runs twice at once; the hard time limit ends it long before.
         "visibility_timeout": settings.visibility_seconds,
@@ -44,6 +46,7 @@ def create(settings: Settings) -> Celery:
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
         "priority_steps": [NORMAL_PRIORITY, LOW_PRIORITY],
+        **options,
     }
     if _is_rabbitmq(settings.broker):
         transport = _RABBITMQ
@@ -65,6 +68,7 @@ def create(settings: Settings) -> Celery:
         task_time_limit=settings.hard_limit_seconds,
         # kombu, the result backend and the redelivery each read the timeout in another place: all need the same.
         broker_transport_options=transport,
+        broker_use_ssl=ssl or None,
         result_backend_transport_options={"visibility_timeout": settings.visibility_seconds},
         visibility_timeout=settings.visibility_seconds,
         # SIGTERM (a deploy) is a warm shutdown: the running slices end at their next batch and are acknowledged.

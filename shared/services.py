@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 
 from celery import Celery
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import Engine
 
 from shared import celery_app
@@ -19,6 +17,7 @@ from shared.evolution.queues.rabbitmq import RabbitMQ
 from shared.evolution.rehearsed import Rehearsed
 from shared.evolution.rows.rehearsal.trial import Rehearsal
 from shared.evolution.rows.tenant import Tenant
+from shared.servers import redis as redis_servers
 from shared.settings import Settings
 
 
@@ -59,7 +58,7 @@ def create(settings: Settings, *, celery: Celery | None = None, pool_size: int =
         own=connections.connect_own(settings, pool_size=pool_size),
         tenant=Tenant(tenant, settings.tenant_schema),
         replicas=tuple(connections.connect(url, name="replica", pool_size=1) for url in settings.replicas),
-        redis=_redis(settings.redis_url.get_secret_value(), timeout_seconds=1),
+        redis=redis_servers.connect(settings.redis_url.get_secret_value(), timeout_seconds=1),
         cache=_cache(settings),
         gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),
         storages=_storages(settings),
@@ -94,15 +93,4 @@ def _queues(settings: Settings) -> tuple[Queues, ...]:
 def _cache(settings: Settings) -> Cache | None:
     if settings.cache_url is None:
         return None
-    return Cache(_redis(settings.cache_url.get_secret_value(), timeout_seconds=5), settings.cache_prefix)
-
-
-def _redis(url: str, *, timeout_seconds: float) -> Redis:
-    # By default redis-py waits 5 s for an answer, four times; a dead Redis must be noticed sooner.
-    return Redis.from_url(
-        url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=1,
-        health_check_interval=15,
-        retry=Retry(NoBackoff(), 1),  # once: after a restart of Redis, pooled connections are dead
-    )
+    return Cache(redis_servers.connect(settings.cache_url.get_secret_value(), timeout_seconds=5), settings.cache_prefix)

@@ -1,8 +1,10 @@
 """Keeps a worker alive when Redis is lost or refuses writes: kombu ends the process over either."""
 
 from kombu.transport import redis
+from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
+from redis.sentinel import MasterNotFoundError
 
 from shared import logs
 
@@ -20,19 +22,31 @@ class _QoS(redis.QoS):
             log.warning("messages not restored", error=type(error).__name__)
 
 
-class _Channel(redis.Channel):
-    """Opens only on a Redis that accepts writes; otherwise Celery would reopen it several times a second."""
+class _OnPrimary:
+    """Opens only on a Redis that accepts writes; otherwise Celery would reopen the channel several times a second."""
 
     QoS = _QoS
+    client: Redis
 
     def __init__(self, *args: object, **options: object) -> None:
         try:
-            super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+            super().__init__(*args, **options)
             self.client.set("lethe:ready", b"", px=1_000)
+        except MasterNotFoundError:  # its own text describes each connection
+            raise RedisConnectionError("no Sentinel names a primary") from None
         except ResponseError as error:  # like a lost connection: Celery connects again, with growing pauses
             raise RedisConnectionError(str(error)) from error
 
 
+class _Channel(_OnPrimary, redis.Channel):
+    pass
+
+
+class _SentinelChannel(_OnPrimary, redis.SentinelChannel):
+    pass
+
+
 def patch_kombu() -> None:
-    """Replace kombu's Redis channel in this process."""
+    """Replace kombu's Redis channels in this process."""
     redis.Transport.Channel = _Channel
+    redis.SentinelTransport.Channel = _SentinelChannel

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,7 @@ from shared.access.permissions import Permission
 from shared.database import migrate
 from shared.database.models import Clock
 from shared.errors import LetheError
+from shared.servers import redis as redis_servers
 from shared.services import Services
 from shared.settings import PREFIX, ConfirmationMode
 
@@ -69,6 +71,11 @@ def _confirmation(services: Services) -> Iterator[Finding]:
 
 
 def _redis(services: Services) -> Iterator[Finding]:
+    try:
+        leads = redis_servers.explain_sentinel(services.redis)
+    except RedisConnectionError as error:
+        yield Finding("redis", Verdict.BROKEN, f"cannot be reached: {error}", f"correct {PREFIX}REDIS_URL")
+        return
     settings = services.redis.info()  # not CONFIG, which a managed Redis forbids
     policy, has_aof = settings.get("maxmemory_policy", "unknown"), bool(settings.get("aof_enabled"))
     if policy != "noeviction":
@@ -78,7 +85,7 @@ def _redis(services: Services) -> Iterator[Finding]:
         advice = "set appendonly yes; without it, deletions continue later than they could"
         yield Finding("redis", Verdict.WARNING, "answers, but loses everything at a restart (no AOF)", advice)
     if policy == "noeviction" and has_aof:
-        yield Finding("redis", Verdict.OK, "answers, evicts nothing, keeps an AOF")
+        yield Finding("redis", Verdict.OK, f"answers, evicts nothing, keeps an AOF{f'; {leads}' if leads else ''}")
 
 
 def _broker(services: Services) -> Iterator[Finding]:

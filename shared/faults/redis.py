@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from redis import exceptions
 from redis.exceptions import RedisError
+from redis.sentinel import MasterNotFoundError
 
 from shared.errors import LetheError, Unreachable
 from shared.faults.kinds import Server
@@ -35,6 +36,8 @@ def translate_errors(what: str) -> Iterator[None]:
 def explain(what: str, error: RedisError) -> LetheError:
     """The error of Lethe's that redis-py's one is."""
     code, words = _code(error), _NAMES_KEYS.sub("", str(error))
+    if isinstance(error, MasterNotFoundError):
+        return Unreachable(what, "no Sentinel names a primary of its service")
     if code is None and isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
         refused = _REFUSED_CONNECTION.match(words)
         return Unreachable(what, cut(refused[1]) if refused else type(error).__name__)

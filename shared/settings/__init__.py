@@ -1,4 +1,4 @@
-"""Lethe's settings. Every package may import them, from here; they import no other room of shared but `signing`."""
+"""Lethe's settings. Every package may import them, from here; they import only `servers` and `signing` of shared."""
 
 from shared.settings.errors import explain
 from shared.settings.model import ConfirmationMode, Settings

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.servers import REDIS_SCHEMES
 from shared.settings.errors import or_nearest, raise_wrong
 from shared.settings.forms.translation import translate
 from shared.settings.sources import PREFIX, FileSource, of_this_process
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(description="Lethe's own PostgreSQL database")
     tenant_database_url: SecretStr = Field(description="Evolution's PostgreSQL database")
     tenant_schema: str = Field("public", description="PostgreSQL schema of Evolution's tables")
-    redis_url: SecretStr = Field(description="Lethe's own Redis")
+    redis_url: SecretStr = Field(description="Lethe's own Redis: redis://, rediss://, unix:// or sentinel://")
     broker_url: SecretStr | None = Field(None, description="Celery broker; else LETHE_REDIS_URL")
     cache_url: SecretStr | None = Field(None, description="Evolution's Redis cache")
     cache_prefix: str = Field("evolution-cache", description="Evolution's CACHE_REDIS_PREFIX_KEY")
@@ -203,10 +204,14 @@ class Settings(BaseSettings):
         if url is None:
             return None
         scheme = urlsplit(url.get_secret_value()).scheme
-        known = _SCHEMES.get(str(field.field_name), ("redis", "rediss", "unix"))
+        known = _SCHEMES.get(str(field.field_name), REDIS_SCHEMES)
         if (known and scheme not in known) or not scheme:
             beginnings = " or ".join(f"{each}://" for each in known or ("x",))
             raise ValueError(f"a URL is needed that begins with {beginnings}")
+        if scheme in REDIS_SCHEMES and (scheme.startswith("sentinel") or "?" in url.get_secret_value()):
+            from shared.servers import redis  # with redis-py, which most commands of the CLI do not need
+
+            redis.check(url.get_secret_value())
         return url
 
     @field_validator("webhook_key")

@@ -212,7 +212,7 @@ def test_a_secret_is_never_shown(make_settings: MakeSettings, name: str) -> None
     """Neither in repr nor in str nor in JSON."""
     schemes = {"database_url": "postgresql://", "tenant_database_url": "postgresql://", "rabbitmq_url": "amqp://"}
     scheme = schemes.get(name, "redis://")
-    secret = f"{scheme if name.endswith('_url') else ''}{'hunter2:' * 8}"
+    secret = f"{scheme}hunter2:{'hunter2' * 8}@host.invalid" if name.endswith("_url") else "hunter2:" * 8
     made = make_settings(**{name: secret})
 
     shown = f"{made!r} {made} {made.model_dump()} {made.model_dump_json()}"
