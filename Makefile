@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 PROCESSES ?= 4
 PARALLEL = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
+# Else each process that is started compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all test-rabbitmq bench faults fuzz sure settings format lock
 

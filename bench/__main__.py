@@ -13,9 +13,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import indexes, keys, media, neighbours, overhead, rows, scale_out, small_host
+from bench import media, neighbours, overhead, rows
 from bench.figures import Figure
 from bench.ground import Ground, ground
+from bench.host import scale_out, small_host
+from bench.stores import indexes, keys
 
 MEASURES: dict[str, Callable[[Ground, str], Iterator[Figure]]] = {
     module.__name__.rpartition(".")[2]: module.measure

@@ -10,6 +10,7 @@ from moto.server import ThreadedMotoServer
 
 from demo.parts import Postgres, Redis
 from demo.s3 import S3
+from shared.services import Services
 from tests import leftovers
 from tests.rabbitmq import RabbitMQPart
 from tests.servers import RedisDatabases, Systems, make_templates
@@ -17,10 +18,10 @@ from tests.system import System
 
 HERE = Path(__file__).parent
 # `make test` leaves these out, `make test-all` has them: they take minutes, or programs that no wheel brings.
-SLOW_FOLDERS = (HERE / "faults", HERE / "fuzz")
-SLOW_FIXTURES = {"browser", "proxy", "rabbitmq_part"}
+SLOW_FOLDERS = (HERE / "browser", HERE / "faults", HERE / "fuzz")
+SLOW_FIXTURES = {"proxy", "rabbitmq_part"}
 # The first to be handed out: what is quick fills the gaps at the end.
-ORDER = (HERE / "faults", HERE / "fuzz", HERE / "integration", HERE / "unit")
+ORDER = (HERE / "faults", HERE / "fuzz", HERE / "browser", HERE / "integration", HERE / "unit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +47,11 @@ def _plain_logs() -> None:
 def pytest_sessionstart() -> None:
     """No server outlives an interrupted run."""
     leftovers.watch()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What `make test` leaves out as a whole is not even imported there."""
+    return True if config.option.markexpr == "not slow" and collection_path in SLOW_FOLDERS else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
@@ -134,6 +140,48 @@ def make_system(new_systems: Callable[[], Systems]) -> Iterator[Callable[..., Sy
     """Make systems, which end with the module: make_system(gateways=1, **settings)."""
     with new_systems() as systems:
         yield systems.make
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System], request: pytest.FixtureRequest) -> Iterator[System]:
+    """The module's system, as its mark says: pytestmark = pytest.mark.system("web", "worker", wait_seconds=2).
+
+    The words are the processes to start, the API alone without a mark; the others are settings. Without a worker the
+    tests run the steps.
+    """
+    yield from _as_marked(make_system, request, pytest.mark.system("web").mark)
+
+
+@pytest.fixture(scope="module")
+def services(system: System) -> Iterator[Services]:
+    """Services on the module's system, for what runs in the test."""
+    made = system.make_services()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fresh_system(make_system: Callable[..., System], request: pytest.FixtureRequest) -> Iterator[System]:
+    """A system for one test, as the module's mark says; without processes when it has none."""
+    yield from _as_marked(make_system, request, pytest.mark.system().mark)
+
+
+@pytest.fixture
+def fresh_services(fresh_system: System) -> Iterator[Services]:
+    """Services on that system."""
+    made = fresh_system.make_services()
+    yield made
+    made.close()
+
+
+def _as_marked(
+    make_system: Callable[..., System], request: pytest.FixtureRequest, usual: pytest.Mark
+) -> Iterator[System]:
+    mark = request.node.get_closest_marker("system") or usual
+    made = make_system(**mark.kwargs)
+    made.start(*mark.args)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

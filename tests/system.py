@@ -3,7 +3,6 @@
 import http.client
 import json
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from shared import services
 from shared.services import Services
 from shared.settings import Settings
 from tests import contract
+from tests.warm_start import start_module
 
 ROOT = Path(__file__).parent.parent
 ADMIN_KEY = "admin-key-for-tests-only"
@@ -95,11 +95,9 @@ class System:
         """Start Lethe's processes as the Procfile has them, each under its name there."""
         for name in names:
             kind = name.rstrip("0123456789")
-            # exec: signals go to the process itself, not to a shell before it.
-            argv = ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {PROCFILE[kind]}"]
-            self.processes[name] = Process.start(
-                name, argv, log=self.folder / f"{name}.log", env={**environment(self.settings), **(env or {})}, cwd=ROOT
-            )
+            module, *words = shlex.split(PROCFILE[kind])
+            given = {**environment(self.settings), **(env or {})}
+            self.processes[name] = start_module(name, module, words, log=self.folder / f"{name}.log", env=given)
         for name in names:
             if name.startswith("web"):
                 wait_until(self._api_answers, START_SECONDS, "the API", process=self.processes[name])
@@ -172,7 +170,7 @@ class System:
 
     def _worker_answers(self) -> bool:
         with self.make_services().celery as app:
-            return bool(app.control.ping(timeout=0.3))
+            return bool(app.control.ping(timeout=1, limit=1))  # as soon as one has answered
 
 
 @contextmanager

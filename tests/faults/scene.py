@@ -3,7 +3,6 @@
 import os
 import shlex
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +19,11 @@ from demo.evolution.deployment import Deployment, SeededInstance
 from demo.evolution.seed import seed_global, seed_instance
 from demo.processes import Process, wait_until
 from tests.faults.figures import Figures
-from tests.system import PROCFILE, ROOT, System, environment
+from tests.system import PROCFILE, System, environment
+from tests.warm_start import start_module
 
 PLENTY_SECONDS = 60  # other tests may run on the same cores
-MODULES = {"worker": "tests.faults.watched_worker", "ambushed": "tests.faults.ambushed_worker"}
+MODULES = {"worker": "tests.faults.workers.watched", "ambushed": "tests.faults.workers.ambushed"}
 
 
 @dataclass
@@ -49,10 +49,10 @@ class Scene:
         workers = {name: kind for name in names if (kind := name.rstrip("0123456789")) in MODULES}
         for name, kind in workers.items():
             command = PROCFILE["worker"].replace("worker.celery_tasks", MODULES[kind])
-            argv = ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {command} --hostname {name}@%h"]
+            module, *words = shlex.split(f"{command} --hostname {name}@%h")
             env = {**environment(self.system.settings), "FAULTS_FOLDER": str(self.folder)}
             log = self.system.folder / f"{name}.log"
-            self.system.processes[name] = Process.start(name, argv, log=log, env=env, cwd=ROOT)
+            self.system.processes[name] = start_module(name, module, words, log=log, env=env)
         self.system.start(*(name for name in names if name not in workers))
         for name in workers:
             self._wait_for_worker(name)
@@ -61,7 +61,10 @@ class Scene:
         there = [f"{name}@{gethostname()}"]
         with self.system.make_services().celery as app:
             wait_until(
-                lambda: bool(app.control.ping(there, timeout=0.3)), PLENTY_SECONDS, name, process=self.process(name)
+                lambda: bool(app.control.ping(there, timeout=1, limit=1)),
+                PLENTY_SECONDS,
+                name,
+                process=self.process(name),
             )
 
     def process(self, name: str) -> Process:

@@ -4,7 +4,6 @@ import http.client
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -13,13 +12,15 @@ import pytest
 
 from demo.evolution.seed import seed_instance
 from tests.fuzz.maker import Maker, Request
-from tests.system import ADMIN_KEY, GATEWAY_KEY, System, running
+from tests.system import ADMIN_KEY, GATEWAY_KEY, System
 
 MARK = "planted7391"  # in names, keys, headers and bodies: may be told to its sender, and stands in no log
 PHONE = "5511987654321"
 WEBHOOK_SECRET = "planted-webhook-secret-4482"
 SENDERS = 4
 SECONDS = 600
+# A running API, and a worker for what is accepted.
+pytestmark = pytest.mark.system("web", "worker", wait_seconds=0.1, log_level="DEBUG")
 
 
 @dataclass
@@ -39,13 +40,6 @@ class Figures:
     def __str__(self) -> str:
         statuses = ", ".join(f"{status}: {times}" for status, times in sorted(self.statuses.items()))
         return f"{sum(self.statuses.values())} answers ({statuses}), {self.closed} connections closed without one"
-
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """A running API, and a worker for what is accepted."""
-    with running(make_system(wait_seconds=0.1, log_level="DEBUG"), "web", "worker") as started:
-        yield started
 
 
 def test_no_request_brings_a_5xx_or_a_secret_out(system: System, request: pytest.FixtureRequest) -> None:

@@ -5,12 +5,11 @@ import pty
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from functools import cache
 from typing import IO
 
 from demo.lethe import environment
-from tests.integration.warm_start import WarmProcess
 from tests.system import System
+from tests.warm_start import warm_process
 
 _PATH = {"PATH": "/usr/bin:/bin"}
 
@@ -41,7 +40,7 @@ def _run(
     words: tuple[str, ...], env: Mapping[str, str], stdin: int, seconds: float
 ) -> subprocess.CompletedProcess[str]:
     with _text_file() as output, _text_file() as errors:
-        code = _warm_process().run(
+        code = warm_process().run(
             words, env, stdin=stdin, stdout=output.fileno(), stderr=errors.fileno(), seconds=seconds
         )
         output.seek(0)
@@ -51,8 +50,3 @@ def _run(
 
 def _text_file() -> IO[str]:
     return tempfile.TemporaryFile("w+", encoding="utf-8")
-
-
-@cache
-def _warm_process() -> WarmProcess:
-    return WarmProcess()

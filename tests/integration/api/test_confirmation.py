@@ -2,7 +2,7 @@
 
 import json
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import UUID, uuid4
@@ -22,14 +22,7 @@ from tests.integration.keyring import make_key, rotate
 from tests.integration.shell import at_a_terminal, lethe
 from tests.system import ADMIN_KEY, Answer, System
 
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker that wants tokens."""
-    made = make_system(confirmation="token")
-    made.start("web")
-    yield made
-    made.close()
+pytestmark = pytest.mark.system("web", confirmation="token")
 
 
 def token_of(system: System, name: str, key: str = ADMIN_KEY) -> str:

@@ -1,7 +1,5 @@
 """What a caller or a customer typed stays text: in no header, log line or answer does it become anything else."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from demo.evolution.seed import seed_instance
@@ -14,13 +12,8 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """A system of its own, for its logs are read."""
-    made = make_system()
-    made.start("web", "worker", "beat")
-    yield made
-    made.close()
+# The logs are read.
+pytestmark = pytest.mark.system("web", "worker", "beat")
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

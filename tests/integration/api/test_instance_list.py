@@ -1,7 +1,5 @@
 """What a list of instances says of each: nothing that is not so."""
 
-from collections.abc import Callable
-
 import pytest
 
 from demo.evolution.seed import seed_instance
@@ -9,11 +7,7 @@ from shared.evolution.rows import listing
 from shared.services import Services
 from tests.system import System
 
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> System:
-    """A deployment of its own, without processes."""
-    return make_system()
+pytestmark = pytest.mark.system()
 
 
 def messages_of(services: Services, wanted: str) -> list[int | None]:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from urllib.parse import parse_qs, urlsplit
@@ -29,13 +28,7 @@ from tests.system import ADMIN_KEY, Answer, System
 AT_ONCE = 10  # as many as there are connections
 
 
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker that wants codes."""
-    made = make_system(confirmation="totp")
-    made.start("web")
-    yield made
-    made.close()
+pytestmark = pytest.mark.system("web", confirmation="totp")
 
 
 @pytest.fixture

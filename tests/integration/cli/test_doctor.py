@@ -1,7 +1,7 @@
 """`lethe doctor` says what is wrong and what to do, and creates the indexes that are missing."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,19 +26,15 @@ INDEX = "lethe_Message_sessionId_idx"
 
 
 @pytest.fixture
-def system(make_system: Callable[..., System]) -> Iterator[System]:
+def system(fresh_system: System) -> System:
     """A deployment without processes."""
-    made = make_system()
-    yield made
-    made.close()
+    return fresh_system
 
 
 @pytest.fixture
-def services(system: System) -> Iterator[Services]:
+def services(fresh_services: Services) -> Services:
     """For code that runs here."""
-    made = system.make_services()
-    yield made
-    made.close()
+    return fresh_services
 
 
 def examine(system: System, **changes: str) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,9 @@
-"""Somebody who uses the console: without its script, by forms, cookies and redirects alone, or in a real browser."""
+"""A client of the console without a browser: forms, cookies and redirects, no script."""
 
 import re
 from dataclasses import dataclass, field
 
 import requests
-from playwright.sync_api import Page
 
 from tests.system import ADMIN_KEY, System
 
@@ -46,10 +45,3 @@ def signed_in(system: System, key: str = ADMIN_KEY) -> Visitor:
     answer = visitor.sign_in(key)
     assert answer.status_code == 303, answer.text
     return visitor
-
-
-def sign_in_with(page: Page, key: str = ADMIN_KEY) -> None:
-    """A real browser, by the form."""
-    page.get_by_label("API key").fill(key)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Instances").wait_for()

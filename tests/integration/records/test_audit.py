@@ -30,17 +30,15 @@ SOMEBODY = Actor("admin", "k1", "192.0.2.1", "curl/8.5.0", "r1")
 
 
 @pytest.fixture
-def system(make_system: Callable[..., System]) -> System:
+def system(fresh_system: System) -> System:
     """A deployment of its own, without processes."""
-    return make_system()
+    return fresh_system
 
 
 @pytest.fixture
-def services(system: System) -> Iterator[Services]:
+def services(fresh_services: Services) -> Services:
     """Services for what runs in the test."""
-    made = system.make_services()
-    yield made
-    made.close()
+    return fresh_services
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,9 @@ KEYS = "/.well-known/lethe-keys.json"
 
 
 @pytest.fixture
-def system(make_system: Callable[..., System]) -> System:
+def system(fresh_system: System) -> System:
     """A deployment without processes, whose own database has no key yet."""
-    return make_system()
+    return fresh_system
 
 
 def erase(services: Services, system: System, name: str) -> UUID:

@@ -1,7 +1,6 @@
 """What was erased stays erased, also after an old backup of the tenant database was restored."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -15,9 +14,9 @@ from tests.system import System
 
 
 @pytest.fixture
-def system(make_system: Callable[..., System]) -> System:
+def system(fresh_system: System) -> System:
     """A deployment without processes."""
-    return make_system()
+    return fresh_system
 
 
 def erase(services: Services, system: System, name: str) -> str:

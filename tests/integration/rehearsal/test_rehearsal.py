@@ -26,10 +26,8 @@ from tests.system import System
 NOBODY = 65534
 
 
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> System:
-    """A system without processes: the steps run here."""
-    return make_system()
+# The steps run in the tests.
+pytestmark = pytest.mark.system()
 
 
 @contextmanager

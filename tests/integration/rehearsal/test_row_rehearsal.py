@@ -1,6 +1,6 @@
 """Before logout, the statements of the steps are tried on Evolution's database, as operators have changed it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -104,10 +104,8 @@ ALLOWED = {
 }
 
 
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> System:
-    """A system without processes: the steps run here."""
-    return make_system()
+# The steps run in the tests.
+pytestmark = pytest.mark.system()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A change that PostgreSQL reports as done, and that is not there, is an error of its own and never a success."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,11 +19,8 @@ from tests.integration.rehearsal.test_rehearsal import made
 from tests.integration.rehearsal.test_row_rehearsal import changed, trigger
 from tests.system import System
 
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> System:
-    """A system without processes: the steps run here."""
-    return make_system()
+# The steps run in the tests.
+pytestmark = pytest.mark.system()
 
 
 def standing(services: Services, deletion_id: UUID) -> tuple[str, str | None, str]:

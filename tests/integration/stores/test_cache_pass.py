@@ -1,6 +1,5 @@
 """The pass over Evolution's cache, on a real Redis: what it proposes, and that many deletions share one."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -20,10 +19,7 @@ from worker.runner import Outcome
 P = "evolution-cache"
 
 
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> System:
-    """A deployment without processes."""
-    return make_system()
+pytestmark = pytest.mark.system()
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "\x00" not in name], ids=shown)

@@ -1,7 +1,7 @@
 """How hard a deletion presses on the tenant database: set on the server, followed while it runs."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -16,11 +16,7 @@ from tests.integration.inline import accept, run_steps
 from tests.integration.shell import lethe
 from tests.system import System
 
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> System:
-    """A deployment without processes."""
-    return make_system(slice_seconds=0.3, batch_seconds=0.01)
+pytestmark = pytest.mark.system(slice_seconds=0.3, batch_seconds=0.01)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The pause timer publishes a postponed step when its pause is over, also while beat is dead."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -27,20 +27,19 @@ take_postponed = partial(republishing.take_postponed, republish_seconds=60, max_
 take_due = partial(republishing.take_due, republish_seconds=60, max_pause_seconds=600)
 
 
+pytestmark = pytest.mark.system(reconcile_seconds=ROUND_SECONDS, nudge_seconds=60, retry_seconds=0.3, pause_seconds=1)
+
+
 @pytest.fixture
-def system(make_system: Callable[..., System]) -> Iterator[System]:
+def system(fresh_system: System) -> System:
     """A deployment whose reconciler looks as seldom as in production; nothing runs yet."""
-    made = make_system(reconcile_seconds=ROUND_SECONDS, nudge_seconds=60, retry_seconds=0.3, pause_seconds=1)
-    yield made
-    made.close()
+    return fresh_system
 
 
 @pytest.fixture
-def services(system: System) -> Iterator[Services]:
+def services(fresh_services: Services) -> Services:
     """Services on that system."""
-    made = system.make_services()
-    yield made
-    made.close()
+    return fresh_services
 
 
 def postponed_deletion(services: Services, *, seconds: float) -> UUID:

@@ -1,34 +1,16 @@
-"""What tests of a module that has a system of its own share."""
+"""Chromium, and pages of it at the console's door."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from shared.services import Services
-from tests.system import System
+from tests.system import ADMIN_KEY, System
 
 CHROMIUM = Path("/usr/bin/chromium")
 SECONDS = 1000
-
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker: the tests run the steps. A module that needs more or less has one of its own."""
-    made = make_system()
-    made.start("web")
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def services(system: System) -> Iterator[Services]:
-    """Services on the module's system, for what runs in the test."""
-    made = system.make_services()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +37,10 @@ def page(browser: Browser, system: System) -> Iterator[Page]:
     yield opened
     context.close()
     assert faults == []
+
+
+def sign_in_with(page: Page, key: str = ADMIN_KEY) -> None:
+    """Sign in by the form."""
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Instances").wait_for()

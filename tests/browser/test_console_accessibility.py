@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from demo.evolution.seed import seed_instance
 from shared.services import Services
-from tests.integration.console import accessibility
-from tests.integration.console.visitor import sign_in_with
+from tests.browser import accessibility
+from tests.browser.conftest import sign_in_with
 from tests.integration.inline import accept, run_all, run_steps
 from tests.system import System
 

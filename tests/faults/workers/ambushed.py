@@ -13,10 +13,10 @@ from shared.evolution.rows import counting
 from shared.webhooks import delivery
 from tasks import pipeline
 from tasks.context import Context, Progress
-from tests.faults import watched_worker
-from tests.faults.watched_worker import FOLDER, Run
+from tests.faults.workers import watched
+from tests.faults.workers.watched import FOLDER, Run
 
-app = watched_worker.app
+app = watched.app
 MOMENTS = ("before", "middle", "after", "committed", "published")
 # Where a step is in the middle when it does not count what it removes one by one: this was done, and not written down.
 _MIDDLES: dict[str, tuple[Any, str]] = {
@@ -78,7 +78,7 @@ def _published(**_: object) -> None:
 
 _count = Context.add_removed
 Context.add_removed = _removed  # type: ignore[assignment, method-assign]
-watched_worker.wrap_steps(_ambushed)
+watched.wrap_steps(_ambushed)
 for _step, (_place, _name) in _MIDDLES.items():
     setattr(_place, _name, _then(getattr(_place, _name), "middle", _step))
 claims.finish_step = _then(claims.finish_step, "committed")

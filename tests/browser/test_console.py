@@ -1,7 +1,7 @@
 """The console in a real browser: sign in, find, preview, type the name, delete, watch, open the receipt."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pyotp
 import pytest
@@ -11,21 +11,15 @@ from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
 from shared.access import one_time_codes
 from shared.database.enums import Role
-from tests.integration.console.visitor import sign_in_with
+from tests.browser.conftest import sign_in_with
 from tests.integration.inline import accept
 from tests.integration.keyring import make_key, revoke
 from tests.system import ADMIN_KEY, System
 
 SECONDS = 1000
 
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """A running system of its own: each address may sign in a few times a minute only."""
-    made = make_system()
-    made.start("web", "worker", "beat")
-    yield made
-    made.close()
+# A running system of its own: each address may sign in a few times a minute only.
+pytestmark = pytest.mark.system("web", "worker", "beat")
 
 
 def open_preview(page: Page, instance: SeededInstance) -> None:

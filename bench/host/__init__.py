@@ -1,0 +1,1 @@
+"""What Lethe as a whole needs of a host, and what more workers bring."""

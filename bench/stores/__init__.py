@@ -1,0 +1,1 @@
+"""Single stores: keys of Redis, and indexes of the tenant database."""

@@ -1,0 +1,1 @@
+"""Workers as the Procfile starts them, with something put around their steps."""
