@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 from demo.parts import Postgres, Redis
 from demo.s3 import S3
 from shared.services import Services
-from tests import leftovers
+from tests import leftovers, repeats
 from tests.rabbitmq import RabbitMQPart
 from tests.servers import RedisDatabases, Systems, make_templates
 from tests.system import System
@@ -61,6 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if SLOW_FIXTURES.intersection(fixtures) or any(item.path.is_relative_to(folder) for folder in SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)
+    repeats.mark(items)
     items.sort(key=lambda item: next(place for place, folder in enumerate(ORDER) if item.path.is_relative_to(folder)))
 
 

@@ -32,7 +32,7 @@ def deletions_of(services: Services, instance_id: str) -> list[UUID]:
 def test_a_deletion_that_ends_while_the_instance_is_looked_up_is_not_ordered_again(
     system: System, services: Services, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    """Whoever comes so late is told that it is being deleted."""
+    """The second call is answered that the instance is being deleted."""
     instance = seed_instance(system.deployment, f"crossed by {by}")
     first, find = accept(services, instance.id, instance.name), services.tenant.find
 
@@ -52,7 +52,7 @@ def test_a_deletion_that_ends_while_the_instance_is_looked_up_is_not_ordered_aga
     assert deletions_of(services, instance.id) == [first]
 
 
-def test_what_is_erased_while_somebody_types_its_name_is_not_deleted_again(
+def test_an_instance_that_is_erased_while_its_name_is_typed_is_not_deleted_again(
     system: System, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who types has no hurry, and others delete meanwhile."""

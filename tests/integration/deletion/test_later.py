@@ -24,7 +24,7 @@ from tests.system import System
 
 @pytest.fixture
 def deaf(system: System, services: Services) -> Iterator[UUID]:
-    """A deletion that has succeeded, and whose webhook nobody took: the receiver can be mended."""
+    """A deletion that has succeeded, and whose webhook was not delivered: the receiver can be mended."""
     system.receiver.answer_status = 500
     url = f"{system.receiver.url}/own"
     instance = seed_instance(system.deployment, "told later", webhook_url=url)
@@ -73,7 +73,9 @@ def test_a_webhook_that_was_delivered_later_says_so(system: System, services: Se
     assert "instance: delivered after 3 tries, 20" in lethe(system, "show", str(deaf)).stdout
 
 
-def test_a_webhook_that_nobody_took_says_when_it_was_given_up(system: System, services: Services, deaf: UUID) -> None:
+def test_a_webhook_that_was_never_delivered_says_when_it_was_given_up(
+    system: System, services: Services, deaf: UUID
+) -> None:
     """With what the last try met."""
     outbox.expire(services.own, services.settings.model_copy(update={"webhook_keep_seconds": 0}))
 

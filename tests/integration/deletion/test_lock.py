@@ -1,4 +1,4 @@
-"""The lock turns duplicates away; nobody but its deletion extends or releases it."""
+"""The lock refuses duplicates; only its own deletion extends or releases it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -32,7 +32,7 @@ def test_only_one_deletion_holds_it(client: Client) -> None:
 
 
 def test_it_is_never_stolen(client: Client) -> None:
-    """Neither extended nor released by another deletion, by a late owner, or when nobody holds it."""
+    """Neither extended nor released by another deletion, by a late owner, or when it is not held."""
     first, second = uuid4(), uuid4()
     lock.take(client, "i", first, 10)
 
@@ -45,7 +45,7 @@ def test_it_is_never_stolen(client: Client) -> None:
 
 
 def test_it_runs_out_by_itself(client: Client) -> None:
-    """Whoever died with it leaves nothing behind."""
+    """The lock of a process that died ends with its lease."""
     lock.take(client, "i", uuid4(), 0.01)
 
     assert client.pttl("lethe:lock:i") <= 10

@@ -168,7 +168,7 @@ def test_metrics_say_what_is_unfinished(idle: System) -> None:
 
 
 def test_what_the_broker_did_not_take_is_published_by_the_reconciler(make_system: Callable[..., System]) -> None:
-    """The API's broker is away: the promise is kept all the same, and answered with 202."""
+    """The API's broker is away: the answer is 202 all the same, and the deletion is carried out."""
     system = make_system()
     seed_instance(system.deployment, "unpublished")
     system.start("worker", "beat")
@@ -206,7 +206,7 @@ def test_a_deletion_whose_row_is_gone_already_is_resumed_by_its_name(idle: Syste
     services.close()
 
 
-def test_a_webhook_that_nobody_takes_is_forgotten_after_its_time(make_system: Callable[..., System]) -> None:
+def test_a_webhook_that_cannot_be_delivered_is_forgotten_after_its_time(make_system: Callable[..., System]) -> None:
     """Its address and headers with it."""
     system = make_system()
     services = system.make_services()

@@ -20,7 +20,7 @@ BEFORE = ("logout", "purge_cache", "send_webhook", "deregister")
 
 
 def deletion_of(services: Services, deletion_id: UUID) -> Deletion:
-    """As everybody is shown it."""
+    """As the API shows it."""
     found = display.load(services.own, deletion_id)
     assert found is not None
     return found

@@ -39,7 +39,7 @@ def order(system: System, name: str, key: str) -> UUID:
 
 
 def exists(system: System, name: str) -> bool:
-    """Whether an instance bears this name."""
+    """Whether an instance has this name."""
     with system.deployment.connect() as connection:
         return connection.execute('SELECT 1 FROM "Instance" WHERE name = %s', (name,)).fetchone() is not None
 
@@ -88,8 +88,8 @@ def test_the_point_of_no_return_is_not_passed_without_rights(system: System, ser
     assert system.show(again)["status"] == "succeeded"
 
 
-def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, services: Services) -> None:
-    """It would tell of a deletion that there is none of; nothing of it is kept, and the audit tells it."""
+def test_a_webhook_that_was_not_delivered_is_withdrawn(system: System, services: Services) -> None:
+    """The deletion it reports is cancelled; nothing of it is kept, and the audit has a line."""
     url = f"http://127.0.0.1:{server_port()}/nobody"
     seed_instance(system.deployment, "withdrawn", webhook_url=url)
     key = make_key(services, Role.ADMIN)
@@ -111,7 +111,7 @@ def test_a_webhook_that_nobody_has_taken_is_withdrawn(system: System, services: 
     assert chain.verify(services.own).broken is None
 
 
-def test_after_the_point_of_no_return_nobody_asks_again(system: System, services: Services) -> None:
+def test_after_the_point_of_no_return_the_permission_is_not_checked_again(system: System, services: Services) -> None:
     """Half a deletion would be worse than a whole one; deregister itself may be run again as well."""
     seed_instance(system.deployment, "past")
     key = make_key(services, Role.ADMIN)

@@ -1,4 +1,4 @@
-"""Whose order a deletion stays when somebody else lets it go on."""
+"""A deletion that another caller resumes: whose order it is."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""INSTANCE_DELETE reaches whom it should, as documented; a dead receiver costs seconds and not the deletion."""
+"""INSTANCE_DELETE is sent as documented; a dead receiver costs seconds and not the deletion."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -129,7 +129,7 @@ def test_only_who_asked_for_the_event_gets_it(
 
 
 def test_a_dead_receiver_costs_the_webhook_only(system: System, services: Services) -> None:
-    """Nobody listens there: the deletion succeeds and says what was not delivered and why."""
+    """No server listens there: the deletion succeeds and says what was not delivered and why."""
     erased = erase(system, services, "unheard", webhook_url="http://127.0.0.1:1/dead")
 
     assert erased["removed"] == {"delivered": 1, "pending": 1}

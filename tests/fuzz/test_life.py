@@ -51,7 +51,7 @@ class Life(RuleBasedStateMachine):
             return bool(found.scalar_one() == claim.owner)
 
     def _if_owner(self, claim: Claim, act: Callable[[], Any]) -> Any:
-        """Who owns the step may write, who does not may not: LostClaim is raised exactly then."""
+        """The owner of the step may write; any other worker gets LostClaim."""
         owned = self._owner(claim)
         try:
             result = act()
@@ -63,7 +63,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(target=messages, instance=st.sampled_from(["a", "b"]))
     def accept(self, instance: str) -> Any:
-        """Somebody asks for a deletion."""
+        """Order a deletion."""
         deletion_id = uuid4()
         try:
             with own_transaction(self.engine) as session:
@@ -169,7 +169,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(message=messages)
     def cancel(self, message: StepMessage) -> None:
-        """Somebody changes their mind: possible only while nothing was planned."""
+        """Cancel it: possible only while nothing was planned."""
         with own_transaction(self.engine) as session:
             cancelled = lifecycle.cancel(session, message.deletion_id)
         if cancelled:
@@ -182,7 +182,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([100, 400, 20_000]))
     def time_passes(self, seconds: int) -> None:
-        """For everybody at once."""
+        """For all at once."""
         with self.engine.begin() as connection:
             for column in ("heartbeat_at", "next_attempt_at", "waiting_since"):
                 connection.execute(text(f"UPDATE deletions SET {column} = {column} - interval '{seconds} seconds'"))

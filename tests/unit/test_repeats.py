@@ -1,0 +1,17 @@
+"""What `make test` leaves out of tests that repeat one way: tests/repeats.py names tests that exist."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.repeats import QUICK
+
+INTEGRATION = Path(__file__).parents[1] / "integration"
+
+
+@pytest.mark.parametrize("module", QUICK)
+def test_each_test_that_is_named_exists(module: str) -> None:
+    """Else it was renamed, and all its cases would be quick."""
+    text = (INTEGRATION / f"{module}.py").read_text()
+
+    assert [name for name in QUICK[module] if f"def {name}(" not in text] == []
