@@ -39,5 +39,5 @@ class Figure:
         return "" if self.at_least is None else f">= {self.at_least:g}x"
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for whoever compares runs."""
+        """All of it, to compare runs."""
         return {**asdict(self), "ratio": round(self.ratio, 3), "met": self.met}

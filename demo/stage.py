@@ -55,7 +55,7 @@ def make_folder(stack: ExitStack) -> Path:
     """A temporary folder that goes in the end, with all that anybody here puts into temporary files."""
     folder = Path(tempfile.mkdtemp(prefix="lethe-demo-")).resolve()
     stack.callback(shutil.rmtree, folder)
-    # Started by root, PostgreSQL runs as somebody else, who has to pass through.
+    # Started by root, PostgreSQL runs under another account, which has to pass through.
     folder.chmod(0o711)
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     return folder

@@ -17,7 +17,7 @@ _START_SECONDS = 60
 
 
 class RabbitMQPart:
-    """One node; started as whoever runs the tests."""
+    """One node, under the account that runs the tests."""
 
     def __init__(self, folder: Path) -> None:
         self.port = server_port()

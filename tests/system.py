@@ -1,4 +1,4 @@
-"""A whole deployment on real servers, and Lethe's own processes beside it, for one test or for many."""
+"""A deployment of Evolution on real servers, and Lethe's own processes, for one test or for many."""
 
 import http.client
 import json

@@ -18,7 +18,7 @@ class Row:
 
 
 def find(connection: psycopg.Connection, name: str) -> Row | None:
-    """The instance that bears this name now."""
+    """The instance that has this name now."""
     found = connection.execute('SELECT id, token FROM "Instance" WHERE name = %s', (name,)).fetchone()
     return Row(*found) if found else None
 
@@ -30,7 +30,7 @@ def states(connection: psycopg.Connection, client_name: str) -> list[tuple[str, 
 
 
 def create(connection: psycopg.Connection, name: str, token: str, client_name: str) -> str:
-    """Insert an instance; its id. Waits while another insert of the name is open; UniqueViolation if borne."""
+    """Insert an instance; its id. Waits while another insert of the name is open; UniqueViolation if it is taken."""
     instance_id = str(uuid.uuid4())
     connection.execute(
         'INSERT INTO "Instance" (id, name, "connectionStatus", integration, token, "clientName", "updatedAt") '

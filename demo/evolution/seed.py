@@ -40,7 +40,7 @@ def seed_instance(
 ) -> SeededInstance:
     """Put one instance into every store; unique_tag, by default its id, keeps global uniques apart.
 
-    With in_place, the row that bears the name is replaced, and the name is never free meanwhile.
+    With in_place, the row that has the name is replaced, and the name is never free meanwhile.
     """
     seeded = SeededInstance(instance_id or str(uuid.uuid4()), name, token or str(uuid.uuid4()).upper())
     tag = unique_tag or seeded.id

@@ -1,4 +1,4 @@
-"""Looks at a page as those see it who cannot: Chromium's accessibility tree, and the contrast of every text."""
+"""A page as a screen reader gets it, Chromium's accessibility tree, and the contrast of every text."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -48,7 +48,7 @@ _FAINT = """
 
 @dataclass(frozen=True)
 class Node:
-    """Something that is told to whoever listens to the page."""
+    """One node of the tree: what a screen reader says."""
 
     role: str
     name: str
@@ -70,7 +70,7 @@ def _node(each: dict[str, Any]) -> Node:
 
 
 def nameless(nodes: list[Node]) -> list[str]:
-    """The roles of controls that nobody can tell what they are for."""
+    """The roles of controls without a name."""
     return [node.role for node in nodes if node.role in CONTROLS and not node.name.strip()]
 
 

@@ -1,4 +1,4 @@
-"""Chromium, and pages of it at the console's door."""
+"""Chromium, and its pages at the console's first page."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, system: System) -> Iterator[Page]:
-    """A fresh browser at the console's door, in which no script fails and no policy is broken."""
+    """A fresh browser at the console's first page, in which no script fails and no policy is broken."""
     context = browser.new_context(base_url=system.url)
     opened, faults = context.new_page(), list[str]()
     opened.on("pageerror", lambda error: faults.append(str(error)))

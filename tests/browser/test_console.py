@@ -18,7 +18,6 @@ from tests.system import ADMIN_KEY, System
 
 SECONDS = 1000
 
-# A running system of its own: each address may sign in a few times a minute only.
 pytestmark = pytest.mark.system("web", "worker", "beat")
 
 
@@ -147,7 +146,7 @@ def test_markup_in_a_name_stays_text(page: Page, system: System) -> None:
 
 @pytest.mark.parametrize("width", [375, 1440])
 def test_no_page_is_wider_than_the_screen(page: Page, system: System, width: int) -> None:
-    """Nobody scrolls sideways, not even for a long name."""
+    """No page scrolls sideways, not even with a long name."""
     instance = seed_instance(system.deployment, f"{width}-{'long' * 50}")
     page.set_viewport_size({"width": width, "height": 800})
     sign_in_with(page)

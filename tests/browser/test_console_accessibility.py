@@ -1,4 +1,4 @@
-"""The console for those who listen to it, see little or no colours, or are in the dark; on every page."""
+"""The console with a screen reader, with poor sight, without colours and in dark mode; on every page."""
 
 import re
 from uuid import UUID

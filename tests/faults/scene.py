@@ -1,4 +1,4 @@
-"""A system with instances to be erased beside neighbours, and what must be true of it in the end."""
+"""A system with instances to be erased and others to be kept, and what must be true of it in the end."""
 
 import os
 import shlex
@@ -85,7 +85,7 @@ class Scene:
                 gateway.connect(name, self.instances[name].id)
 
     def seed_neighbours(self) -> None:
-        """Put things there that nobody asks to have erased, and remember them; to be called before seed()."""
+        """Add instances that are not to be erased, and remember all that is theirs; call it before seed()."""
         if not self.tenant('SELECT id FROM "Instance"'):
             seed_global(self.deployment)
             for name in ("neighbour", "before", "a*"):
@@ -164,7 +164,7 @@ class Scene:
         wait_until(lambda: not untold(), PLENTY_SECONDS, "all webhooks")
 
     def wait_until_unlocked(self) -> None:
-        """Wait until no lock is held; one whose holder died is let go of when its lease runs out."""
+        """Wait until no lock is held; the lock of a dead worker is free when its lease has run out."""
         with redis.Redis.from_url(self.system.settings.redis_url.get_secret_value()) as client:
             held = [f"lethe:lock:{seeded.id}" for seeded in self.instances.values()]
             wait_until(lambda: not client.exists(*held), self.system.settings.stale_seconds + 10, "the locks to go")

@@ -29,7 +29,7 @@ def call(gateway: Gateway, method: str, path: str, **body: str) -> int:
     return answer.status_code
 
 
-def bear(scene: Scene, gateway: Gateway, name: str) -> SeededInstance:
+def create_instance(scene: Scene, gateway: Gateway, name: str) -> SeededInstance:
     """Put a new instance of the name into every store and into one gateway; raises UniqueViolation."""
     new = seed_instance(scene.deployment, name)
     gateway.connect(name, new.id)
@@ -53,7 +53,7 @@ def deliver_all_again(scene: Scene, name: str) -> None:
 def assert_only_the_old_one_is_gone(scene: Scene, born: dict[str, SeededInstance]) -> None:
     """By its id nothing is left of the old one; the new one is whole, in all stores."""
     for name, new in born.items():
-        found = census(scene.deployment, scene.instances[name].id, f"nobody bears this, not even {name}")
+        found = census(scene.deployment, scene.instances[name].id, f"no instance has this name, {name} neither")
         left = {kind: count for kinds in found.values() for kind, count in kinds.items() if count}
         assert left == {}, name
         rows = census(scene.deployment, new.id, name)
@@ -61,7 +61,7 @@ def assert_only_the_old_one_is_gone(scene: Scene, born: dict[str, SeededInstance
         assert rows["rows"]["Message"] > 0, name
 
 
-def test_the_name_is_borne_again_at_each_boundary(make_scene: Callable[..., Scene]) -> None:
+def test_another_instance_gets_the_name_at_each_boundary(make_scene: Callable[..., Scene]) -> None:
     """Before the drop the old one goes by the gateway's own delete; from the drop until the end the name is taken."""
     scene = make_scene(gateways=2, worker_concurrency=10)
     early = [f"before-{step}" for step in ("logout", "purge_cache", "send_webhook", "deregister")]
@@ -81,12 +81,12 @@ def test_the_name_is_borne_again_at_each_boundary(make_scene: Callable[..., Scen
         assert call(first, "DELETE", f"/instance/delete/{name}") == 200
     bearers = 'SELECT 1 FROM "Instance" WHERE name = ANY(%s)'
     wait_until(lambda: not scene.tenant(bearers, early), PLENTY_SECONDS, "the gateway to have erased them")
-    born = {name: bear(scene, second, name) for name in early}
+    born = {name: create_instance(scene, second, name) for name in early}
     assert [call(first, "POST", "/instance/create", instanceName=name) for name in late] == [TAKEN] * len(late)
     scene.kill("ambushed")
     before = mine(scene, born)
 
-    with scene.figures.recovery("name borne again"):
+    with scene.figures.recovery("another instance has the name"):
         scene.start("worker")
         for name in born:
             deliver_all_again(scene, name)
@@ -107,7 +107,7 @@ def test_the_name_is_borne_again_at_each_boundary(make_scene: Callable[..., Scen
 
 
 def test_a_drop_is_carried_out_after_lethe_gave_up_waiting(make_scene: Callable[..., Scene]) -> None:
-    """Meanwhile the name cannot be borne; once the drop was seen to be done it can, and nothing comes after it."""
+    """Until the drop is seen to be done, no instance can get the name; afterwards one can, and loses nothing."""
     scene = make_scene(gateways=2)
     scene.seed_neighbours()
     scene.seed("late")
@@ -132,7 +132,7 @@ def test_a_drop_is_carried_out_after_lethe_gave_up_waiting(make_scene: Callable[
 
 
 def test_a_worker_dies_while_its_drop_is_on_the_way(make_scene: Callable[..., Scene]) -> None:
-    """The gateway carries it out when nobody waits for it any more: it must not meet a new bearer of the name."""
+    """The gateway carries out the call after its client has left: it must not hit a new instance of the name."""
     scene = make_scene(gateways=2)
     first, second = scene.system.gateways
     scene.seed_neighbours()

@@ -1,4 +1,4 @@
-"""Whatever is killed, or hangs for longer than one task tries, comes back: the deletions end, and lose nothing."""
+"""A process or server is killed, or hangs for longer than a task tries, and comes back: all deletions end."""
 
 import threading
 import time
@@ -43,7 +43,7 @@ def wait_for_rows(scene: Scene, name: str) -> None:
 
 
 def test_the_api_dies_after_its_answer_and_while_it_waits(scene: Scene) -> None:
-    """What was accepted goes on; who waited asks again, and is told which deletion is under way, or that it is over."""
+    """Accepted deletions go on; a client that waited asks again, and gets the deletion's id, or that it is over."""
     seed_two(scene, slow_seconds=3)
     scene.start("worker")
     scene.order("small")
@@ -75,8 +75,8 @@ def test_the_api_dies_after_its_answer_and_while_it_waits(scene: Scene) -> None:
     scene.assert_never_twice()
 
 
-def test_the_api_dies_between_its_promise_and_its_message(scene: Scene) -> None:
-    """Nobody published the deletion: the reconciler does."""
+def test_the_api_dies_after_the_commit_and_before_the_message(scene: Scene) -> None:
+    """The deletion was not published: the reconciler does it."""
     scene.seed_neighbours()
     scene.seed("unpublished")
     scene.start("worker")

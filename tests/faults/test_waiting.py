@@ -46,8 +46,8 @@ def test_hours_without_a_gateway(make_scene: Callable[..., Scene]) -> None:
     scene.assert_never_twice()
 
 
-def test_whoever_put_it_off_dies_in_the_pause(make_scene: Callable[..., Scene]) -> None:
-    """Nothing was lost with that worker: the next one goes on when the pause is over, without beat."""
+def test_the_worker_that_put_it_off_dies_in_the_pause(make_scene: Callable[..., Scene]) -> None:
+    """The next worker goes on when the pause is over, without beat."""
     scene = make_scene(retry_seconds=0.3, pause_seconds=5, max_pause_seconds=5, reconcile_seconds=30)
     gateway = scene.system.gateways[0]
     scene.seed_neighbours()

@@ -47,7 +47,7 @@ class Request:
 
 @dataclass
 class Maker:
-    """Makes requests of one seed; marked with a word that may stand in answers to whoever sent it, and in no log."""
+    """Makes requests of one seed; marked with a word that may be in answers to its sender, and in no log."""
 
     chance: random.Random
     keys: tuple[str, ...]  # some that open something, some that do not

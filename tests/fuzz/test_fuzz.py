@@ -69,7 +69,7 @@ def test_no_request_brings_a_5xx_or_a_secret_out(system: System, request: pytest
 
 
 def secrets_of(system: System, token: str) -> tuple[str, ...]:
-    """What no answer may hold, whoever asks."""
+    """What no answer may contain."""
     secret_key = system.settings.secret_key.get_secret_value()
     urls = system.settings.database_url.get_secret_value(), system.settings.tenant_database_url.get_secret_value()
     return ADMIN_KEY, GATEWAY_KEY, secret_key, token, WEBHOOK_SECRET, *urls, "Traceback (most recent call last)"

@@ -17,7 +17,7 @@ _PATH = {"PATH": "/usr/bin:/bin"}
 def lethe(
     system: System | None, *words: str, typed: str | None = None, seconds: float = 60, **changes: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command with the system's settings, or with none; typed is what somebody types into it."""
+    """Run the command with the system's settings, or with none; typed is its standard input."""
     settings = environment(system.settings) if system else {}
     with tempfile.TemporaryFile() as pipe:
         pipe.write((typed or "").encode())
@@ -26,7 +26,7 @@ def lethe(
 
 
 def at_a_terminal(system: System, *words: str, typed: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run the command with a terminal to be asked on; typed is what somebody types, Ctrl-D after it."""
+    """Run the command with a terminal to be asked on; typed is what is typed there, Ctrl-D after it."""
     master, slave = pty.openpty()
     os.write(master, typed.encode() + b"\x04")  # read when it asks
     try:

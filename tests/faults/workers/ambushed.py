@@ -1,4 +1,4 @@
-"""A watched worker that stops at the point which an instance's name tells, and waits there for its death."""
+"""A watched worker that stops at the point that an instance's name says, and waits there to be killed."""
 
 import threading
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def point(moment: str, step: str) -> str:
 
 
 def _ambush(moment: str, step: str | None = None) -> None:
-    """Stop here for ever if this is the point, and nobody has died at it yet."""
+    """Stop here for ever if this is the point, and no worker was killed at it yet."""
     if not _claims or step not in (None, _claims[0].step):
         return
     name = _claims[0].instance_name

@@ -40,7 +40,7 @@ def _watched(run: Run) -> Run:
 
 @contextmanager
 def _alone(ctx: Context) -> Iterator[None]:
-    """Hold a lock that the kernel takes back when the process dies: who finds it held is not alone."""
+    """Hold a lock that the kernel releases when the process dies: if it is held, another run is under way."""
     with (FOLDER / f"{ctx.deletion_id}.running").open("w") as running:
         try:
             fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)

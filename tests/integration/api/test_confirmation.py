@@ -339,7 +339,7 @@ def test_off_asks_for_nothing(make_system: Callable[..., System]) -> None:
 
 
 def test_a_preview_leaves_out_a_gateway_that_is_gone(make_system: Callable[..., System]) -> None:
-    """So that whoever gives it up can confirm a deletion whose instance is whole; for admins alone."""
+    """So that an admin who gives it up can confirm a deletion whose instance is whole; for admins alone."""
     system = make_system(confirmation="token")
     system.start("web")
     services = system.make_services()

@@ -20,7 +20,7 @@ def unknown(name: str) -> str:
 
 
 def exists(system: System, name: str) -> bool:
-    """Whether an instance bears this name."""
+    """Whether an instance has this name."""
     with system.deployment.connect() as connection:
         return connection.execute('SELECT 1 FROM "Instance" WHERE name = %s', (name,)).fetchone() is not None
 

@@ -1,4 +1,4 @@
-"""API keys: what each role may do, and that whoever may not learns nothing."""
+"""API keys: what each role may do; refusals do not say whether an instance exists."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -207,7 +207,7 @@ def test_an_unknown_instance_and_another_one_cost_the_same_statements(
     assert all(other == nobody and len(other) > 1 for other, nobody in seen)
 
 
-def test_whoever_looks_for_a_name_waits_for_the_one_that_is_making_a_key(services: Services) -> None:
+def test_a_search_for_a_name_waits_for_a_key_that_is_being_made(services: Services) -> None:
     """Else both would find the name free."""
 
     def find() -> str | None:

@@ -129,7 +129,7 @@ def test_a_refused_order_leaves_the_code_usable(system: System, services: Servic
 
 
 def test_one_code_of_many_calls_at_once_confirms_one(services: Services, key: NewKey) -> None:
-    """Whoever looks over a shoulder is too late, however fast."""
+    """A code that another person has seen is of no use."""
     code = enroll(services, key).now()
     verdicts = use_at_once(services, key, code)
 

@@ -1,4 +1,4 @@
-"""The console refuses what the API refuses, and whatever no page of it has asked for; it works without its script."""
+"""The console refuses what the API refuses, and forms that are not its own; it works without its script."""
 
 import html
 import json
@@ -136,7 +136,7 @@ def test_a_mistyped_name_is_asked_for_again(system: System, services: Services) 
     assert lines(services, instance_id=instance.id)[0] == ("delete", "refused", "bootstrap")
 
 
-def test_a_name_that_nobody_can_type_is_confirmed_by_the_id(system: System, services: Services) -> None:
+def test_a_name_that_cannot_be_typed_is_confirmed_by_the_id(system: System, services: Services) -> None:
     """A space at its end is lost in a browser's eyes."""
     instance = seed_instance(system.deployment, "trailing ")
 
@@ -400,7 +400,7 @@ def test_an_instance_is_logged_out_by_those_who_may(system: System, services: Se
     ]
 
 
-def test_the_receipt_is_shown_to_whoever_may_prove_it(system: System, services: Services) -> None:
+def test_the_receipt_is_shown_to_roles_that_may_prove_it(system: System, services: Services) -> None:
     """As a page and as it was signed; a viewer may not."""
     instance = seed_instance(system.deployment, "proven")
     deletion_id = accept(services, instance.id, instance.name)

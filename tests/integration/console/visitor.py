@@ -40,7 +40,7 @@ class Visitor:
 
 
 def signed_in(system: System, key: str = ADMIN_KEY) -> Visitor:
-    """Somebody who has signed in."""
+    """A visitor who has signed in."""
     visitor = Visitor(system)
     answer = visitor.sign_in(key)
     assert answer.status_code == 303, answer.text

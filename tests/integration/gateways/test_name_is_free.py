@@ -1,4 +1,4 @@
-"""After SUCCESS the name is free: whatever a server goes on doing by it is over, and a new instance loses nothing."""
+"""After SUCCESS the name is free: no server still acts by it, and a new instance loses nothing."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -84,7 +84,7 @@ def far_away(running: System) -> Iterator[Callable[[float], None]]:
 def test_what_is_created_after_success_stays(
     running: System, far_away: Callable[[float], None], distance: float
 ) -> None:
-    """At any distance, with the server's session cache on and off: the server's late delete meets nobody."""
+    """At any distance, with the server's session cache on and off: the server's late delete removes nothing."""
     names = {f"{distance} with cache": True, f"{distance} without": False}
     for name in names:
         put_there(running, name)

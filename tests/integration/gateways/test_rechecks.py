@@ -120,7 +120,7 @@ def audited(services: Services) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(query)]
 
 
-def test_what_was_written_again_is_erased_and_told(system: System, services: Services) -> None:
+def test_what_was_written_again_is_erased_and_shown(system: System, services: Services) -> None:
     """Key for key, file for file, object for object, row for row, at the first look; the receipt stays as it was."""
     deletion_id, instance_id = erase(services, system)
     before, signed = fingerprint(system.deployment), receipt.load(services.own, deletion_id)
@@ -154,7 +154,7 @@ def test_a_folder_without_a_file_came_back_as_well(system: System, services: Ser
     assert noted(services, deletion_id) == {"files": 1}
 
 
-def test_everybody_is_told(system: System, services: Services) -> None:
+def test_what_came_back_is_shown_everywhere(system: System, services: Services) -> None:
     """The API, the command, the console and Prometheus, with the likely cause."""
     deletion_id, instance_id = erase(services, system)
     system.start("web")
@@ -182,8 +182,8 @@ def test_everybody_is_told(system: System, services: Services) -> None:
     assert 'lethe_came_back_total{kind="keys"} 2.0' in metrics
 
 
-def test_a_row_that_is_there_again_is_told_once_and_left_alone(system: System, services: Services) -> None:
-    """With everything that it has: somebody restored a backup, and says what is to be done."""
+def test_a_row_that_is_there_again_is_reported_once_and_left_alone(system: System, services: Services) -> None:
+    """With everything that it has: a backup was restored, and an operator has to decide."""
     deletion_id, instance_id = erase(services, system)
     seed_instance(system.deployment, "as in the backup", instance_id=instance_id)
     write_again(system, instance_id)
@@ -208,7 +208,7 @@ def test_a_row_that_is_there_again_is_told_once_and_left_alone(system: System, s
 def test_a_row_that_comes_back_during_the_look_is_left_alone(
     system: System, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is looked for once more right before anything goes; the next look tells of it."""
+    """The row is looked for once more before anything is removed; the next recheck reports it."""
     deletion_id, instance_id = erase(services, system)
     write_again(system, instance_id)
     turn_clock(services, 61)
@@ -230,7 +230,7 @@ def test_a_row_that_comes_back_during_the_look_is_left_alone(
     assert noted(services, deletion_id) == {"instances": 1}
 
 
-def test_two_workers_at_once_erase_and_tell_once(system: System, services: Services) -> None:
+def test_two_workers_at_once_erase_and_report_once(system: System, services: Services) -> None:
     """Each look is taken by one of them."""
     ended = [erase(services, system, name) for name in ("one", "two", "three")]
     for _, instance_id in ended:
@@ -250,7 +250,9 @@ def test_two_workers_at_once_erase_and_tell_once(system: System, services: Servi
 @pytest.mark.parametrize(
     ("age_seconds", "following"), [(61, 300), (301, 900), (901, 3600), (3601, None), (500, 900), (9000, None)]
 )
-def test_four_looks_are_taken(system: System, services: Services, age_seconds: float, following: float | None) -> None:
+def test_there_are_four_rechecks(
+    system: System, services: Services, age_seconds: float, following: float | None
+) -> None:
     """After 1, 5, 15 and 60 minutes; one that comes late stands for those that it missed."""
     deletion_id, _ = erase(services, system)
     first = next_look(services)
@@ -346,7 +348,7 @@ def test_a_store_that_stays_away_is_given_up(system: System, services: Services)
     assert next_look(services) is None
 
 
-def test_what_cannot_be_erased_is_told_and_tried_again(
+def test_what_cannot_be_erased_is_reported_and_tried_again(
     system: System, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look is not over with it."""
@@ -367,7 +369,7 @@ def refuse(*_: object) -> Iterator[int]:
     raise TransientError("the files root: Permission denied")
 
 
-def test_an_id_that_was_erased_twice_is_told_of_once(system: System, services: Services) -> None:
+def test_an_id_that_was_erased_twice_is_reported_once(system: System, services: Services) -> None:
     """By the newest deletion."""
     first, instance_id = erase(services, system)
     seed_instance(system.deployment, "erased", instance_id=instance_id)

@@ -1,4 +1,4 @@
-"""The name can be borne again: a new instance of the name loses nothing, whatever happens to the old one."""
+"""Another instance can have the name: it loses nothing, whatever happens to the old one."""
 
 import threading
 import time
@@ -48,7 +48,7 @@ def create(system: System, name: str, *, gateway: int = 0) -> int:
     return answer.status_code
 
 
-def test_nobody_has_the_name_until_the_last_gateway_has_finished(stopped: tuple[System, Services]) -> None:
+def test_the_name_is_not_free_until_the_last_gateway_has_finished(stopped: tuple[System, Services]) -> None:
     """While the second gateway takes its time every create is refused; what is created afterwards stays."""
     system, services = stopped
     old = seed_instance(system.deployment, "again")
@@ -84,7 +84,7 @@ def test_nobody_has_the_name_until_the_last_gateway_has_finished(stopped: tuple[
     assert system.show(str(deletion_id))["status"] == "succeeded"
 
 
-def test_a_name_that_is_borne_again_is_left_alone(stopped: tuple[System, Services]) -> None:
+def test_another_instance_with_the_name_is_left_alone(stopped: tuple[System, Services]) -> None:
     """Deregister is delivered again after the drop: the new bearer loses nothing, in any store, at any gateway."""
     system, services = stopped
     old = seed_instance(system.deployment, "reborn")
@@ -154,7 +154,7 @@ def test_a_gateway_that_is_away_stops_deregister_and_is_dropped_later(stopped: t
 
 
 def test_a_message_that_comes_twice_changes_nothing(stopped: tuple[System, Services]) -> None:
-    """Every step's message again, in any order, after the end and in between: nobody claims it."""
+    """Every step's message again, in any order, after the end and in between: no step is claimed."""
     system, services = stopped
     seed_instance(system.deployment, "repeated")
     deletion_id = accept(system, "repeated")
@@ -171,7 +171,7 @@ def test_a_message_that_comes_twice_changes_nothing(stopped: tuple[System, Servi
 
 
 def test_a_late_gateway_keeps_the_name_taken(stopped: tuple[System, Services]) -> None:
-    """It may still carry the drop out: nobody can bear the name, a repeated call is a 409, then the deletion ends."""
+    """It may still carry the drop out: the name is not free, a repeated call is a 409, then the deletion ends."""
     system, services = stopped
     seed_instance(system.deployment, "late")
     system.gateways[1].load()

@@ -90,14 +90,14 @@ def test_thirty_writers_at_once_keep_the_chain_whole(services: Services) -> None
 
 
 @pytest.mark.parametrize("value", ['"\\"', "\\u0000", "é\u2028😀", "\x01\t\x7f", "{", ":x %s %(y)s", "'; --"])
-def test_the_database_hashes_as_everybody_else(services: Services, value: str) -> None:
+def test_the_database_hashes_canonical_json(services: Services, value: str) -> None:
     """Whatever a line says: what the hash is of is canonical JSON."""
     write(services, Entry(Action.DELETE, Decision.REFUSED, SOMEBODY, instance_id=value, reason=value), a_line())
 
     assert chain.verify(services.own).broken is None
 
 
-def test_a_line_is_written_with_what_it_tells_of_or_not_at_all(services: Services) -> None:
+def test_a_line_is_written_in_the_transaction_of_its_subject(services: Services) -> None:
     """A transaction that is rolled back leaves no gap."""
     write(services, a_line())
     with services.own.connect() as connection:
@@ -177,7 +177,7 @@ def test_a_place_that_was_kept_shows_a_chain_that_was_written_anew(services: Ser
     ["UPDATE audit SET reason = 'x'", "DELETE FROM audit", "TRUNCATE audit", "DELETE FROM audit_head",
      "TRUNCATE audit_head", "UPDATE audit_head SET seq = 0"],
 )  # fmt: skip
-def test_nobody_changes_a_line(services: Services, statement: str) -> None:
+def test_no_line_can_be_changed(services: Services, statement: str) -> None:
     """Not even a superuser, as long as the trigger is there."""
     write(services, a_line())
 
@@ -214,7 +214,7 @@ def test_the_role_that_owns_the_audit_has_no_right_to_change_it(postgres_part: P
 
 
 def test_an_accepted_deletion_and_its_end_are_two_lines(api: System, services: Services) -> None:
-    """With who, from where, and which deletion; the worker tells the end."""
+    """With requester, address and deletion; the worker writes the end."""
     instance = seed_instance(api.deployment, "audited")
     answer = api.delete("audited", Prefer="respond-async", User_Agent="curl/8.5.0 (5511999887766)")
     run_all(services, answer.body["response"]["deletionId"])
@@ -260,7 +260,7 @@ class _Refusing:
 
 
 def test_refused_attempts_are_there(api: System, services: Services) -> None:
-    """Unknown, somebody else's, a duplicate, a wrong order, too late: each with its reason and what it was about."""
+    """Unknown, another instance's, a duplicate, a wrong order, too late: each with its reason and its subject."""
     mine = seed_instance(api.deployment, "audited mine")
     other = seed_instance(api.deployment, "audited other")
     api.delete("audited nobody")
@@ -339,7 +339,7 @@ def test_a_known_keys_refusals_have_lines_up_to_a_bound(services: Services) -> N
 
 
 def test_counted_refusals_are_written_down_by_the_reconciler(system: System, services: Services) -> None:
-    """Nobody has to ask."""
+    """Without a call of a client."""
     system.start("web", "worker", "beat")
     system.delete("anybody", key="wrong")
 
@@ -402,7 +402,7 @@ def test_a_filter_that_makes_no_sense_is_a_400(shared_system: System, query: str
 
 
 def test_only_admins_and_auditors_read_it(shared_system: System) -> None:
-    """An instance's token does not, and neither does nobody."""
+    """An instance's token does not, and a call without a key neither."""
     mine = seed_instance(shared_system.deployment, "curious")
 
     answers = [shared_system.send("GET", "/audit", key=key) for key in (mine.token, "wrong", None)]
@@ -453,7 +453,7 @@ def test_a_callers_address_is_believed_from_trusted_proxies_only(
 
 
 def test_a_dead_database_costs_an_error(make_system: Callable[..., System], postgres_part: Postgres) -> None:
-    """The documented one, also for whoever may not; and the process lives on."""
+    """The documented one, also without the permission; and the process goes on."""
     url = copy_database(postgres_part, "own_template")
     system = make_system(database_url=url)
     system.start("web")

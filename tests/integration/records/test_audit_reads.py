@@ -78,7 +78,7 @@ def test_who_reads_on_the_server_has_a_line_too(system: System, services: Servic
 
 
 def test_a_later_look_and_one_from_elsewhere_have_lines(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same key at another address may be somebody else."""
+    """The same key at another address may be another person."""
     here, there = Actor("admin", "k7", "192.0.2.1"), Actor("admin", "k7", "192.0.2.2")
     for reader in (here, here, there):
         audit_reads.record_audit_read(services.own, reader)

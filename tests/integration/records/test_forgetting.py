@@ -45,7 +45,7 @@ def system(make_system: Callable[..., System], tmp_path: Path) -> Iterator[Syste
 
 
 def plant(system: System) -> SeededInstance:
-    """An instance that has every marker in a place of its own; nobody takes its webhook."""
+    """An instance that has every marker in a place of its own; its webhook cannot be delivered."""
     headers = {"X-Secret": MARKERS["header"], "jwt_key": MARKERS["jwt_key"]}
     url = f"{system.receiver.url}/{URL_PATH}"
     token = MARKERS["token"]
@@ -117,7 +117,7 @@ def everything(system: System, engine: Engine, redis: Redis) -> list[tuple[str, 
 
 
 def test_nothing_personal_is_left(system: System) -> None:
-    """After a step that failed, a resume, and a webhook that nobody took; what is pending of it is sealed."""
+    """After a step that failed, a resume, and a webhook that was not delivered; it is stored encrypted."""
     services = system.make_services()
     instance = plant(system)
     log_out_while_the_gateway_is_away(system, instance)

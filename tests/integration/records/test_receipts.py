@@ -1,4 +1,4 @@
-"""Each deletion that succeeds has one receipt, which anybody can check who has the public keys."""
+"""Each deletion that succeeds has one receipt, which can be checked with the public keys."""
 
 import base64
 import json

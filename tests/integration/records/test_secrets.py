@@ -1,4 +1,4 @@
-"""Secrets stay where they are used: planted, used in a run full of trouble, and looked for in all that Lethe says."""
+"""No secret is shown: each is set, used in a run with many errors, and looked for in all that Lethe writes."""
 
 import base64
 import json

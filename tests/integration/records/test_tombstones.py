@@ -32,7 +32,7 @@ def total(system: System, instance_id: str, name: str) -> int:
 
 
 def test_what_a_backup_brings_back_is_erased_again(system: System) -> None:
-    """By its id, while another instance bears the name; who was never erased is left alone."""
+    """By its id, while another instance has the name; an instance that was never erased is left alone."""
     services = system.make_services()
     erased = erase(services, system, "reborn")
     seed_instance(system.deployment, "reborn")

@@ -129,7 +129,7 @@ def bucket_without(system: System, action: str) -> Iterator[str]:
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """The tests do not read it."""
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_the_pass_proposes_every_message_of_an_id(system: System, instance_id: s
     assert proposed == mine
 
 
-def test_a_deletion_leaves_no_message_and_takes_nobody_elses(system: System) -> None:
+def test_a_deletion_takes_all_messages_of_the_instance_and_no_others(system: System) -> None:
     """A neighbour's, whose id begins like ours or is a beginning of it, and what belongs to no instance, stay."""
     services, redis = system.make_services(), system.deployment.cache()
     ids = {"leaves": "left", "shorter": "lef", "longer": "left_b", "other": str(uuid4())}
@@ -72,7 +72,7 @@ def test_a_deletion_leaves_no_message_and_takes_nobody_elses(system: System) -> 
 
 
 def test_a_name_that_is_no_text_in_a_key_stops_nothing(system: System) -> None:
-    """A key that is not UTF-8 can have ours at its beginning: nobody is asked for what no database holds."""
+    """A key that is not UTF-8 can begin like ours: the database is not asked for what it cannot hold."""
     services, redis = system.make_services(), system.deployment.cache()
     instance = seed_instance(system.deployment, "broken")
     redis.set(f"{P}:baileys:{instance.id}_".encode() + b"\xff_READ", 1)
@@ -193,7 +193,7 @@ def test_a_deletion_leaves_no_field_of_the_lost_messages(system: System, name: s
 
 
 def keys_of_messages(redis: Redis) -> set[str]:
-    """All of them, whosesoever."""
+    """All of them, of every instance."""
     return {key.decode() for key in redis.scan_iter(f"{P}:baileys:*")}
 
 

@@ -22,7 +22,7 @@ CREATE TRIGGER refuse BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION ref
 
 
 def test_a_trigger_that_refuses_is_named_without_its_words(postgres_part: Postgres) -> None:
-    """Its function is what somebody has to look at; its message may hold a customer's data."""
+    """An operator has to look at its function; its message may hold a customer's data."""
     engine = connections.connect(postgres_part.create_database("guarded"), name="test")
     with own_transaction(engine) as connection:
         connection.exec_driver_sql(REFUSED)
@@ -38,7 +38,7 @@ def test_a_trigger_that_refuses_is_named_without_its_words(postgres_part: Postgr
 
 
 def test_a_closed_connection_is_noticed_before_it_is_used(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Who comes after a restart finds living connections, all of them; who comes in the middle is told."""
+    """After a restart all connections work; a statement during it fails with an error that says so."""
     folder: Path = tmp_path_factory.mktemp("restarted")
     server = Postgres.start(folder, fast=True)
     engine = connections.connect(server.url, name="test", pool_size=3)
@@ -154,7 +154,7 @@ def test_what_goes_in_one_round_trip_is_all_or_nothing_and_leaves_no_setting_beh
 
 
 def test_a_question_is_given_up_in_time(lone: Engine) -> None:
-    """And whoever asks next gets an answer."""
+    """And the next statement gets an answer."""
     tenant = Tenant(lone, "public")
 
     with pytest.raises(TookTooLong, match=r"canceling statement due to statement timeout \(SQLSTATE 57014\)"):

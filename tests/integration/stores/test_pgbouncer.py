@@ -101,7 +101,7 @@ def settings_of_all(url: SecretStr) -> set[tuple[str, ...]]:
 
 
 def test_many_at_once_end_and_leave_no_setting_behind(system: System) -> None:
-    """Each ends with SUCCESS, the neighbour is as it was, and who gets a connection next finds it as it was made."""
+    """Each ends with SUCCESS, the other instance is as it was, and connections go back to the pool as they came."""
     messages = [600, 600, *[20] * 6]  # more than 500 go in batches, without triggers
     patients = [
         seed_instance(system.deployment, f"patient {number}", messages=many) for number, many in enumerate(messages)
@@ -136,7 +136,7 @@ def test_creating_an_index_leaves_no_setting_behind(system: System) -> None:
 
 
 def test_migrations_hold_nothing_beyond_their_transaction(system: System) -> None:
-    """A lock of the session would stay with a connection that by then serves somebody else."""
+    """A lock of the session would stay with a connection that by then serves another client."""
     settings_of_all(system.settings.database_url)  # opens all connections
     services = system.make_services()
     migrate.upgrade(services.own)

@@ -115,7 +115,7 @@ def test_names_that_are_a_prefix_or_look_alike_stay(broker: Broker) -> None:
     assert broker.names("queues") == queues_of(*neighbours)
 
 
-def test_what_a_neighbour_or_everybody_explains_as_well_stays_and_is_counted(broker: Broker) -> None:
+def test_what_can_belong_to_another_instance_or_to_all_stays_and_is_counted(broker: Broker) -> None:
     """An exchange of all instances, one that is no topic (a Celery's, say), a name given twice."""
     broker.declare("evolution")
     broker.declare("lethe", "direct")
@@ -227,7 +227,7 @@ def test_sqs_queues_go_by_their_exact_name(account: Account) -> None:
 
 
 def test_an_sqs_queue_that_two_names_explain_stays(account: Account) -> None:
-    """x_remove_instance is of x, or of everybody where that prefix is everybody's; a wild name has none."""
+    """x_remove_instance is of x, or of all instances with that prefix; a name with wildcards has none."""
     account.declare("evolution_call.fifo", "x_call.fifo")
 
     taken = [account.queues.remove_named(name, lambda: ["x"]) for name in ("evolution", "x", "*", "a b", "")]

@@ -33,8 +33,8 @@ def system(make_system: Callable[..., System], request: pytest.FixtureRequest) -
     return made
 
 
-def test_all_rows_go_and_none_beside_them(system: System, services: Services) -> None:
-    """Each once, whichever way they are found: the counts are those of before."""
+def test_all_rows_go_and_no_others(system: System, services: Services) -> None:
+    """Each once, by each way to find them: the counts are those of before."""
     name = f"on {services.settings.row_connections}"
     instance = seed_instance(system.deployment, name, messages=MESSAGES)
     with system.deployment.connect() as connection:

@@ -28,7 +28,7 @@ def services(system: System) -> Iterator[Services]:
     made.close()
 
 
-def test_it_is_what_the_settings_say_until_somebody_changes_it(system: System, services: Services) -> None:
+def test_it_is_what_the_settings_say_until_it_is_changed(system: System, services: Services) -> None:
     """One value at a time, and back."""
     usual = throttle.read(services.own, services.settings)
 
@@ -100,7 +100,7 @@ def test_batches_wait_while_a_replica_lags(system: System, services: Services, s
     assert waited == 2_000
 
 
-def test_a_replica_that_is_away_holds_nobody_up() -> None:
+def test_a_replica_that_is_away_delays_no_deletion() -> None:
     """Who waits for it would wait for ever."""
     away = connections.connect("postgresql://postgres@127.0.0.1:9/none", name="test")
 

@@ -58,7 +58,7 @@ def test_every_metric_is_on_the_dashboard(scraped: set[str]) -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
-def test_every_alert_has_a_section_for_whoever_it_wakes(alert: dict[str, str]) -> None:
+def test_every_alert_has_a_section_of_the_page(alert: dict[str, str]) -> None:
     """Under its name, and the alert leads there."""
     page = (OPERATIONS / "three-in-the-morning.md").read_text()
 

@@ -1,4 +1,4 @@
-"""Lethe's own Redis answers, and refuses to write: nobody ends, and everybody says what the server said."""
+"""Lethe's own Redis answers, and refuses to write: no process ends, and each says what the server said."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,7 +65,7 @@ def refusing(client: Client, code: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("code", SAYS)
-def test_everybody_outlives_a_redis_that_refuses_writes(system: System, code: str) -> None:
+def test_every_process_outlives_a_redis_that_refuses_writes(system: System, code: str) -> None:
     """Not ready, calls get 503 with the server's words, the worker lives; afterwards deletions succeed."""
     seed_instance(system.deployment, f"refused {code}")
 

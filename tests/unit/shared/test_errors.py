@@ -20,7 +20,7 @@ def test_a_message_comes_before_the_docstring() -> None:
 
 
 def test_only_the_first_line_of_a_docstring_is_read() -> None:
-    """The rest is for whoever reads the code."""
+    """The rest is for readers of the code."""
 
     class Long(LetheError):
         """One line.

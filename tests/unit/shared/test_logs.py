@@ -60,7 +60,7 @@ def test_a_traceback_repeats_no_value(
 def test_what_is_logged_stays_one_line(
     make_settings: Callable[..., Settings], capsys: pytest.CaptureFixture[str], control: str, form: str, library: bool
 ) -> None:
-    """Nobody forges a second one, or speaks to the terminal of whoever reads it."""
+    """Control characters make no second line, and do not reach the reader's terminal."""
     logs.configure(make_settings(log_format=form))
     if library:
         logging.getLogger("library").warning("got %s", f"a{control}forged")

@@ -1,4 +1,4 @@
-"""What travels with a message, whoever publishes it."""
+"""The headers of a message, from every process that publishes one."""
 
 from uuid import UUID
 

@@ -168,7 +168,7 @@ def test_any_setting_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_a_variable_comes_before_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whoever sets both overrides."""
+    """If both are set."""
     set_all(monkeypatch, admin_key="from-the-variable-itself")
     (tmp_path / "key").write_text("from-the-file-it-names")
     monkeypatch.setenv("LETHE_ADMIN_KEY_FILE", str(tmp_path / "key"))

@@ -106,7 +106,7 @@ def test_keys_of_other_kinds_are_passed_over() -> None:
     "text", ["", "[]", "{}", '{"keys":[]}', '{"keys":[1]}', '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA"}]}']
 )
 def test_what_is_no_key_set_is_refused(text: str) -> None:
-    """Whatever somebody passes in its place."""
+    """Whatever is passed in its place."""
     with pytest.raises(InvalidKeySet):
         signing.read_key_set(text)
 

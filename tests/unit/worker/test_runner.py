@@ -173,7 +173,7 @@ def test_a_step_that_is_done_lets_the_next_one_follow(run: Run, books: Books) ->
 
 
 def test_the_last_step_ends_the_deletion(run: Run, books: Books) -> None:
-    """After it is committed, the lock is released and whoever waits is woken."""
+    """After it is committed, the lock is released and waiting requests are woken."""
     outcome, _ = run(Progress.DONE, last=True)
 
     assert outcome is Outcome.STOP
@@ -232,7 +232,7 @@ def test_a_step_that_says_when_to_look_again_gives_its_worker_free(run: Run) -> 
     assert len(step.contexts) == 1
 
 
-def test_whoever_publishes_later_is_told_of_a_pause(run: Run, books: Books) -> None:
+def test_the_pause_timer_is_woken_for_a_pause(run: Run, books: Books) -> None:
     """After it was written down, and of nothing else."""
     told = list[int]()
 
@@ -243,7 +243,7 @@ def test_whoever_publishes_later_is_told_of_a_pause(run: Run, books: Books) -> N
 
 
 def test_lost_rights_cancel_the_deletion(run: Run, books: Books) -> None:
-    """With the reason; the lock is free, and whoever waits is woken."""
+    """With the reason; the lock is free, and waiting requests are woken."""
     outcome, _ = run(RightsLost("no longer"))
 
     assert outcome is Outcome.STOP
@@ -293,7 +293,7 @@ def test_a_deletion_that_fails_while_it_is_postponed_releases_its_lock(
     assert books.ended()[1:] == STOPPED
 
 
-def test_whoever_lost_the_claim_writes_nothing(run: Run, books: Books) -> None:
+def test_a_worker_that_lost_the_claim_writes_nothing(run: Run, books: Books) -> None:
     """And leaves the lock to the one who has it now."""
     outcome, step = run(LostClaim())
 
@@ -312,7 +312,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("call", ENDS)
-def test_whoever_loses_the_claim_at_the_end_writes_nothing(run: Run, books: Books, call: str) -> None:
+def test_a_worker_that_loses_the_claim_at_the_end_writes_nothing(run: Run, books: Books, call: str) -> None:
     """The lock belongs to the one who has the deletion now."""
     books.failures[call] = LostClaim()
 

@@ -219,7 +219,7 @@ def test_an_instance_without_a_session_has_no_state(make: MakeGateway, status: i
     [(404, "404 page not found"), (404, "{}"), (404, "[]"), (200, "[]"), (200, "null"), (200, '{"instance":[]}')],
 )
 @pytest.mark.parametrize("name", ["state"])
-def test_somebody_elses_answer_says_nothing_about_a_session(
+def test_an_answer_of_another_server_says_nothing_about_a_session(
     make: MakeGateway, name: str, status: int, body: str
 ) -> None:
     """A proxy that does not know the server must not make a running session look like none."""

@@ -97,7 +97,7 @@ def test_by_events_appends_the_event_to_the_url(
 
 
 def test_the_global_webhook_gets_no_header_of_an_instance(make_settings: MakeSettings) -> None:
-    """It belongs to somebody else; and it is told whatever the instance's own asks for."""
+    """It belongs to the operator, and gets the event whatever the instance's own webhook asks for."""
     settings = make_settings(webhook_global_url="http://all.invalid/")
 
     made = webhook_events.events_for(DELETION, "id", "name", row(events=["OTHER"]), settings)

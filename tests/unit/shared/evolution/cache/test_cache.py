@@ -80,9 +80,9 @@ class FakeRedis:
 
 
 def living(*, ids: Iterable[str] = (), names: Iterable[str] = ()) -> Callable[[str, set[str]], set[str]]:
-    """The other instances: those of the values that they bear."""
-    borne = {"id": set(ids), "name": set(names)}
-    return lambda column, values: borne[column] & values
+    """The other instances: those of the values that are theirs."""
+    known = {"id": set(ids), "name": set(names)}
+    return lambda column, values: known[column] & values
 
 
 NOBODY = living()
@@ -132,7 +132,7 @@ def test_a_key_is_proposed_twice_and_returned_once(redis: FakeRedis, cache: Cach
     assert mine == [f"{P}:ut:a:getInbox"]
 
 
-def test_a_key_that_two_living_names_explain_stays_and_is_reported(redis: FakeRedis, cache: Cache) -> None:
+def test_a_key_that_can_be_of_two_existing_names_stays_and_is_reported(redis: FakeRedis, cache: Cache) -> None:
     """`a` may have locked, or the living `a:lock` may have created."""
     ambiguous = f"{P}:ut:a:lock:createConversation-1"
     redis.put(ambiguous, f"{P}:ut:a:getInbox")
@@ -174,7 +174,7 @@ def test_a_legacy_key_that_equals_the_id_of_another_stays(redis: FakeRedis, cach
     assert shared == [f"{P}:instance:0b1c"]
 
 
-def test_nobody_is_asked_about_a_legacy_key_that_is_not_there(redis: FakeRedis, cache: Cache) -> None:
+def test_the_database_is_not_asked_about_a_legacy_key_that_is_not_there(redis: FakeRedis, cache: Cache) -> None:
     """Nothing is kept, so nothing is reported as kept."""
     mine, shared = cache.by_name("0b1c", living(ids=["0b1c"]))
 
@@ -195,7 +195,7 @@ def test_an_id_takes_its_session_its_messages_and_their_statuses(redis: FakeRedi
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("a", "a_b"), ("a_b", "a")])
-def test_a_message_that_two_living_ids_explain_stays_and_is_reported(
+def test_a_message_that_can_be_of_two_existing_ids_stays_and_is_reported(
     redis: FakeRedis, cache: Cache, ours: str, theirs: str
 ) -> None:
     """`a` and `a_b` are ids of a migrated deployment."""
@@ -210,10 +210,10 @@ def test_a_message_that_two_living_ids_explain_stays_and_is_reported(
 
 
 @pytest.mark.parametrize("instance_id", ["protocol", "1@s.whatsapp.net"])
-def test_an_id_that_reads_like_everybodys_keys_takes_its_session_alone(
+def test_an_id_that_looks_like_a_shared_key_takes_its_session_alone(
     redis: FakeRedis, cache: Cache, instance_id: str
 ) -> None:
-    """Evolution makes no such id; its messages could not be told from everybody's, and run out within half an hour."""
+    """Evolution makes no such id; its messages look like shared keys, and expire within half an hour."""
     redis.put(f"{P}:instance:{instance_id}", f"{P}:baileys:{instance_id}_MSG", f"{P}:baileys:{instance_id}_MSG_READ")
 
     mine, shared = cache.by_id(instance_id, NOBODY)
@@ -255,7 +255,7 @@ def test_unlinking_takes_some_hundreds_at_once_and_counts_what_was_there(redis: 
     assert redis.commands == [500, 500, 201]
 
 
-def test_unlinking_nothing_asks_nobody(redis: FakeRedis, cache: Cache) -> None:
+def test_unlinking_nothing_sends_no_command(redis: FakeRedis, cache: Cache) -> None:
     """No empty command is sent."""
     assert list(cache.unlink([])) == []
     assert redis.commands == []

@@ -97,7 +97,7 @@ def test_any_name_explains_its_own_keys(name: str, suffix: str, module: str) -> 
 
 @given(st.text())
 def test_taking_a_key_apart_never_raises(text: str) -> None:
-    """And whoever explains a key could have written it."""
+    """And each id and name that a key names could have written it."""
     explained = cache_keys.possible_names(PREFIX, f"{PREFIX}:{text}")
 
     assert all(f":{name}:" in f":{text}" for name in explained)
@@ -140,7 +140,7 @@ def test_a_message_is_explained_by_its_instance(instance_id: str, rest: str) -> 
     ("rest", "owners"), [("a_b", {"a"}), ("a_b_c", {"a", "a_b"}), ("a_b_c_d", {"a", "a_b", "a_b_c"})]
 )
 def test_the_longer_id_explains_the_key_as_well(rest: str, owners: set[str]) -> None:
-    """`a` and `a_b` could both have written it; who lives decides."""
+    """`a` and `a_b` could both have written it: it depends on which instances exist."""
     explained = cache_keys.possible_ids(PREFIX, f"{PREFIX}:baileys:{rest}")
 
     assert explained == owners
@@ -181,13 +181,13 @@ def test_a_key_without_a_message_is_nobodys(foreign: str) -> None:
     ],
 )
 def test_what_belongs_to_no_instance_is_explained_by_no_id(rest: str) -> None:
-    """Not even by an id that is `protocol`, or a jid: nobody could tell its keys from everybody's."""
+    """Not even by an id that is `protocol`, or a jid: its keys look like those of all instances."""
     explained = cache_keys.possible_ids(PREFIX, f"{PREFIX}:baileys:{rest}")
 
     assert explained == set()
 
 
-def test_a_jid_after_the_id_does_not_make_a_key_everybodys() -> None:
+def test_a_jid_after_the_id_does_not_make_a_key_that_of_all_instances() -> None:
     """The id comes first."""
     explained = cache_keys.possible_ids(PREFIX, f"{PREFIX}:baileys:{UUID}_5511900000001@s.whatsapp.net_3EB0")
 

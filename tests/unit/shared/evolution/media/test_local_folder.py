@@ -194,7 +194,7 @@ def test_the_preview_counts_what_will_be_removed(root: Path, folder: LocalFolder
 def test_an_id_that_is_no_folders_name_leads_nowhere(
     root: Path, folder: LocalFolder, outside: Path, instance_id: str
 ) -> None:
-    """It would be a path to somebody else's."""
+    """It would be a path to another instance's."""
     write(root, "instances/a/b", "a", "b", "instances/file")
     before = entries(root)
 
@@ -234,7 +234,7 @@ def test_a_linked_instances_folder_is_refused(root: Path, folder: LocalFolder, o
 
 
 def test_a_root_that_is_a_link_itself_is_fine(root: Path, tmp_path: Path) -> None:
-    """Whoever set it up meant where it points to."""
+    """An operator who made the link meant the place that it leads to."""
     (tmp_path / "current").symlink_to(root)
     write(root, f"instances/{ID}/creds.json", "store/chatwoot/a/x")
     linked = LocalFolder(tmp_path / "current")
@@ -314,7 +314,7 @@ def test_a_name_is_a_folder_and_no_pattern(root: Path, folder: LocalFolder, name
 
 
 def test_a_nested_name_goes_with_the_empty_folders_around_it(root: Path, folder: LocalFolder) -> None:
-    """They bear a part of the name; store/chatwoot itself stays."""
+    """They have a part of the name; store/chatwoot itself stays."""
     write(root, "store/chatwoot/a/b/c/x")
 
     assert take(folder, "a/b/c") == (1, [])

@@ -235,7 +235,7 @@ def test_rows_that_others_refer_to_go_with_their_triggers() -> None:
 
 
 def test_a_table_that_was_altered_keeps_its_triggers_from_then_on() -> None:
-    """Somebody may have given it a trigger a moment ago."""
+    """It may have got a trigger a moment ago."""
     tenant, notes = FakeTenant([(False, True), 500, 9], **FREE), dict[str, str | None]()
 
     erase(tenant, BOUND, notes=notes)
