@@ -57,7 +57,9 @@ def create(settings: Settings, *, celery: Celery | None = None, pool_size: int =
         settings=settings,
         own=connections.connect_own(settings, pool_size=pool_size),
         tenant=Tenant(tenant, settings.tenant_schema),
-        replicas=tuple(connections.connect(url, name="replica", pool_size=1) for url in settings.replicas),
+        replicas=tuple(
+            connections.connect(url, name="replica", pool_size=1, may_be_standby=True) for url in settings.replicas
+        ),
         redis=redis_servers.connect(settings.redis_url.get_secret_value(), timeout_seconds=1),
         cache=_cache(settings),
         gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
@@ -22,6 +23,12 @@ from shared.database import connections, migrate
 from tests.system import GATEWAY_KEY, System, new_settings
 
 _numbers = itertools.count(1)
+
+
+class HasUrl(Protocol):
+    """A PostgreSQL server, or several that stand behind one URL."""
+
+    url: str
 
 
 class RedisDatabases:
@@ -52,7 +59,7 @@ class Systems(AbstractContextManager["Systems"]):
     def __init__(
         self,
         redis: RedisDatabases,
-        postgres: Postgres,
+        postgres: HasUrl,
         s3: S3,
         make_folder: Callable[[str], Path],
         *,
@@ -77,7 +84,7 @@ class Systems(AbstractContextManager["Systems"]):
         *,
         gateways: int = 1,
         redis_url: str | None = None,
-        own_postgres: Postgres | None = None,
+        own_postgres: HasUrl | None = None,
         any_key_s3: str | None = None,
         **changes: Any,
     ) -> System:
@@ -127,14 +134,14 @@ def make_templates(part: Postgres) -> None:
     own.dispose()
 
 
-def copy_database(part: Postgres, template: str, closing: ExitStack | None = None) -> str:
+def copy_database(part: HasUrl, template: str, closing: ExitStack | None = None) -> str:
     """A new database like the template, dropped when that closes; its URL."""
     name = f"{template.split('_')[0]}_{next(_numbers)}"
     _execute(part, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
     if closing:
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         closing.callback(_execute, part, drop)
-    return f"{part.url.rsplit('/', 1)[0]}/{name}"
+    return urlsplit(part.url)._replace(path=f"/{name}").geturl()
 
 
 def make_bucket(place: S3Place, closing: ExitStack) -> S3Place:
@@ -155,6 +162,6 @@ def empty_bucket(place: S3Place) -> None:
     client.delete_bucket(Bucket=place.bucket)
 
 
-def _execute(part: Postgres, statement: sql.Composed) -> None:
+def _execute(part: HasUrl, statement: sql.Composed) -> None:
     with psycopg.connect(part.url, autocommit=True) as connection:
         connection.execute(statement)

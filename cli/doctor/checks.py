@@ -10,10 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cli.doctor import evolution, rehearsal
-from cli.doctor.findings import Check, Finding, Verdict, broken
+from cli.doctor.findings import Check, Finding, Verdict, broken, primary_of
 from shared.access import one_time_codes
 from shared.access.permissions import Permission
-from shared.database import migrate
+from shared.database import connections, migrate
 from shared.database.models import Clock
 from shared.errors import LetheError
 from shared.servers import redis as redis_servers
@@ -40,11 +40,15 @@ def examine(services: Services) -> Iterator[Finding]:
 
 def _own_database(services: Services) -> Iterator[Finding]:
     part = "own database"
-    if migrate.is_current(services.own):
-        yield Finding(part, Verdict.OK, "answers, with the newest schema")
-    else:
-        yield Finding(part, Verdict.BROKEN, "migrations are missing", "run `lethe db upgrade`")
+    if not connections.accepts_writes(services.own):
+        says = "is read-only: a standby, or a primary that was set so"
+        yield Finding(part, Verdict.BROKEN, says, f"let {PREFIX}DATABASE_URL lead to the primary")
+        return
     with services.own.connect() as connection:
+        if migrate.is_current(services.own):
+            yield Finding(part, Verdict.OK, f"answers, with the newest schema{primary_of(connection)}")
+        else:
+            yield Finding(part, Verdict.BROKEN, "migrations are missing", "run `lethe db upgrade`")
         role, database = connection.execute(_WHO_AND_WHERE).one()
         bounded = connection.execute(text("SELECT current_setting('statement_timeout') <> '0'")).scalar_one()
     if not bounded:

@@ -6,7 +6,7 @@ from itertools import islice
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from cli.doctor.findings import Finding, Verdict, broken
+from cli.doctor.findings import Finding, Verdict, broken, primary_of
 from shared.errors import LetheError, Refused, TransientError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.cache.keys import escape
@@ -33,9 +33,10 @@ def check_tenant_database(services: Services) -> Iterator[Finding]:
         version, standby = connection.execute(
             text("SELECT current_setting('server_version'), pg_is_in_recovery()")
         ).one()
+        primary = primary_of(connection)
     if standby:
         raise Refused("it is a standby, and cannot be written to")
-    yield Finding("tenant database", Verdict.OK, f"answers, PostgreSQL {version}")
+    yield Finding("tenant database", Verdict.OK, f"answers, PostgreSQL {version}{primary}")
 
 
 def check_schema(services: Services) -> Iterator[Finding]:

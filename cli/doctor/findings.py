@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import psycopg
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from shared.errors import LetheError
@@ -30,6 +32,14 @@ class Finding:
     verdict: Verdict
     says: str
     advice: str = ""
+
+
+def primary_of(connection: Connection) -> str:
+    """The end of a sentence: which host of a URL with several the connection leads to; empty for one host."""
+    driver = connection.connection.driver_connection
+    if "host" not in connection.engine.url.query or not isinstance(driver, psycopg.Connection):
+        return ""
+    return f"; of its hosts, {driver.info.host}:{driver.info.port} is the primary"
 
 
 Check = Callable[[Services], Iterator[Finding]]

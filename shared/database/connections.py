@@ -11,6 +11,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.faults.postgresql import translate_errors as translate_errors
+from shared.servers import postgresql
 from shared.settings import Settings
 
 _ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit TO off"
@@ -26,10 +27,15 @@ def connect_own(settings: Settings, *, pool_size: int = 5) -> Engine:
     return connect(settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_TIMEOUTS)
 
 
-def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "") -> Engine:
-    """An engine whose connections are named lethe-<name> in pg_stat_activity and notice a dead server."""
+def connect(
+    url: str | URL, *, name: str, pool_size: int = 5, options: str = "", may_be_standby: bool = False
+) -> Engine:
+    """An engine whose connections are named lethe-<name> in pg_stat_activity and notice a dead server.
+
+    Connections to a standby are not kept in the pool unless it may be one.
+    """
     engine = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
+        make_url(postgresql.for_sqlalchemy(url) if isinstance(url, str) else url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
@@ -51,6 +57,8 @@ def connect(url: str | URL, *, name: str, pool_size: int = 5, options: str = "")
         },
     )
     event.listen(engine, "checkout", _replace_if_closed)
+    if not may_be_standby:
+        event.listen(engine, "checkin", _leave_standby)
     return engine
 
 
@@ -65,6 +73,12 @@ def _replace_if_closed(connection: Any, record: ConnectionPoolEntry, _: object) 
             connection.rollback()
     except psycopg.Error as error:
         raise InvalidatePoolError("the server was away") from error
+
+
+def _leave_standby(connection: psycopg.Connection | None, record: ConnectionPoolEntry) -> None:
+    """After a failover behind one address: the next connection may find the primary. Servers tell it unasked."""
+    if connection is not None and connection.pgconn.parameter_status(b"in_hot_standby") == b"on":
+        record.invalidate(soft=True)
 
 
 def _has_news(descriptor: int) -> bool:

@@ -47,9 +47,13 @@ def explain(what: str, error: DBAPIError | psycopg.Error) -> LetheError:
 
 
 def _words_of_driver(cause: BaseException | None) -> str:
-    """Why there is no connection: what comes after the address."""
-    line = next(iter(str(cause).strip().splitlines()), "")
-    return cut(line.rpartition(" failed: ")[2].removeprefix("FATAL:").strip()) or type(cause).__name__
+    """Why there is no connection: what comes after the address; of several hosts each reason once."""
+    lines = str(cause).strip().splitlines()
+    tried = [line for line in lines if line.startswith("- host: ")] or lines[:1]
+    words = dict.fromkeys(line.rpartition(" failed: ")[2].removeprefix("FATAL:").strip() for line in tried)
+    if len(tried) > 1 and [*words] == ["session is read-only"]:
+        return "all hosts are read-only: none of them is the primary"
+    return cut("; ".join(words)) or type(cause).__name__
 
 
 def _words(cause: BaseException | None, state: str) -> str:

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.servers import REDIS_SCHEMES
+from shared.servers import REDIS_SCHEMES, postgresql
 from shared.settings.errors import or_nearest, raise_wrong
 from shared.settings.forms.translation import translate
 from shared.settings.sources import PREFIX, FileSource, of_this_process
@@ -208,6 +208,8 @@ class Settings(BaseSettings):
         if (known and scheme not in known) or not scheme:
             beginnings = " or ".join(f"{each}://" for each in known or ("x",))
             raise ValueError(f"a URL is needed that begins with {beginnings}")
+        if known is _POSTGRES:
+            postgresql.check(url.get_secret_value())
         if scheme in REDIS_SCHEMES and (scheme.startswith("sentinel") or "?" in url.get_secret_value()):
             from shared.servers import redis  # with redis-py, which most commands of the CLI do not need
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import redis
 from celery.utils.nodenames import gethostname
 from psycopg import sql
 
@@ -18,6 +17,7 @@ from demo.evolution.census import census, fingerprint
 from demo.evolution.deployment import Deployment, SeededInstance
 from demo.evolution.seed import seed_global, seed_instance
 from demo.processes import Process, wait_until
+from shared.servers import redis
 from tests.faults.figures import Figures
 from tests.system import PROCFILE, System, environment
 from tests.warm_start import start_module
@@ -165,7 +165,7 @@ class Scene:
 
     def wait_until_unlocked(self) -> None:
         """Wait until no lock is held; the lock of a dead worker is free when its lease has run out."""
-        with redis.Redis.from_url(self.system.settings.redis_url.get_secret_value()) as client:
+        with redis.connect(self.system.settings.redis_url.get_secret_value(), timeout_seconds=5) as client:
             held = [f"lethe:lock:{seeded.id}" for seeded in self.instances.values()]
             wait_until(lambda: not client.exists(*held), self.system.settings.stale_seconds + 10, "the locks to go")
 

@@ -84,7 +84,10 @@ def test_the_schema_of_the_url_is_the_schema_unless_another_is_set(
         ("postgres://u:p@h/evolution", "postgres://u:p@h/evolution"),
         ("postgresql://u:p@ss@h:5432/evolution?schema=x", "postgresql://u:p%40ss@h:5432/evolution"),
         ("postgresql://u:p?w@h/db?schema=x", "postgresql://u:p?w@h/db"),
-        ("postgresql://u:p@a:1,b:2/db?schema=x", "postgresql://u:p@a:1,b:2/db"),
+        (
+            "postgresql://u:p@a:1,b:2/db?schema=x&target_session_attrs=read-write",
+            "postgresql://u:p@a:1,b:2/db?target_session_attrs=read-write",
+        ),
         ("postgresql://h/db?user=a@b&schema=x", "postgresql://h/db?user=a%40b"),
     ],
 )
