@@ -49,9 +49,9 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "Advanced: load on Evolution's database": (
-        "`lethe throttle` changes the first three without a restart.",
+        "`lethe throttle` changes the first two without a restart.",
         (
-            "batch_seconds", "row_connections", "pause_between_batches_seconds", "row_triggers",
+            "batch_seconds", "pause_between_batches_seconds", "row_triggers",
             "replica_urls", "replica_lag_seconds",
         ),
     ),

@@ -53,7 +53,7 @@ def sweep(**given: Any) -> None:
 
 @click.command()
 @click.option("--batch-seconds", type=click.FloatRange(0.01, 5), help="Duration of one DELETE statement, as a goal.")
-@click.option("--connections", type=click.IntRange(1, 8), help="Parallel connections of one deletion.")
+@click.option("--connections", type=click.IntRange(1, 8), hidden=True, help="Of earlier versions; has no effect.")
 @click.option("--pause-seconds", type=click.FloatRange(0, 10), help="Pause before each batch.")
 @click.option("--reset", is_flag=True, help="Use the values of the settings again.")
 @json_option
@@ -62,12 +62,14 @@ def throttle(
 ) -> None:
     """Show or change the load that deletions put on Evolution's database; running ones follow within seconds.
 
-    Example: lethe throttle --connections 1 --pause-seconds 0.2
+    Example: lethe throttle --batch-seconds 0.05 --pause-seconds 0.2
     """
-    given = {"batch_seconds": batch_seconds, "connections": connections, "pause_seconds": pause_seconds}
+    given = {"batch_seconds": batch_seconds, "pause_seconds": pause_seconds}
     changes = {name: value for name, value in given.items() if value is not None}
-    if reset and changes:
+    if reset and (changes or connections):
         raise click.UsageError("--reset takes no other option")
+    if connections:
+        click.echo("--connections has no effect any more: rows are deleted on one connection", err=True)
 
     from cli import account
     from shared.audit.entries import Action, Decision
@@ -83,14 +85,10 @@ def throttle(
             account.audit(made, Action.THROTTLE, Decision.ACCEPTED, what)
         now, default = asdict(throttle.read(made.own, made.settings)), asdict(throttle.of_settings(made.settings))
     lines = (
-        f"{name:<14} {_shown(value)}" + ("" if value == default[name] else f"   (settings: {_shown(default[name])})")
+        f"{name:<14} {value:g}" + ("" if value == default[name] else f"   (settings: {default[name]:g})")
         for name, value in now.items()
     )
     output(now, "\n".join(lines), as_json=as_json)
-
-
-def _shown(value: float | None) -> str:
-    return "automatic" if value is None else f"{value:g}"
 
 
 @click.group("tombstones")

@@ -35,6 +35,7 @@ class ConfirmationMode(StrEnum):
 
 # Variables of docker-compose.yml, which passes its whole .env to Lethe.
 _OF_COMPOSE = {"LETHE_PORT", "LETHE_FLOWER_PORT", "LETHE_DATABASE_PASSWORD"}
+_WITHOUT_EFFECT = {"LETHE_ROW_CONNECTIONS"}  # settings of earlier versions
 _POSTGRES = ("postgresql", "postgres")
 _SCHEMES = {
     "database_url": _POSTGRES,
@@ -131,7 +132,6 @@ class Settings(BaseSettings):
     hard_limit_seconds: int = Field(60, gt=0, description="Celery's hard time limit of a task")
     visibility_seconds: int = Field(300, gt=0, description="When Redis redelivers an unacknowledged message")
     batch_seconds: float = Field(0.1, gt=0, description="Target time of one DELETE statement")
-    row_connections: int | None = Field(None, ge=1, le=8, description="Connections that delete rows; else 1 or 2")
     row_triggers: Literal["auto", "always"] = Field(
         "auto", description="Whether triggers fire for deleted rows: auto (not where that is safe) or always"
     )
@@ -247,7 +247,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_spelling(self) -> Self:
         known = {f"{PREFIX}{name.upper()}{suffix}" for name in type(self).model_fields for suffix in ("", "_FILE")}
-        unknown = of_this_process() - known - _OF_COMPOSE
+        unknown = of_this_process() - known - _OF_COMPOSE - _WITHOUT_EFFECT
         if unknown:  # a misspelt LETHE_CONFIRMATION would otherwise confirm nothing
             raise ValueError(
                 f"there is no setting called {', '.join(or_nearest(each, known) for each in sorted(unknown))}"

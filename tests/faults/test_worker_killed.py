@@ -1,9 +1,16 @@
 """SIGKILL of the worker's whole process group at every point of every step: nothing is lost, nothing is left."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
 import pytest
 
 from demo.processes import wait_until
 from tasks import pipeline
+from tests.dangling import dangling_references
 from tests.faults.scene import PLENTY_SECONDS, Scene
 
 RECOVERY_SECONDS = 45  # takes about 10 on an idle machine: stale_seconds, a round of the reconciler, the work
@@ -39,3 +46,65 @@ def _wait_until_reached(scene: Scene, *points: str) -> None:
         return {point for point in points if not (scene.folder / f"{point}.reached").exists()}
 
     wait_until(lambda: not missing(), PLENTY_SECONDS, f"all of {', '.join(points)} to be reached")
+
+
+MESSAGES = 100_000
+WRITE = (
+    'INSERT INTO "Message" (id, key, "messageType", message, source, "messageTimestamp", "instanceId")'
+    " SELECT 'busy ' || gen_random_uuid(), '{}', 'conversation', '{}', 'android', 1, id FROM \"Instance\""
+    " WHERE name = 'neighbour'"
+)
+
+
+@contextmanager
+def _busy_neighbour(scene: Scene) -> Iterator[None]:
+    """Another instance whose server writes all the time; what it wrote is removed in the end."""
+    over = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(scene.deployment.database_url, autocommit=True) as connection:
+            while not over.wait(0.005):
+                connection.execute(WRITE)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            yield
+        finally:
+            over.set()
+            writing.result()
+    scene.tenant("DELETE FROM \"Message\" WHERE id LIKE 'busy %'")
+
+
+def test_a_worker_that_dies_while_many_rows_go_without_triggers(scene: Scene) -> None:
+    """The triggers are off for one transaction at a time: nothing dangles, and each row goes once."""
+    scene.seed_neighbours()
+    scene.seed("giant", messages=MESSAGES, updates_per_message=1)
+    giant = scene.instances["giant"].id
+    scene.start("worker")
+    with _busy_neighbour(scene):
+        scene.order("giant")
+        wait_until(lambda: 0 < _messages(scene, giant) < MESSAGES, PLENTY_SECONDS, "the first messages to go")
+        scene.kill("worker")
+        left, dangling = _messages(scene, giant), dangling_references(scene.deployment.database_url)
+        scene.start("worker")
+        scene.wait_for_end()
+
+    assert (0 < left < MESSAGES, dangling) == (True, {})
+    assert dangling_references(scene.deployment.database_url) == {}
+    assert "Message" in _without_triggers(scene, "giant")
+    scene.assert_all_gone()
+    scene.assert_never_twice()
+
+
+def _messages(scene: Scene, instance_id: str) -> int:
+    ((found,),) = scene.tenant('SELECT count(*) FROM "Message" WHERE "instanceId" = %s', instance_id)
+    return int(found)
+
+
+def _without_triggers(scene: Scene, name: str) -> list[str]:
+    tables = "jsonb_path_query_first(CAST(document AS jsonb), '$.**.rowTriggers.off')"
+    query = f"SELECT {tables} FROM receipts WHERE deletion_id = %s"
+    wait_until(lambda: bool(scene.own(query, scene.deletions[name])), PLENTY_SECONDS, "the receipt")
+    ((found,),) = scene.own(query, scene.deletions[name])
+    return list(found)

@@ -1,5 +1,6 @@
-"""One batch of rows: found, deleted and checked in one transaction, with its triggers or without."""
+"""One batch of rows: deleted and checked in one transaction, with its triggers or without."""
 
+import time
 from dataclasses import dataclass
 
 from shared.evolution.rows.counting import guarded
@@ -7,7 +8,6 @@ from shared.evolution.rows.schema import Owned
 from shared.evolution.rows.tenant import Tenant
 from shared.evolution.rows.triggers import REMOVED, Freed
 
-_FOUND = "lethe.found"  # a setting of the transaction: the places of the rows that were found
 _LOCK_SECONDS = 5
 _STATEMENT_SECONDS = 10
 
@@ -22,18 +22,20 @@ class Altered(Exception):
 
 @dataclass(frozen=True)
 class Deleted:
-    """What a batch did: how many rows, and how long that took without finding them and without the commit."""
+    """What a batch did: its rows, how long these took, and how long the commit took."""
 
     rows: int
-    seconds: float
+    seconds: float  # without what a batch of one row would take as well: the commit, and reading a table without index
+    commit_seconds: float
 
 
-def delete_some(tenant: Tenant, owned: Owned) -> str:
-    """A statement that deletes up to :size rows of the instance :id with their triggers; for a rehearsal."""
+def delete_some(tenant: Tenant, owned: Owned, where: str = "") -> str:
+    """A statement that deletes up to :size rows of the instance :id that meet a further condition."""
     table, predicate = tenant.table(owned.table), guarded(owned)
+    # IS TRUE keeps the planner from using an index of the predicate for the outer search, too.
     return (
         f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("
-        f"SELECT ctid FROM {table} WHERE {predicate} LIMIT :size)) AND {predicate}"
+        f"SELECT ctid FROM {table} WHERE {predicate}{where} LIMIT :size)) AND ({predicate}) IS TRUE"
     )
 
 
@@ -42,7 +44,6 @@ def delete(tenant: Tenant, owned: Owned, where: str, values: dict[str, object], 
 
     Everything that is set is set for this transaction alone: with PgBouncer the next one may be another client's.
     """
-    table, predicate = tenant.table(owned.table), guarded(owned)
     settings = {
         "statement_timeout": f"{_STATEMENT_SECONDS}s",
         "lock_timeout": f"{_LOCK_SECONDS}s",
@@ -53,31 +54,24 @@ def delete(tenant: Tenant, owned: Owned, where: str, values: dict[str, object], 
         **({"session_replication_role": "replica"} if freed else {}),
     }
     begin = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
-    # clock_timestamp: a search costs the same for few rows as for many, so it says nothing about how many fit.
-    find = (
-        f"SELECT set_config('{_FOUND}', coalesce(CAST(array_agg(ctid) AS text), '{{}}'), true),"
-        f" set_config('enable_seqscan', 'on', true), clock_timestamp()"
-        f" FROM (SELECT ctid FROM {table} WHERE {predicate}{where} LIMIT :size) AS found"
-    )
-    # IS TRUE keeps the planner from an index of the predicate, and the sub-select from reading the places for each row.
-    places = f"ARRAY(SELECT unnest(CAST(current_setting('{_FOUND}') AS tid[])))"
-    remove = f"DELETE FROM {table} WHERE ctid = ANY ({places}) AND ({predicate}) IS TRUE"
-    same, unreferenced = "true", "true"
+    remove, look = delete_some(tenant, owned, where), "true, true"
     if freed:
-        same, unreferenced = freed.still_unreferenced
-        values = {**values, "facts": freed.facts, "tables": [table]}
+        look = ", ".join(freed.still_unreferenced)
+        values = {**values, "facts": freed.facts, "tables": [tenant.table(owned.table)]}
     if freed and freed.key:
         kept = f"set_config('{REMOVED}', coalesce(CAST(array_agg(key) AS text), '{{}}'), true)"
-        remove = f"WITH removed AS ({remove} RETURNING {freed.key} AS key) SELECT count(*), {kept} FROM removed"
-    # A look that reads a whole table, for want of an index, costs the same for few rows as well.
+        scan = "set_config('enable_seqscan', 'off', true)"  # the planner thinks it cheap to compare with an array
+        remove = f"WITH removed AS ({remove} RETURNING {freed.key} AS key) SELECT count(*), {kept}, {scan} FROM removed"
+    # A look that reads a whole table, for want of an index, costs the same for few rows as for many.
     end = "statement_timestamp()" if owned.searched else "clock_timestamp()"
-    with tenant.trial([begin, find, remove, f"SELECT {same}, {unreferenced}, {end}"], values) as cursors:
-        _, found, removed, checked = cursors
-        began = found.fetchall()[0][2]
-        is_same, is_unreferenced, ended = checked.fetchall()[0]
+    statements = [f"{begin}, clock_timestamp()", remove, f"SELECT {look}, {end}"]
+    with tenant.trial(statements, values) as (begun, removed, looked):
+        is_same, is_unreferenced, ended = looked.fetchall()[0]
         if not is_same:
             raise Altered
         if not is_unreferenced:
             raise Referenced
         rows = removed.fetchall()[0][0] if freed and freed.key else removed.rowcount
-    return Deleted(rows, (ended - began).total_seconds())
+        seconds = (ended - begun.fetchall()[0][-1]).total_seconds()
+        committing = time.perf_counter()
+    return Deleted(rows, seconds, time.perf_counter() - committing)

@@ -2,31 +2,29 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from shared.errors import TransientError, Unreachable
 from shared.evolution.rows import batch, counting, triggers
-from shared.evolution.rows.batch import Altered, Deleted, Referenced
+from shared.evolution.rows.batch import Altered, Referenced
 from shared.evolution.rows.counting import LARGE_PAGES, Size, guarded
 from shared.evolution.rows.replicas import Brake
 from shared.evolution.rows.schema import Owned
 from shared.evolution.rows.tenant import Tenant
-from shared.evolution.rows.throttle import Throttle
+from shared.evolution.rows.throttle import Load, Throttle
 from shared.evolution.rows.triggers import Freed, Triggers
 
 _FIRST_BATCH = 500
 _SECONDS_A_ROW = 2e-5  # without triggers, at most: a message takes 5e-6 to 1e-5
 _LARGEST_BATCH = 50_000
-_READING_SECONDS = 0.001  # a row for which so much is read costs next to nothing to write
 _STATEMENT_SECONDS = 10
 _WRITTEN_MEANWHILE = "for some rows: others that refer to them were written meanwhile"
 
 
 @dataclass
 class Pace:
-    """A batch size that follows the time a batch takes, so that no statement holds its locks for long."""
+    """A batch size that follows the time its rows take, so that no statement holds its locks for long."""
 
     size: int
 
@@ -58,8 +56,8 @@ class RowEraser:
     """Erases the rows of one instance.
 
     report gets the rows of each batch once it is committed; stop is asked between batches; throttle says how long a
-    batch may take, and on how many connections; brake holds it back while replicas lag; with always_triggers, no
-    trigger is kept from firing; note_triggers gets a table with many rows, and why its triggers fire if they do.
+    batch may take; brake holds it back while replicas lag; with always_triggers, no trigger is kept from firing;
+    note_triggers gets a table with many rows, and why its triggers fire if they do.
     """
 
     tenant: Tenant
@@ -70,6 +68,7 @@ class RowEraser:
     brake: Brake
     always_triggers: bool = False
     note_triggers: Callable[[str, str | None], None] = lambda table, kept: None  # noqa: ARG005
+    load: Load = field(default_factory=Load)
 
     def erase(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
         """Erase the instance's rows of these tables, in this order; False when stopped before the end."""
@@ -122,58 +121,38 @@ class RowEraser:
             while not is_done:
                 if self._is_over():
                     return False
-                is_done = self._round(table, window)
+                is_done = self._batch(table, window)
         # A row that was changed meanwhile goes with its Instance row, or when confirm looks again.
         return True
 
-    def _round(self, table: _Table, window: dict[str, object]) -> bool:
-        """One batch for each connection, at once; True when nothing of the instance is left there."""
+    def _batch(self, table: _Table, window: dict[str, object]) -> bool:
+        """One batch, and the pause that the database needs before it; True when nothing is left there."""
         throttle, freed = self.throttle(), None if table.referenced > 0 else table.freed
         pace = table.without if freed else table.with_triggers
-        parts, asked = self._connections(table.size, freed), pace.size
-        time.sleep(throttle.pause_seconds)  # what the throttle asks for
-        # Each takes the rows whose place hashes to its number, so that none waits for another's.
-        mine = " AND (hashtid(ctid) & 2147483647) % :parts = :part" if parts > 1 else ""
-        where = (" AND ctid >= CAST(:first AS tid) AND ctid < CAST(:after AS tid)" if window else "") + mine
-
-        def delete(part: int) -> Deleted | Exception:
-            share = {"parts": parts, "part": part} if mine else {}
-            values = {"id": self.instance_id, "size": asked, **window, **share}
-            try:
-                return batch.delete(self.tenant, table.owned, where, values, freed)
-            except (TransientError, Referenced, Altered) as error:
-                return error
-
-        outcomes = _at_once(delete, parts)
-        done = [each for each in outcomes if isinstance(each, Deleted)]
-        if rows := sum(each.rows for each in done):
-            self.report({table.owned.table: rows})
-        table.referenced -= rows
-        if failures := [each for each in outcomes if isinstance(each, Exception)]:
-            self._learn_from(failures, table, pace, asked)
-            return False
-        pace.learn(max(each.seconds for each in done), throttle.batch_seconds)
-        return all(each.rows < asked for each in done)
-
-    def _learn_from(self, failures: Sequence[Exception], table: _Table, pace: Pace, asked: int) -> None:
-        """Decide how the next batch goes; raises what no other batch would mend."""
-        transient = [each for each in failures if isinstance(each, TransientError)]
-        away = [each for each in transient if isinstance(each, Unreachable)]
-        # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
-        if transient and (away or not pace.shrink()):
-            raise (away or transient)[0]
-        if any(isinstance(each, Referenced) for each in failures):
-            table.referenced = asked * len(failures)
-            self.note_triggers(table.owned.table, _WRITTEN_MEANWHILE)
-        if any(isinstance(each, Altered) for each in failures):
+        asked, name = pace.size, table.owned.table
+        time.sleep(throttle.pause_seconds + self.load.pause_seconds)  # what the throttle asks for, and other work
+        where = " AND ctid >= CAST(:first AS tid) AND ctid < CAST(:after AS tid)" if window else ""
+        values = {"id": self.instance_id, "size": asked, **window}
+        try:
+            done = batch.delete(self.tenant, table.owned, where, values, freed)
+        except Referenced:
+            table.referenced = asked
+            self.note_triggers(name, _WRITTEN_MEANWHILE)
+        except Altered:
             table.freed = None
-            self.note_triggers(table.owned.table, "it was altered meanwhile")
-
-    def _connections(self, size: Size, freed: Freed | None) -> int:
-        """Two by default where PostgreSQL mostly reads; two that write leave a neighbour neither core nor disk."""
-        reads = freed is None and size.seconds_a_row >= _READING_SECONDS
-        wanted = self.throttle().connections or (2 if reads else 1)
-        return wanted if self.tenant.can_hash_places() else 1
+            self.note_triggers(name, "it was altered meanwhile")
+        except TransientError as error:
+            # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
+            if isinstance(error, Unreachable) or not pace.shrink():
+                raise
+        else:
+            if done.rows:
+                self.report({name: done.rows})
+            table.referenced -= done.rows
+            pace.learn(done.seconds, throttle.batch_seconds)
+            self.load.learn(done.rows, done.commit_seconds)
+            return done.rows < asked
+        return False
 
 
 def _windows(table: _Table) -> Iterator[dict[str, object]]:
@@ -183,10 +162,3 @@ def _windows(table: _Table) -> Iterator[dict[str, object]]:
         return
     for first in range(0, table.size.pages, LARGE_PAGES):
         yield {"first": f"({first},0)", "after": f"({first + LARGE_PAGES},0)"}
-
-
-def _at_once(delete: Callable[[int], Deleted | Exception], parts: int) -> list[Deleted | Exception]:
-    if parts == 1:
-        return [delete(0)]
-    with ThreadPoolExecutor(parts) as pool:
-        return list(pool.map(delete, range(parts)))

@@ -140,10 +140,6 @@ class Tenant:
             yield cursors
             driver.commit()
 
-    def can_hash_places(self) -> bool:
-        """Whether rows can be dealt out by their place: PostgreSQL 14 or newer."""
-        return (self.engine.dialect.server_version_info or (0,)) >= (14,)
-
     def can_hold(self, value: str) -> bool:
         """Whether the database's text type and its encoding can hold the value."""
         if value.isascii():

@@ -1,6 +1,7 @@
-"""How hard deletions may press on the tenant database; can be changed while they run."""
+"""How hard deletions may press on the tenant database: what is set, also while they run, and what they feel."""
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, delete, func, select
@@ -11,25 +12,26 @@ from shared.database.models import ThrottleRow
 from shared.settings import Settings
 
 _FRESH_SECONDS = 1.0
+_REMEMBERED = 30  # commits
+_SLOW = 2.0  # times the quickest of these
+_NOISE_SECONDS = 0.002
+_GIANT_ROWS = 100_000
+_LONGEST_PAUSE_SECONDS = 0.5
 _ONLY = 1  # there is one row, or none
 _ROW = select(ThrottleRow).where(ThrottleRow.id == _ONLY)
 
 
 @dataclass(frozen=True)
 class Throttle:
-    """How long one DELETE should take, on how many connections at once, and the pause before the next ones.
-
-    connections is None: one where rows are mostly written, two where PostgreSQL mostly reads for them.
-    """
+    """How long one DELETE should take, and the pause before the next one, however busy the database is."""
 
     batch_seconds: float
-    connections: int | None
     pause_seconds: float
 
 
 def of_settings(settings: Settings) -> Throttle:
     """What holds as long as nobody has set anything else."""
-    return Throttle(settings.batch_seconds, settings.row_connections, settings.pause_between_batches_seconds)
+    return Throttle(settings.batch_seconds, settings.pause_between_batches_seconds)
 
 
 def read(engine: Engine, settings: Settings) -> Throttle:
@@ -41,12 +43,11 @@ def read(engine: Engine, settings: Settings) -> Throttle:
         return usual
     return Throttle(
         batch_seconds=usual.batch_seconds if row.batch_seconds is None else row.batch_seconds,
-        connections=usual.connections if row.connections is None else row.connections,
         pause_seconds=usual.pause_seconds if row.pause_seconds is None else row.pause_seconds,
     )
 
 
-def write(engine: Engine, **changes: float | int | None) -> None:
+def write(engine: Engine, **changes: float | None) -> None:
     """Set some of it, until it is reset; running deletions follow within a second or a batch."""
     row = insert(ThrottleRow).values(id=_ONLY, changed_at=func.now(), **changes)
     with own_transaction(engine) as connection:
@@ -75,3 +76,26 @@ class Watch:
         if self._seen is None or time.monotonic() - self._read_at > _FRESH_SECONDS:
             self._seen, self._read_at = read(self.engine, self.settings), time.monotonic()
         return self._seen
+
+
+@dataclass
+class Load:
+    """Compares each commit with the quickest lately: others that write make it wait.
+
+    A commit that is always slow, as on a slow disk, is no reason to pause. The more rows a deletion has removed, the
+    longer it pauses: a small instance is gone before that would help others.
+    """
+
+    pause_seconds: float = 0.0  # before the next batch
+    _rows: int = 0
+    _commits: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+
+    def learn(self, rows: int, commit_seconds: float) -> None:
+        """A batch of so many rows is committed."""
+        self._rows += rows
+        self._commits.append(commit_seconds)
+        waited = commit_seconds - min(self._commits) * _SLOW - _NOISE_SECONDS
+        patience = 1 + min(3.0, self._rows / _GIANT_ROWS)
+        self.pause_seconds = min(_LONGEST_PAUSE_SECONDS, max(waited * patience, self.pause_seconds / 2))
+        if self.pause_seconds < _NOISE_SECONDS:
+            self.pause_seconds = 0.0

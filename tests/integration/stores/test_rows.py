@@ -1,4 +1,4 @@
-"""Rows of a real database, walked and searched, on one connection and on two, in many slices."""
+"""Rows of a real database, walked and searched, with triggers and without, in many slices."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,10 +17,10 @@ from worker.runner import Outcome
 MESSAGES = 3_000
 
 
-@pytest.fixture(params=[1, 2], ids=["one connection", "two connections"])
+@pytest.fixture(params=["auto", "always"])
 def services(system: System, request: pytest.FixtureRequest) -> Iterator[Services]:
     """Batches of a few milliseconds, and slices of a few batches."""
-    made = system.make_services(row_connections=request.param, batch_seconds=0.002, slice_seconds=0.03)
+    made = system.make_services(row_triggers=request.param, batch_seconds=0.002, slice_seconds=0.03)
     yield made
     made.close()
 
@@ -35,7 +35,7 @@ def system(make_system: Callable[..., System], request: pytest.FixtureRequest) -
 
 def test_all_rows_go_and_no_others(system: System, services: Services) -> None:
     """Each once, by each way to find them: the counts are those of before."""
-    name = f"on {services.settings.row_connections}"
+    name = services.settings.row_triggers
     instance = seed_instance(system.deployment, name, messages=MESSAGES)
     with system.deployment.connect() as connection:
         connection.execute("ANALYZE")

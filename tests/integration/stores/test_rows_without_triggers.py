@@ -93,7 +93,7 @@ def erase(database_url: str, instance_id: str, report: Report = lambda _: None, 
     eraser = RowEraser(
         tenant=tenant,
         instance_id=instance_id,
-        throttle=lambda: Throttle(0.1, None, 0),
+        throttle=lambda: Throttle(0.1, 0),
         report=report,
         stop=lambda: False,
         brake=Brake((), 10),
@@ -261,6 +261,42 @@ def test_a_row_of_another_instance_that_refers_to_ours(
         quotes = [quoted for (quoted,) in connection.execute('SELECT "messageId" FROM "Quote"').fetchall()]
     assert len(quotes) == 1 if left is None else quotes == left
     assert count(deployment, "Instance") == (2 if left is None else 1)
+
+
+ELSEWHERE = {
+    "another schema": (
+        "CREATE SCHEMA other",
+        'CREATE TABLE other.quote (id text, "messageId" text REFERENCES "Message" ON DELETE SET NULL)',
+    ),
+    "a partition": (
+        "CREATE SCHEMA other",
+        'CREATE TABLE other.quote (id text, "messageId" text REFERENCES "Message" ON DELETE SET NULL)'
+        " PARTITION BY HASH (id)",
+        "CREATE TABLE other.part PARTITION OF other.quote FOR VALUES WITH (modulus 1, remainder 0)",
+    ),
+    "a key of its own, not validated": (
+        "CREATE SCHEMA other",
+        'CREATE TABLE other.quote (id text, "messageId" text)',
+        'ALTER TABLE other.quote ADD FOREIGN KEY ("messageId") REFERENCES "Message" ON DELETE SET NULL NOT VALID',
+    ),
+}
+
+
+@pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "not indexed"])
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_a_reference_from_elsewhere(deployment: Deployment, where: str, indexed: bool) -> None:
+    """Every key of the database is looked at, by its index where it has one."""
+    sql_on(deployment, *ELSEWHERE[where])
+    if indexed:
+        sql_on(deployment, 'CREATE INDEX ON other.quote ("messageId")')
+    ours = seed(deployment, "ours")
+    sql_on(deployment, "INSERT INTO other.quote SELECT 'q', max(id) FROM \"Message\"")
+
+    notes = erase(deployment.database_url, ours)
+
+    assert "others that refer to them" in (notes["Message"] or "")
+    with deployment.connect() as connection:
+        assert connection.execute('SELECT "messageId" FROM other.quote').fetchall() == [(None,)]
 
 
 def test_a_reference_in_an_open_transaction_is_waited_for(deployment: Deployment) -> None:

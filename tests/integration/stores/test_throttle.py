@@ -32,22 +32,32 @@ def test_it_is_what_the_settings_say_until_it_is_changed(system: System, service
     """One value at a time, and back."""
     usual = throttle.read(services.own, services.settings)
 
-    changed = lethe(system, "throttle", "--connections", "2", "--pause-seconds", "0.2")
+    changed = lethe(system, "throttle", "--pause-seconds", "0.2")
     after = throttle.read(services.own, services.settings)
     lethe(system, "throttle", "--reset")
 
     assert changed.returncode == 0, changed.stderr
-    assert "settings: automatic" in changed.stdout
-    assert (after.connections, after.pause_seconds, after.batch_seconds) == (2, 0.2, usual.batch_seconds)
+    assert "(settings: 0)" in changed.stdout
+    assert (after.pause_seconds, after.batch_seconds) == (0.2, usual.batch_seconds)
     assert throttle.read(services.own, services.settings) == usual
 
 
 @pytest.mark.parametrize(
-    "words", [("--connections", "0"), ("--batch-seconds", "-1"), ("--reset", "--connections", "2")]
+    "words", [("--pause-seconds", "11"), ("--batch-seconds", "-1"), ("--reset", "--pause-seconds", "2")]
 )
 def test_nonsense_is_wrong_usage(system: System, words: tuple[str, ...]) -> None:
     """Exit code 2, and nothing is changed."""
     assert lethe(system, "throttle", *words).returncode == 2
+
+
+def test_an_option_that_has_no_effect_any_more_is_accepted(system: System, services: Services) -> None:
+    """A script of an earlier version still works, and is told."""
+    usual = throttle.read(services.own, services.settings)
+
+    changed = lethe(system, "throttle", "--connections", "2")
+
+    assert (changed.returncode, throttle.read(services.own, services.settings)) == (0, usual)
+    assert "no effect" in changed.stderr
 
 
 def test_a_pause_makes_a_running_deletion_slower(system: System, services: Services) -> None:
@@ -55,7 +65,7 @@ def test_a_pause_makes_a_running_deletion_slower(system: System, services: Servi
     instance = seed_instance(system.deployment, "throttled", messages=4_000, updates_per_message=0)
     deletion_id = accept(services, instance.id, "throttled")
     run_steps(services, deletion_id, "logout", "purge_cache", "send_webhook", "deregister")
-    throttle.write(services.own, pause_seconds=0.2, connections=1)
+    throttle.write(services.own, pause_seconds=0.2)
 
     run_steps(services, deletion_id, "delete_records")
     held_back = _messages(system, instance.id)

@@ -337,6 +337,14 @@ def test_what_is_wrong_is_said_for_who_sets_it(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
+def test_a_setting_of_an_earlier_version_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no effect any more; an upgrade needs no step."""
+    set_all(monkeypatch)
+    monkeypatch.setenv("LETHE_ROW_CONNECTIONS", "2")
+
+    assert Settings()
+
+
 @pytest.mark.parametrize(("typed", "meant"), [("LETHE_GATEWAY_KYE", " (is it LETHE_GATEWAY_KEY?)"), ("LETHE_X", "")])
 def test_a_misspelt_setting_is_refused_with_what_it_may_be(
     monkeypatch: pytest.MonkeyPatch, typed: str, meant: str

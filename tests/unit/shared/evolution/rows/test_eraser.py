@@ -14,8 +14,7 @@ from shared.evolution.rows.schema import Crossing, Owned, Plan
 from shared.evolution.rows.throttle import Throttle
 from tests.unit.shared.evolution.rows.fake_tenant import BOUND, KEY, FakeTenant
 
-ONE = Throttle(batch_seconds=0.5, connections=1, pause_seconds=0)
-TWO = Throttle(batch_seconds=0.5, connections=2, pause_seconds=0)
+ONE = Throttle(batch_seconds=0.5, pause_seconds=0)
 IDLE = Brake((), 10)
 MANY = {"Chat": 10_000, "Media": 10_000}
 
@@ -135,33 +134,6 @@ def test_batches_go_on_until_one_is_not_full() -> None:
     assert reported == [{"Chat": 500}, {"Chat": 3}]
 
 
-def test_each_connection_takes_rows_of_its_own() -> None:
-    """Two deletes at once share no row, and the table is done when neither was full."""
-    tenant = FakeTenant([500, 500, 4, 0])
-
-    done, reported = erase(tenant, BOUND, throttle=TWO)
-
-    parts = [(values["part"], values["parts"]) for _, values in deletes(tenant)]
-    assert done
-    assert reported == [{"Chat": 1_000}, {"Chat": 4}]
-    assert sorted(parts) == [(0, 2), (0, 2), (1, 2), (1, 2)]
-
-
-@pytest.mark.parametrize(("message_pages", "parts"), [(10_000, 2), (100, None)])
-def test_rows_that_cost_a_long_search_go_on_two_connections_by_default(message_pages: int, parts: int | None) -> None:
-    """PostgreSQL mostly reads for them; what is mostly written goes on one."""
-    tenant = FakeTenant([0, 0], table_pages={"Message": message_pages})
-
-    erase(
-        tenant,
-        Owned("Chat", '"instanceId" = :id', True, ("Message",)),
-        planned={"Chat": 1_000},
-        throttle=Throttle(batch_seconds=0.5, connections=None, pause_seconds=0),
-    )
-
-    assert {values.get("parts") for _, values in deletes(tenant)} == {parts}
-
-
 def test_a_table_without_rows_reports_nothing() -> None:
     """Already gone."""
     assert erase(FakeTenant([0]), BOUND) == (True, [])
@@ -269,15 +241,6 @@ def test_a_single_row_that_takes_too_long_is_an_error() -> None:
         erase(FakeTenant([TransientError("too long")] * 4), BOUND)
     with pytest.raises(Unreachable):
         erase(FakeTenant([Unreachable("the tenant database")]), BOUND)
-
-
-def test_what_one_connection_removed_is_reported_though_the_other_failed() -> None:
-    """It is committed."""
-    tenant = FakeTenant([500, TransientError("too long"), 0, 0])
-
-    done, reported = erase(tenant, BOUND, throttle=TWO)
-
-    assert (done, reported) == (True, [{"Chat": 500}])
 
 
 def test_a_slow_batch_makes_the_next_one_smaller() -> None:
