@@ -125,7 +125,7 @@ class Context(Target):
         """Note that a table's many rows go without triggers, or why they keep them; for the receipt."""
         noted = self.notes.get("triggers", {})
         if noted.get(table, "") != kept:
-            self.note(triggers={**noted, table: kept})
+            self.note_and_save(triggers={**noted, table: kept})
 
     def erase_rows(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
         """Erase the instance's rows of these tables, in this order; False when the slice was over first."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Uuid, bindparam, select, update
 
 from shared.database.models import Step, WebhookEvent, WebhookStatus
 
-# Times, and sentences that Lethe wrote; any other text or structure in a step's notes is removed.
+# Times, names of tables, and sentences that Lethe wrote; any other text or structure in a step's notes is removed.
 _HARMLESS = {
     "not_logged_out",
     "stuck_gateways",
@@ -18,6 +18,7 @@ _HARMLESS = {
     "global",
     "verified_empty",
     "verified_at",
+    "triggers",
 }
 
 _OF = bindparam("of_deletion", type_=Uuid)

@@ -80,7 +80,7 @@ class Watch:
 
 @dataclass
 class Load:
-    """Compares each commit with the quickest lately: others that write make it wait.
+    """Compares each commit with the quickest lately of as many rows: others that write make it wait.
 
     A commit that is always slow, as on a slow disk, is no reason to pause. The more rows a deletion has removed, the
     longer it pauses: a small instance is gone before that would help others.
@@ -88,13 +88,14 @@ class Load:
 
     pause_seconds: float = 0.0  # before the next batch
     _rows: int = 0
-    _commits: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _commits: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def learn(self, rows: int, commit_seconds: float) -> None:
         """A batch of so many rows is committed."""
         self._rows += rows
-        self._commits.append(commit_seconds)
-        waited = commit_seconds - min(self._commits) * _SLOW - _NOISE_SECONDS
+        self._commits.append((rows, commit_seconds))
+        usual = min(seconds for number, seconds in self._commits if number * 2 >= rows)
+        waited = commit_seconds - usual * _SLOW - _NOISE_SECONDS
         patience = 1 + min(3.0, self._rows / _GIANT_ROWS)
         self.pause_seconds = min(_LONGEST_PAUSE_SECONDS, max(waited * patience, self.pause_seconds / 2))
         if self.pause_seconds < _NOISE_SECONDS:

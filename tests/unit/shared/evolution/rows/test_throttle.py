@@ -31,6 +31,16 @@ def test_a_disk_that_is_always_slow_is_no_reason_to_pause() -> None:
     assert pauses(*[0.15, 0.16, 0.17, 0.15] * 10) == [0] * 40
 
 
+def test_a_commit_of_more_rows_may_take_longer() -> None:
+    """It has more to write; only as large ones are compared with it."""
+    load = Load()
+
+    load.learn(500, 0.001)
+    load.learn(20_000, 0.020)
+
+    assert load.pause_seconds == 0
+
+
 def test_a_giant_gives_way_more() -> None:
     """What is gone in a moment need not wait; and no pause is endless."""
     small, giant = pauses(0.002, 0.030)[-1], pauses(0.002, 0.030, rows=1_000_000)[-1]
