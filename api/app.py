@@ -11,14 +11,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from api import audit, deletions, instances, operations, receipts
 from api.console import blueprint as console
 from api.console import session
+from api.guards import cors, json_bodies, loop_guard
 from api.openapi import docs, responses
 from api.openapi.schemas import Error
-from api.request import auditing, errors, loop_guard, resources
+from api.request import auditing, errors, resources
 from api.request.raw_target import RawTarget
 from shared import logs, services, settings, tracing
 from shared.services import Services
 
-_LARGEST_BODY = 64 * 1024
+_LARGEST_BODY = 64 * 1024  # as in api.server.receiving, which refuses it before a thread has it
 
 
 def create(given: Services | None = None) -> OpenAPI:
@@ -52,6 +53,8 @@ def create(given: Services | None = None) -> OpenAPI:
         app.register_api(blueprint)
     app.before_request(_name_request)
     loop_guard.register(app)
+    cors.register(app, made.settings)
+    json_bodies.register(app)
     session.register(app, made.settings)
     app.register_blueprint(console.blueprint)
     app.after_request(_add_headers)

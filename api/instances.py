@@ -64,11 +64,27 @@ def log_instance_out(path: ByName) -> Response:  # noqa: ARG001 - the name is re
 
 
 def _unambiguous_name() -> str:
-    """The decoded name; raises BadRequest when another instance has the name as it was sent, undecoded."""
+    """The decoded name, without a raw slash at its end, as Express reads it.
+
+    Raises BadRequest when another instance has the name as it was sent, or has or had it with the slash.
+    """
     name, literal = raw_target.name_of_request(), raw_target.literal_name_of_request()
+    if raw_target.has_last_slash():
+        if _was_borne(name):
+            raise BadRequest(
+                f'"{name}" is the name of an instance as well: send its last slash as %2F, or leave it out'
+            )
+        name, literal = name[:-1], literal and literal[:-1]
     if literal is not None and _is_known(literal) and resources.services().tenant.find(name=literal):
         raise BadRequest(f'"{literal}" is the name of an instance as well: delete by id, with POST /deletions')
     return name
+
+
+def _was_borne(name: str) -> bool:
+    """Whether an instance that the caller may access has the name, or a deletion ever had it."""
+    services = resources.services()
+    instance, deletion = services.tenant.find(name=name), display.newest_of_name(services.own, name)
+    return any((instance and auth.may_access(instance), deletion and auth.may_access(None, deletion)))
 
 
 def _is_known(name: str) -> bool:

@@ -25,7 +25,7 @@ NOWHERE: dict[str, Any] = {
     "gateway_key": "gateway-key-of-the-contract",
 }
 # What a request that is none of the document's may be told.
-OUTSIDE = frozenset({400, 404, 405, 414, 417, 431})
+OUTSIDE = frozenset({400, 404, 405, 408, 413, 414, 417, 431})
 # Set by the server or the protocol, not by the endpoint.
 USUAL_HEADERS = frozenset(
     {"server", "date", "connection", "content-type", "content-length", "transfer-encoding"}

@@ -50,6 +50,7 @@ _ERRORS: dict[int, tuple[str, str, tuple[str, ...]]] = {
     400: ("The request cannot be carried out; `message` says why", 'The "my-instance" instance does not exist', ()),
     401: ("No key, a wrong or expired key, or no permission; all have the same answer", "Unauthorized", ()),
     404: ("It does not exist", "There is no such deletion", ()),
+    408: ("The request did not come within 15 seconds", "Request Timeout", ()),
     409: ("Not possible in this status; `deletionId` names the deletion", "It is already being deleted", ("Location",)),
     413: ("The body is larger than 64 KiB", "Request Entity Too Large", ()),
     414: ("The request line is longer than 8190 bytes", "URI Too Long", ()),
@@ -76,7 +77,7 @@ _ERRORS: dict[int, tuple[str, str, tuple[str, ...]]] = {
     ),
 }
 _WITH_A_DELETION = frozenset({409})
-_ALWAYS = frozenset({400, 414, 431, 500, 503})
+_ALWAYS = frozenset({400, 408, 413, 414, 431, 500, 503})
 
 
 def response(

@@ -78,7 +78,19 @@ def authenticate() -> None:
     found = _look_up(key) if key else None
     if key and found is None:
         wrong_keys.count()
+        log.warning("unknown key refused", reason=_reason(key))
     authorize(found)
+
+
+def _reason(key: str) -> str:
+    """What an operator can do about an unknown key. It is logged and not answered."""
+    global_key = resources.services().settings.gateway_key.get_secret_value()
+    if compare_digest(key.encode(), global_key.encode()):
+        return (
+            "it is Evolution's global key, which is no key of Lethe's: set LETHE_ADMIN_KEY to it, or give the caller"
+            " a key of `lethe keys create`"
+        )
+    return "neither an API key of Lethe's nor an instance's token"
 
 
 def authorize(found: Principal | None) -> None:

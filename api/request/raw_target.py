@@ -53,6 +53,12 @@ def literal_name_of_request() -> str | None:
     return str(raw.decode(errors="replace"))
 
 
+def has_last_slash() -> bool:
+    """Whether the name as it was sent ends with one raw slash, which Express leaves out; `%2F` is part of the name."""
+    raw: bytes = request.environ[_RAW_NAME]
+    return raw.endswith(b"/") and raw.strip(b"/") != b"" and not raw.endswith(b"//")
+
+
 def decode(raw: bytes) -> str:
     """Percent-decode once; raises BadRequest for invalid UTF-8."""
     try:

@@ -17,6 +17,10 @@ workers = _settings.api_processes
 # gthread: a waiting call costs a thread, and on SIGTERM requests in flight are finished.
 worker_class = "api.server.gunicorn_worker.Worker"
 threads = _settings.api_threads
+# Sockets of one process; a common limit of open files is 1024. Beyond half of them, the slowest clients are dropped.
+worker_connections = 500
+# By send(), for a thread would wait in sendfile() until a slow client has taken it all.
+sendfile = False
 # Loaded before the fork, so that processes share memory; no connection is open by then.
 preload_app = True
 graceful_timeout = int(max(_settings.wait_seconds, LONGEST_WAIT_SECONDS)) + 5

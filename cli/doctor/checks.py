@@ -1,6 +1,7 @@
 """The checks of `lethe doctor`: Lethe's own database, Redis, the broker, workers and the reconciler."""
 
 from collections.abc import Iterator
+from hmac import compare_digest
 
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -74,6 +75,16 @@ def _confirmation(services: Services) -> Iterator[Finding]:
         yield Finding(part, Verdict.WARNING, says, "enroll one: `lethe keys enroll-totp ID`")
 
 
+def _keys(services: Services) -> Iterator[Finding]:
+    admin_key, global_key = services.settings.admin_key, services.settings.gateway_key
+    if compare_digest(admin_key.get_secret_value().encode(), global_key.get_secret_value().encode()):
+        yield Finding("keys", Verdict.OK, f"{PREFIX}ADMIN_KEY is Evolution's global key: its clients delete unchanged")
+        return
+    says = f"{PREFIX}ADMIN_KEY is not Evolution's global key: clients that send that one (Evolution Manager) get 401"
+    advice = "set both to the same, or give these clients a key of `lethe keys create`"
+    yield Finding("keys", Verdict.OK, says, advice)
+
+
 def _redis(services: Services) -> Iterator[Finding]:
     try:
         leads = redis_servers.explain_sentinel(services.redis)
@@ -129,6 +140,7 @@ _PARTS: dict[str, tuple[Check, str]] = {
         f"correct {PREFIX}TENANT_DATABASE_URL, {PREFIX}TENANT_SCHEMA or the named tables; no deletion begins before",
     ),
     "confirmation": (_confirmation, "fix the own database first"),
+    "keys": (_keys, ""),
     "redis": (_redis, f"start it, or correct {PREFIX}REDIS_URL"),
     "broker": (_broker, f"start it, or correct {PREFIX}BROKER_URL (by default it is {PREFIX}REDIS_URL)"),
     "reconciler": (_reconciler, "fix the own database first"),

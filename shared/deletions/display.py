@@ -35,6 +35,15 @@ def load(own: Engine, deletion_id: UUID) -> Deletion | None:
         return session.scalar(query)
 
 
+def newest_of_name(own: Engine, name: str) -> Deletion | None:
+    """The newest deletion of an instance with this name, ended or not, without its steps; None when there was none."""
+    if "\x00" in name:  # PostgreSQL text cannot hold NUL
+        return None
+    query = select(Deletion).where(Deletion.instance_name == name).order_by(Deletion.accepted_at.desc()).limit(1)
+    with translate_errors("the own database"), Session(own, expire_on_commit=False) as session:
+        return session.scalar(query)
+
+
 def load_status(own: Engine, deletion_id: UUID) -> tuple[DeletionStatus, str | None]:
     """Its status, and the reason why it waits or has stopped."""
     query = select(Deletion.status, Deletion.reason).where(Deletion.id == deletion_id)

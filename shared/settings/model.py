@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -120,6 +121,9 @@ class Settings(BaseSettings):
     bind: str = Field("127.0.0.1:8080", description="Address and port of the API")
     api_processes: int = Field(2, ge=1, description="Processes of the API")
     trusted_proxies: int = Field(0, ge=0, description="Proxies to trust (X-Forwarded-For and -Proto)")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of web pages that may call the API (CORS), separated by commas"
+    )
     worker_concurrency: int = Field(4, ge=1, description="Steps that one worker runs at a time")
 
     wait_seconds: float = Field(25, ge=0, le=60, description="How long a DELETE waits before it answers 202")
@@ -179,7 +183,7 @@ class Settings(BaseSettings):
         made._left_out = translated.left_out
         return made
 
-    @field_validator("gateways", "webhook_allow", mode="before")
+    @field_validator("gateways", "webhook_allow", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(url.strip() for url in value.split(",") if url.strip()) if isinstance(value, str) else value
@@ -197,6 +201,14 @@ class Settings(BaseSettings):
                 raise ValueError("a gateway's URL is shown and logged: it can carry no user or password")
             _ = parts.port  # raises ValueError for one that cannot be
         return tuple(url.rstrip("/") for url in urls)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?", origin):
+                raise ValueError("each origin is as browsers send it: https://panel.example, without a path; no *")
+        return origins
 
     @field_validator("database_url", "tenant_database_url", "redis_url", "cache_url", "broker_url", "rabbitmq_url")
     @classmethod

@@ -1,5 +1,6 @@
 """Published clients of Evolution's API work unchanged against Lethe."""
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +10,7 @@ from evolutionapi.exceptions import EvolutionAPIError, EvolutionAuthenticationEr
 
 from demo.evolution.census import census
 from demo.evolution.seed import seed_instance
-from tests.system import ADMIN_KEY, System
+from tests.system import ADMIN_KEY, GATEWAY_KEY, System
 
 DELETED = {"status": "SUCCESS", "error": False, "response": {"message": "Instance deleted"}}
 LOGGED_OUT = {"status": "SUCCESS", "error": False, "response": {"message": "Instance logged out"}}
@@ -27,6 +28,30 @@ def test_the_python_client_logs_out_and_deletes(shared_system: System) -> None:
     assert (logged_out, deleted) == (LOGGED_OUT, DELETED)
     left = census(shared_system.deployment, instance.id, "python client")
     assert not any(count for counts in left.values() for count in counts.values())
+
+
+def test_evolutions_global_key_deletes_where_it_is_lethes_too(make_system: Callable[..., System]) -> None:
+    """Then nothing changes for a client; with another key, the log says why it gets 401."""
+    same, other = make_system(admin_key=GATEWAY_KEY), make_system()
+    for system in (same, other):
+        system.start("web", "worker")
+        seed_instance(system.deployment, "global key")
+        system.gateways[0].load()
+
+    clients = [EvolutionClient(system.url, GATEWAY_KEY).instance_operations for system in (same, other)]
+    logged_out = clients[0].logout("global key", GATEWAY_KEY)
+    deleted = clients[0].delete("global key", GATEWAY_KEY)
+    with pytest.raises(EvolutionAuthenticationError):
+        clients[1].delete("global key", GATEWAY_KEY)
+    other.send("DELETE", "/instance/delete/global%20key", key="another wrong key")
+
+    assert (logged_out, deleted) == (LOGGED_OUT, DELETED)
+    log = (other.folder / "web.log").read_text()
+    lines = [line for line in log.splitlines() if "unknown key refused" in line]
+    assert ["Evolution's global key" in line for line in lines] == [True, False]
+    assert GATEWAY_KEY not in log
+    for system in (same, other):
+        system.close()
 
 
 def test_the_python_client_understands_a_refusal(shared_system: System) -> None:

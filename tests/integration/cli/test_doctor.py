@@ -65,6 +65,7 @@ def test_a_running_system_is_ok(system: System) -> None:
         "schema",
         "rights",
         "confirmation",
+        "keys",
         "redis",
         "broker",
         "workers",
@@ -79,6 +80,16 @@ def test_a_running_system_is_ok(system: System) -> None:
         "rehearsal",
     }
     assert "broken" not in parts.values()
+
+
+def test_it_says_whether_evolutions_clients_need_another_key(system: System) -> None:
+    """With the same key they delete through Lethe unchanged, with another one they get 401."""
+    other, same = examine(system), examine(system, LETHE_ADMIN_KEY=system.settings.gateway_key.get_secret_value())
+
+    assert (other["keys"]["verdict"], same["keys"]["verdict"]) == ("ok", "ok")
+    assert "get 401" in other["keys"]["says"]
+    assert "lethe keys create" in other["keys"]["advice"]
+    assert "unchanged" in same["keys"]["says"]
 
 
 @pytest.mark.parametrize(("role", "verdict"), [(None, "warning"), (Role.VIEWER, "warning"), (Role.ADMIN, "ok")])
