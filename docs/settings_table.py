@@ -33,7 +33,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Advanced: who may delete": (
         "See [keys and roles](keys.md) and [confirmation](confirmation.md).",
         (
-            "instance_tokens_may_delete", "limit_per_minute", "limit_per_hour", "wrong_keys_per_minute",
+            "instance_tokens_may_delete", "gateway_key_may_delete",
+            "limit_per_minute", "limit_per_hour", "wrong_keys_per_minute",
             "confirmation", "code_lock_seconds", "console_idle_seconds",
         ),
     ),

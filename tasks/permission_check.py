@@ -36,9 +36,12 @@ def recheck_permission(ctx: Context) -> None:
 
 
 def _why_not(ctx: Context, requester: Row[*tuple[Any, ...]]) -> str | None:
-    # The key of the settings is not checked: while it is being changed, workers and API may have different ones.
+    # A key of the settings is not checked: while it is being changed, workers and API may have different ones.
     if requester.requester == SERVER or requester.requester_key_id == api_keys.BOOTSTRAP:
         return None
+    if requester.requester_key_id == api_keys.EVOLUTION:
+        allowed = ctx.services.settings.gateway_key_may_delete
+        return None if allowed else "Evolution's global key may not delete any more"
     if requester.requester == Role.INSTANCE:
         return _why_not_the_instance(ctx, requester.requester_key_hash)
     if requester.role is None:  # the outer join found no active key

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from api.request import auth, resources
 from api.request.errors import Unconfirmed
 from shared.access import one_time_codes
-from shared.access.api_keys import BOOTSTRAP
+from shared.access.api_keys import BOOTSTRAP, EVOLUTION
 from shared.access.confirmation import Confirmation, use_token
 from shared.access.one_time_codes import CodeResult
 from shared.database.enums import ConfirmationMethod, Role
@@ -107,7 +107,7 @@ def _by_token(instance: Instance, token: str | None) -> Confirmation:
 def _by_code(code: str | None) -> Confirmation:
     services, caller = resources.services(), auth.principal()
     key_id = caller.key_id
-    if key_id == BOOTSTRAP or caller.role is Role.INSTANCE:
+    if key_id in (BOOTSTRAP, EVOLUTION) or caller.role is Role.INSTANCE:
         raise Unconfirmed(f"This cannot be confirmed: {_HOW_TO_GET_CODES}")
     if not code:
         raise Unconfirmed(

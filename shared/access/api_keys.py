@@ -14,6 +14,7 @@ from shared.database.timing import from_now
 from shared.settings import Settings
 
 BOOTSTRAP = "bootstrap"  # the id of the admin key in the settings
+EVOLUTION = "evolution"  # the id of Evolution's global key in the settings, where that may delete
 _SECRET_BYTES = 32
 _ID_BYTES = 6
 

@@ -18,9 +18,10 @@ class Permission(StrEnum):
 
 
 SERVER = "server"  # requester of a deletion that the command line ordered: no role, for it needs no permission
-KEY_ROLES = (Role.ADMIN, Role.OPERATOR, Role.VIEWER, Role.AUDITOR)
+KEY_ROLES = (Role.ADMIN, Role.CLIENT, Role.OPERATOR, Role.VIEWER, Role.AUDITOR)
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
+    Role.CLIENT: frozenset({Permission.DELETE, Permission.LOGOUT, Permission.READ}),
     Role.OPERATOR: frozenset({Permission.LOGOUT, Permission.READ}),
     Role.VIEWER: frozenset({Permission.READ}),
     Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT, Permission.RECEIPTS}),

@@ -27,6 +27,7 @@ class Role(StrEnum):
     """Role of a caller: of an API key, or of an instance with its own token."""
 
     ADMIN = "admin"
+    CLIENT = "client"  # a program that was written for Evolution's own API
     OPERATOR = "operator"
     VIEWER = "viewer"
     AUDITOR = "auditor"

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, case, func, select
 from sqlalchemy.orm import Session, selectinload, with_expression
 
 from shared import formatting
-from shared.access.api_keys import BOOTSTRAP
+from shared.access.api_keys import BOOTSTRAP, EVOLUTION
 from shared.audit.entries import WORKER, Action, Decision
 from shared.database.connections import translate_errors
 from shared.database.enums import Role
@@ -65,6 +65,8 @@ def requester(role: str, key_id: str | None, key_name: str | None) -> str:
         return "the instance's token"
     if key_id == BOOTSTRAP:
         return f"{role}, LETHE_ADMIN_KEY"
+    if key_id == EVOLUTION:
+        return f"{role}, LETHE_GATEWAY_KEY"
     if key_name is None:
         return " ".join(filter(None, (role, key_id)))
     return f"{role}, key {key_id} {key_name!r}"

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from shared.servers import REDIS_SCHEMES, postgresql
 from shared.settings.errors import or_nearest, raise_wrong
+from shared.settings.forms import published
 from shared.settings.forms.translation import translate
 from shared.settings.sources import PREFIX, FileSource, of_this_process
 
@@ -85,6 +86,9 @@ class Settings(BaseSettings):
         description="URLs of all Evolution servers, separated by commas"
     )
     gateway_key: SecretStr = Field(description="Evolution's global API key (AUTHENTICATION_API_KEY)")
+    gateway_key_may_delete: bool = Field(
+        False, description="Whether clients may list, log out and delete with Evolution's global API key"
+    )
     gateway_timeout_seconds: float = Field(10, gt=0, le=20, description="Timeout of a request to a gateway")
     gateway_late_seconds: float = Field(1500, gt=0, description="Longest wait until a server has forgotten a name")
 
@@ -264,6 +268,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"there is no setting called {', '.join(or_nearest(each, known) for each in sorted(unknown))}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_gateway_key(self) -> Self:
+        if self.gateway_key_may_delete:
+            published.check(self.gateway_key.get_secret_value(), self.admin_key.get_secret_value())
         return self
 
     @model_validator(mode="after")

@@ -22,13 +22,14 @@ from tests.system import Answer, System
 
 UNAUTHORIZED = '{"error":true,"message":"Unauthorized"}'
 NOBODY = uuid4()
+DELETE = {Role.ADMIN, Role.CLIENT}
 # Of an instance, or a deletion, that does not exist: who may ask is told so.
 CALLS: dict[str, tuple[str, str, str | None, int, set[Role]]] = {
-    "delete": ("DELETE", "/instance/delete/nobody", None, 400, {Role.ADMIN}),
-    "logout": ("DELETE", "/instance/logout/nobody", None, 400, {Role.ADMIN, Role.OPERATOR}),
-    "order": ("POST", "/deletions", '{"instanceName":"nobody"}', 400, {Role.ADMIN}),
-    "preview": ("POST", "/deletions", '{"instanceName":"nobody","dryRun":true}', 400, {Role.ADMIN}),
-    "no order": ("POST", "/deletions", '{"odd":1}', 400, {Role.ADMIN}),
+    "delete": ("DELETE", "/instance/delete/nobody", None, 400, DELETE),
+    "logout": ("DELETE", "/instance/logout/nobody", None, 400, {*DELETE, Role.OPERATOR}),
+    "order": ("POST", "/deletions", '{"instanceName":"nobody"}', 400, DELETE),
+    "preview": ("POST", "/deletions", '{"instanceName":"nobody","dryRun":true}', 400, DELETE),
+    "no order": ("POST", "/deletions", '{"odd":1}', 400, DELETE),
     "list": ("GET", "/deletions", None, 200, set(KEY_ROLES)),
     "show": ("GET", f"/deletions/{NOBODY}", None, 404, set(KEY_ROLES)),
     "retry": ("POST", f"/deletions/{NOBODY}/retry", "{}", 404, {Role.ADMIN}),

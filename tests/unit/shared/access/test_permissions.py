@@ -6,10 +6,15 @@ from shared.access.permissions import KEY_ROLES, PERMISSIONS, Permission, permis
 from shared.database.enums import Role
 
 
-@pytest.mark.parametrize("role", [role for role in KEY_ROLES if role is not Role.ADMIN])
-def test_admins_alone_change_the_fate_of_an_instance(role: Role) -> None:
+@pytest.mark.parametrize("role", [role for role in KEY_ROLES if role not in (Role.ADMIN, Role.CLIENT)])
+def test_admins_and_clients_alone_change_the_fate_of_an_instance(role: Role) -> None:
     """Of all who have a key."""
     assert not {Permission.DELETE, Permission.RETRY, Permission.CANCEL} & PERMISSIONS[role]
+
+
+def test_a_client_does_what_it_did_with_evolution() -> None:
+    """Not what Evolution has no call for."""
+    assert PERMISSIONS[Role.CLIENT] == {Permission.DELETE, Permission.LOGOUT, Permission.READ}
 
 
 def test_an_admin_may_do_everything() -> None:

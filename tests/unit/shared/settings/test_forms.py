@@ -246,3 +246,24 @@ def test_what_is_left_out_is_logged_by_name(make_settings: MakeSettings, capsys:
     assert len(lines) == 1
     assert '"parameters": ["pgbouncer", "connection_limit"]' in lines[0]
     assert "hunter2" not in lines[0]
+
+
+def test_evolutions_global_key_may_delete_however_short_it_is(make_settings: MakeSettings) -> None:
+    """Evolution accepts any; by default Lethe does not accept it at all."""
+    assert make_settings(gateway_key="abc", gateway_key_may_delete="true").gateway_key_may_delete
+    assert not make_settings().gateway_key_may_delete
+
+
+@pytest.mark.parametrize("key", ["429683C4C977415CAAFCCE10F7D57E11", "BQYHJGJHJ", "mude-me"])
+def test_a_published_key_may_not_delete(make_settings: MakeSettings, key: str) -> None:
+    """Everyone knows it; to ask Evolution's servers with it is the operator's choice."""
+    assert make_settings(gateway_key=key)
+
+    with pytest.raises(ValidationError, match="which everyone knows"):
+        make_settings(gateway_key=key, gateway_key_may_delete=True)
+
+
+def test_the_global_key_is_never_the_one_that_may_do_everything(make_settings: MakeSettings) -> None:
+    """Each client of Evolution has it."""
+    with pytest.raises(ValidationError, match="may do everything"):
+        make_settings(gateway_key=REQUIRED["admin_key"], gateway_key_may_delete=True)
