@@ -8,6 +8,7 @@ COPY cli cli
 COPY worker worker
 COPY tasks tasks
 COPY shared shared
+COPY docs/operations/nginx.conf docs/operations/nginx.conf
 # So that an operator can say `docker compose exec worker lethe doctor`.
 RUN printf '#!/venv/bin/python\nfrom cli.__main__ import run\n\nrun()\n' > /venv/bin/lethe && chmod +x /venv/bin/lethe
 

@@ -38,6 +38,7 @@ for _command in (
     keys.show_webhook_key,
     receipt.group,
     audit.group,
+    setup.init,
     setup.show_config,
     setup.db,
     setup.demo,

@@ -23,6 +23,53 @@ def show_config(**given: Any) -> None:
     setup.show_config(**given)
 
 
+@click.command()
+@click.option(
+    "--evolution-env",
+    "evolution_env",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="PATH",
+    help="Evolution's own .env, or its compose file.",
+)
+@click.option("--service", metavar="NAME", help="Evolution's service, when the compose file has several.")
+@click.option(
+    "--gateway", "gateways", multiple=True, metavar="URL", help="Evolution's own address; repeat for each server."
+)
+@click.option("--folder", metavar="PATH", help="Evolution's working directory on this host, or its volume.")
+@click.option("--output", type=click.Path(path_type=Path), default=".env", show_default=True, help="The file to write.")
+@click.option("--without-containers", is_flag=True, help="Lethe runs without docker compose; ends with the checks.")
+@click.option("--yes", is_flag=True, help="Do not ask: take the defaults.")
+@json_option
+def init(
+    evolution_env: Path,
+    service: str | None,
+    gateways: tuple[str, ...],
+    folder: str | None,
+    output: Path,
+    without_containers: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Make Lethe's .env from Evolution's own, and show what is left to do.
+
+    Asks only for what Evolution's file does not say, makes the secrets, and prints the SQL for Lethe's role and the
+    routes for nginx. It shows no secret. An existing file is replaced only after asking, and keeps its secrets.
+
+    Example: lethe init --evolution-env /srv/evolution/docker-compose.yaml
+    """
+    from cli.setup import command
+    from cli.setup.answers import Options
+
+    options = Options(
+        gateways=gateways,
+        folder=folder,
+        in_containers=not without_containers,
+        may_ask=command.may_ask(yes=yes or as_json),
+    )
+    command.init(evolution_env, output, service, options, as_json)
+
+
 @click.group("db")
 def db() -> None:
     """The schema of Lethe's own database.

@@ -28,7 +28,11 @@ def examine(fix: bool, yes: bool, as_json: bool) -> None:
     if fix:
         _create_missing_indexes(yes=yes, as_json=as_json)
         return
-    made = make_services()
+    report(make_services(), as_json=as_json)
+
+
+def report(made: Services, *, as_json: bool) -> None:
+    """Run the checks with these services, show each finding, and close them; exit code 1 when something is broken."""
     try:
         findings = [_print_finding(finding, as_json=as_json) for finding in checks.examine(made)]
     finally:
