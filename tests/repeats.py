@@ -77,18 +77,15 @@ QUICK: dict[str, dict[str, tuple[Case, ...]]] = {
 
 
 def mark(items: Iterable[pytest.Item]) -> None:
-    """Mark the cases that are not named above as slow; UsageError when a test has none of its cases left."""
-    seen: dict[str, list[bool]] = {}
+    """Mark the cases that are not named above as slow; all are quick where none of them is named, as after a change."""
+    tests: dict[str, list[tuple[pytest.Item, bool]]] = {}
     for item in items:
         module, name = f"{item.path.parent.name}/{item.path.stem}", getattr(item, "originalname", item.name)
-        cases = QUICK.get(module, {}).get(name)
-        if cases is None:
-            continue
-        indices = item.callspec.indices.items()  # type: ignore[attr-defined] # it has parameters
-        quick = any(case.items() <= indices for case in cases)
-        seen.setdefault(f"{module}.{name}", []).append(quick)
-        if not quick:
-            item.add_marker(pytest.mark.slow)
-    # One case alone was chosen on the command line.
-    if lost := [name for name, quick in seen.items() if len(quick) > 1 and not any(quick)]:
-        raise pytest.UsageError(f"tests/repeats.py names no case of {', '.join(lost)}")
+        if cases := QUICK.get(module, {}).get(name):
+            indices = item.callspec.indices.items()  # type: ignore[attr-defined] # it has parameters
+            tests.setdefault(f"{module}.{name}", []).append((item, any(case.items() <= indices for case in cases)))
+    for found in tests.values():
+        if any(quick for _, quick in found):
+            for item, quick in found:
+                if not quick:
+                    item.add_marker(pytest.mark.slow)
