@@ -87,9 +87,9 @@ def create(settings: Settings) -> Celery:
         worker_concurrency=settings.worker_concurrency,
         # The schedule needs no file: it has intervals only, and a read-only container cannot write one.
         beat_scheduler="celery.beat:Scheduler",
-        # For Flower.
-        worker_send_task_events=True,
-        task_send_sent_event=True,
+        # Flower turns them on in the workers every 5 s while it runs: four messages for each step are much for nobody.
+        worker_send_task_events=False,
+        task_send_sent_event=False,
         worker_hijack_root_logger=False,
         beat_schedule={
             "reconcile": _every(settings.reconcile_seconds, "lethe.reconcile"),

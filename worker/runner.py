@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from tasks import pipeline, publishing
 from tasks.context import Context, Progress, Target
 from tasks.gateways import channels
 from tasks.pipeline import PipelineStep
-from worker import heartbeat
+from worker.heartbeat import Heart
 
 log = logs.get(__name__)
 T = TypeVar("T")
@@ -45,6 +46,10 @@ class Runner:
     others_wait: Callable[[], bool]  # deletions wait for a worker
     on_pause: Callable[[], None] = lambda: None  # called when a deletion is postponed
 
+    @cached_property
+    def _heart(self) -> Heart:
+        return Heart(self.services)
+
     def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
         """Run one slice of the step, if this message can claim it; an error of the step never raises here."""
         try:
@@ -54,8 +59,7 @@ class Runner:
             if claim is None:
                 log.info("not claimed")
                 return Outcome.STOP
-            heartbeat.hold_lock(self.services, claim)
-            with heartbeat.beating(self.services, claim) as lost:
+            with self._heart.beating(claim) as lost:
                 return self._work(pipeline.BY_NAME[name], claim, lost.is_set)
         except LostClaim:
             log.warning("taken over by another worker")
@@ -148,6 +152,7 @@ class Runner:
             claim,
             removed=entry.removed,
             notes=entry.notes,
+            planned=entry.planned,
             republish_seconds=republish_seconds,
             conclude=pipeline.conclude(self.services, claim) if is_last else None,
         )

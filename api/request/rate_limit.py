@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from itertools import islice
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
@@ -15,11 +16,10 @@ def count() -> None:
     settings, limiter = resources.services().settings, resources.rate_limiter()
     limits = RateLimitItemPerMinute(settings.limit_per_minute), RateLimitItemPerHour(settings.limit_per_hour)
     key = _key(auth.principal())
-    # Test all limits before counting: while the hour is full, the minute is not used up.
-    full: list[RateLimitItem] = [limit for limit in limits if not limiter.test(limit, key)]
-    if not full:
-        full = list(islice((limit for limit in limits if not limiter.hit(limit, key)), 1))
-    if full:
+    # Test the hour before counting: while it is full, the minute is not used up.
+    if not limiter.test(limits[-1], key):
+        raise _refusal([limits[-1], *(limit for limit in limits[:-1] if not limiter.test(limit, key))], key)
+    if full := list(islice((limit for limit in limits if not limiter.hit(limit, key)), 1)):
         raise _refusal(full, key)
 
 
@@ -28,7 +28,7 @@ def _key(caller: auth.Principal) -> str:
     return caller.token_hash or caller.key_id
 
 
-def _refusal(full: list[RateLimitItem], key: str) -> LimitReached:
+def _refusal(full: Sequence[RateLimitItem], key: str) -> LimitReached:
     """Report the limit that stays full for longest."""
     resets = {limit: resources.rate_limiter().get_window_stats(limit, key).reset_time for limit in full}
     limit = max(full, key=resets.__getitem__)

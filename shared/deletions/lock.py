@@ -14,10 +14,16 @@ def _lock(redis: Redis, instance_id: str, deletion_id: UUID, lease_seconds: floa
     return lock
 
 
+def acquire(redis: Redis, instance_id: str, deletion_id: UUID, lease_seconds: float) -> bool:
+    """Acquire the lock for a new deletion."""
+    lock = _lock(redis, instance_id, deletion_id, lease_seconds)
+    return bool(lock.acquire(blocking=False, token=str(deletion_id)))
+
+
 def take(redis: Redis, instance_id: str, deletion_id: UUID, lease_seconds: float) -> bool:
     """Acquire the lock for a deletion, or extend it when the deletion holds it already."""
-    return extend(redis, instance_id, deletion_id, lease_seconds) or bool(
-        _lock(redis, instance_id, deletion_id, lease_seconds).acquire(blocking=False, token=str(deletion_id))
+    return extend(redis, instance_id, deletion_id, lease_seconds) or acquire(
+        redis, instance_id, deletion_id, lease_seconds
     )
 
 

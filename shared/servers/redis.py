@@ -47,6 +47,7 @@ def connect(url: str, *, timeout_seconds: float) -> Redis:
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": 1,
         "health_check_interval": 15,
+        "driver_info": None,  # else each new connection says twice which library it is of
         "retry": Retry(NoBackoff(), 1),  # once: after a restart of Redis, pooled connections are dead
     }
     parts = urlsplit(url)

@@ -138,7 +138,7 @@ def _submit(
 
 def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
     confirmation, deletion_id = caller.confirm(instance), uuid4()
-    if not lock.take(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
+    if not lock.acquire(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
         return _resume_or_refuse(services, caller, _wait_for_row(services, instance), instance)
     try:
         message = insert(services, caller, instance, deletion_id, confirmation=confirmation)
