@@ -95,16 +95,15 @@ def _is_known(name: str) -> bool:
 
 def _report(deletion_id: UUID, preference: WaitPreference) -> Response:
     """Wait for the end as long as the caller prefers, then answer with the result, or 202."""
-    if _wait(deletion_id, preference.wait_seconds):
-        status, reason = display.load_status(resources.services().own, deletion_id)
-        if status is DeletionStatus.SUCCEEDED:
-            return json_response(_success("Instance deleted"))
-        if status not in UNDER_WAY:
-            raise DeletionFailed(
-                reason or f"The deletion was {status.value}",
-                headers={"Location": f"/deletions/{deletion_id}"},
-                deletionId=str(deletion_id),
-            )
+    status, reason = _wait(deletion_id, preference.wait_seconds)
+    if status is DeletionStatus.SUCCEEDED:
+        return json_response(_success("Instance deleted"))
+    if status not in UNDER_WAY:
+        raise DeletionFailed(
+            reason or f"The deletion was {status.value}",
+            headers={"Location": f"/deletions/{deletion_id}"},
+            deletionId=str(deletion_id),
+        )
     headers = {"Location": f"/deletions/{deletion_id}", "Retry-After": str(_RETRY_AFTER_SECONDS)}
     if preference.applied:
         headers["Preference-Applied"] = preference.applied
@@ -112,22 +111,23 @@ def _report(deletion_id: UUID, preference: WaitPreference) -> Response:
     return json_response({"status": "PENDING", "error": False, "response": response}, 202, headers)
 
 
-def _wait(deletion_id: UUID, seconds: float) -> bool:
-    """Wait for the end; returns whether it ended. Does not wait when no waiting slot is free."""
+def _wait(deletion_id: UUID, seconds: float) -> tuple[DeletionStatus, str | None]:
+    """Wait for the end; the last status seen, and its reason. Does not wait when no waiting slot is free."""
     services, slots = resources.services(), resources.waiting_slots()
-    if seconds <= 0 or not slots.acquire(blocking=False):
-        return False
-    try:
-        return waiting.wait_until(
-            services.redis,
-            deletion_id,
-            lambda: display.load_status(services.own, deletion_id)[0] not in UNDER_WAY,
-            seconds,
-        )
-    except LetheError:  # the deletion is accepted; it only cannot be watched now
-        return False
-    finally:
-        slots.release()
+    seen: list[tuple[DeletionStatus, str | None]] = [(DeletionStatus.QUEUED, None)]
+
+    def has_ended() -> bool:
+        seen.append(display.load_status(services.own, deletion_id))
+        return seen[-1][0] not in UNDER_WAY
+
+    if seconds > 0 and slots.acquire(blocking=False):
+        try:
+            waiting.wait_until(services.redis, deletion_id, has_ended, seconds)
+        except LetheError:  # the deletion is accepted; it only cannot be watched now
+            return DeletionStatus.QUEUED, None
+        finally:
+            slots.release()
+    return seen[-1]
 
 
 def _success(message: str) -> dict[str, Any]:

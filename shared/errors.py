@@ -38,9 +38,10 @@ class RefusesForNow(Unreachable):
 class NotYet(Unreachable):
     """A condition is not met yet. This does not count as a failure of the step."""
 
-    def __init__(self, sentence: str, first_pause_seconds: float | None = None) -> None:
+    def __init__(self, sentence: str, first_pause_seconds: float | None = None, *, is_exact: bool = False) -> None:
         LetheError.__init__(self, sentence)
         self.first_pause_seconds = first_pause_seconds
+        self.is_exact = is_exact  # before the end of the pause it is not met for certain
 
 
 class Refused(LetheError):

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared.deletions import companions, step_counts
+from shared.deletions import companions
 from shared.deletions.companions import Companion
 from shared.errors import TransientError
 from shared.evolution.cache.cache import Cache, Candidates
@@ -63,7 +63,7 @@ def _release_name(ctx: Context, reservation: Reservation) -> None:
     """Remove the name's reservation once no gateway acts on the name any more; raises NotYet until then."""
     if _NAME_IS_FREE in ctx.notes:
         return
-    deregister = step_counts.notes_of(ctx.services.own, ctx.deletion_id, "deregister")
+    deregister = ctx.claim.earlier_notes["deregister"]
     is_reserved = deregister.get(drops.SENT) or drops.GRACE_SINCE in deregister
     if is_reserved and not deregister.get("name_borne_again"):
         drops.poll_briefly(lambda: drops.ensure_finished(ctx, {**deregister, **ctx.notes}, reservation))
@@ -81,7 +81,7 @@ def _remove_named(ctx: Context, reservation: Reservation) -> list[str]:
             by_name.remove_media(ctx)
             by_name.remove_queues(ctx)
         reservation.release()
-    outcomes = step_counts.notes_of(ctx.services.own, ctx.deletion_id, "deregister").get(drops.GATEWAYS, {})
+    outcomes = ctx.claim.earlier_notes["deregister"].get(drops.GATEWAYS, {})
     dropped = {url for url, outcome in outcomes.items() if outcome in (drops.DROPPED, drops.NOT_HELD)}
     return [*by_name.find_kept(ctx), *by_name.find_holders(ctx, dropped)]
 

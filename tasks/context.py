@@ -19,6 +19,7 @@ from shared.evolution.rows import throttle
 from shared.evolution.rows.eraser import RowEraser
 from shared.evolution.rows.replicas import Brake
 from shared.evolution.rows.schema import Owned
+from shared.evolution.rows.tenant import WebhookRow
 from shared.services import Services
 
 Counts = dict[str, int]
@@ -55,6 +56,32 @@ class Target:
     def neighbours(self) -> list[str]:
         """The names of all other instances."""
         return self.services.tenant.neighbours(besides=self.instance_id)
+
+    def webhook(self, *, even_if_off: bool = False) -> WebhookRow | None:
+        """The instance's own webhook, if it is enabled, or was before Lethe switched it off."""
+        return self.services.tenant.webhook(self.instance_id, even_if_off=even_if_off)
+
+
+@dataclass(frozen=True)
+class Survey(Target):
+    """A target that is looked at once: what its rehearsal has read, the preview right after it does not read again."""
+
+    _neighbours: list[list[str]] = field(default_factory=list)  # empty until asked
+    _webhook: list[WebhookRow | None] = field(default_factory=list)
+
+    def neighbours(self) -> list[str]:
+        """The names of all other instances."""
+        if not self._neighbours:
+            self._neighbours.append(super().neighbours())
+        return self._neighbours[0]
+
+    def webhook(self, *, even_if_off: bool = False) -> WebhookRow | None:
+        """The instance's own webhook, if it is enabled."""
+        if even_if_off:
+            return super().webhook(even_if_off=True)
+        if not self._webhook:
+            self._webhook.append(super().webhook())
+        return self._webhook[0]
 
 
 @dataclass

@@ -12,7 +12,7 @@ def rehearse(target: Target) -> None:
 def preview(target: Target) -> Counts:
     """Count rows per table; raises Refused when the schema or another instance's rows prevent the deletion."""
     tenant = target.services.tenant
-    plan = tenant.plan()
+    plan = tenant.last_plan()  # the rehearsal's
     counts = counting.count(tenant, plan, target.instance_id)
     counting.check_crossings(tenant, plan, target.instance_id, counts)
     return counts

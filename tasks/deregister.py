@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from shared import retry
-from shared.deletions import claims, companions, step_counts
+from shared.database import timing
+from shared.deletions import claims, companions
 from shared.errors import LetheError, NotYet, Unreachable
 from shared.evolution.cache.cache import Cache
 from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
@@ -72,7 +73,7 @@ def run(ctx: Context) -> Progress:
 def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
     with _hold_name(ctx, reservation):
         if _RESERVED_AT not in ctx.notes:
-            ctx.note(**{_RESERVED_AT: step_counts.now(ctx.services.own).isoformat()})
+            ctx.note(**{_RESERVED_AT: timing.now(ctx.services.own).isoformat()})
         by_name.remove_media(ctx)
     for gateway in ctx.services.gateways:
         _drop(ctx, gateway, reservation)
@@ -113,7 +114,7 @@ def _release_name(ctx: Context, reservation: Reservation) -> None:
 @contextmanager
 def _hold_name(ctx: Context, reservation: Reservation) -> Iterator[None]:
     """Reserve and lock the name, and note which drop has finished since; raises _NameTaken."""
-    with reservation.held() as found:
+    with reservation.held(is_new=_RESERVED_AT not in ctx.notes) as found:
         drops.check_finished(ctx, ctx.notes, reservation, found)
         if found is Found.TAKEN:
             raise _NameTaken

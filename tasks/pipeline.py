@@ -14,7 +14,7 @@ from shared.deletions.claims import Claim
 from shared.receipts import receipt
 from shared.services import Services
 from tasks import confirm, delete_files, delete_records, deregister, logout, purge_cache, send_webhook
-from tasks.context import Context, Counts, Progress, Target
+from tasks.context import Context, Counts, Progress, Survey, Target
 
 log = logs.get(__name__)
 
@@ -64,5 +64,8 @@ def rehearse(target: Target) -> None:
 
 def preview(target: Target) -> dict[str, Counts]:
     """Count what each step would remove, after a rehearsal; changes nothing, raises what would stop the deletion."""
-    rehearse(target)
-    return {step.name: step.preview(target) for step in PIPELINE}
+    survey = Survey(
+        target.services, target.instance_id, target.instance_name, target.without_gateways, thorough=target.thorough
+    )
+    rehearse(survey)
+    return {step.name: step.preview(survey) for step in PIPELINE}

@@ -46,7 +46,9 @@ def run(ctx: Context) -> Progress:
         else:
             ctx.set_planned(counts)
             ctx.add_removed(counts)
-            ctx.note_and_save(**notes)
+            ctx.note(**notes)
+            if others:  # else they are stored with the end of the step
+                ctx.save()
     return Progress.DONE
 
 

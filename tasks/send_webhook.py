@@ -12,7 +12,7 @@ _TRIES = 2  # a dead receiver delays the deletion by seconds; the outbox tries i
 
 def rehearse(target: Target) -> None:
     """Read the instance's webhook; its receiver is not called, for it may be down and is tried again later."""
-    target.services.tenant.webhook(target.instance_id)
+    target.webhook()
 
 
 def preview(target: Target) -> Counts:
@@ -23,7 +23,7 @@ def preview(target: Target) -> Counts:
 def run(ctx: Context) -> Progress:
     """Store the events, so that none is lost, then try to deliver each one."""
     own, settings = ctx.services.own, ctx.services.settings
-    was_switched_off = "Webhook" in channels.disabled_tables(own, ctx.deletion_id)
+    was_switched_off = "Webhook" in channels.disabled_tables(ctx.claim)
     outbox.store(own, settings, ctx.deletion_id, _events(ctx, ctx.deletion_id, was_switched_off=was_switched_off))
     for event_id in outbox.pending_ids(own, ctx.deletion_id):
         _send(ctx, event_id)
@@ -31,7 +31,7 @@ def run(ctx: Context) -> Progress:
 
 
 def _events(target: Target, deletion_id: UUID, *, was_switched_off: bool) -> list[Event]:
-    row = target.services.tenant.webhook(target.instance_id, even_if_off=was_switched_off)
+    row = target.webhook(even_if_off=was_switched_off)
     return events.events_for(deletion_id, target.instance_id, target.instance_name, row, target.services.settings)
 
 

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL that notice a dead server in seconds, and transactions on the own database."""
 
+import codecs
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,14 @@ def begin_with(engine: Engine, set_local: str) -> Iterator[Connection]:
         assert isinstance(driver, psycopg.Connection)
         driver.execute(f"BEGIN; {set_local}")
         yield connection
+
+
+def codec_of(encoding: str) -> str:
+    """Python's name of PostgreSQL's encoding; UTF-8 for one that Python does not know, or that holds any bytes."""
+    try:
+        return codecs.lookup(encoding.replace("WIN", "cp") if encoding != "SQL_ASCII" else "utf-8").name
+    except LookupError:
+        return "utf-8"
 
 
 def accepts_writes(engine: Engine) -> bool:

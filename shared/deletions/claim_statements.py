@@ -1,6 +1,6 @@
-"""The SQL that claims a step and that finishes it: one statement each, for each deletion runs them seven times."""
+"""The SQL that claims a step, records how far it is and finishes it: one statement each."""
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.deletions import rechecks
@@ -28,7 +28,10 @@ UPDATE steps SET status = 'running', attempts = attempts + 1, started_at = coale
     at_least = at_least OR previous_owner IS NOT NULL
 FROM deletion
 WHERE deletion_id = :deletion_id AND name = :step
-RETURNING notes, planned, removed, deletion.position, instance_id, instance_name, without_gateways, {_LAZILY}""")
+RETURNING notes, planned, removed, deletion.position, instance_id, instance_name, without_gateways,
+    (SELECT jsonb_object_agg(earlier.name, earlier.notes) FROM steps AS earlier
+     WHERE earlier.deletion_id = :deletion_id AND earlier.position < deletion.position) AS earlier_notes,
+    {_LAZILY}""")
 
 # Finishes the step and advances the deletion, or changes neither: then the claim was lost.
 _FINISH = """
@@ -38,14 +41,35 @@ WITH deletion AS (
     WHERE id = :deletion_id AND owner = :owner
     RETURNING id
 )
-UPDATE steps SET status = 'done', finished_at = now(), error = NULL, removed = :removed, notes = :notes
+UPDATE steps SET status = 'done', finished_at = now(), error = NULL, removed = :removed, notes = :notes,
+    planned = coalesce(:planned, planned)
 FROM deletion
 WHERE deletion_id = deletion.id AND name = :step
 RETURNING {returning}"""
-_COUNTS = bindparam("removed", type_=JSONB), bindparam("notes", type_=JSONB)
+_COUNTS = [bindparam(name, type_=JSONB(none_as_null=True)) for name in ("removed", "notes", "planned")]
 _NEXT = "next_attempt_at = now() + :republish_after"
 _SUCCEEDED = f"""next_attempt_at = NULL, status = 'succeeded', finished_at = now(),
         next_look_at = now() + interval '{rechecks.AFTER_SECONDS[0]} seconds'"""
 
 FINISH = text(_FINISH.format(end=_NEXT, returning=_LAZILY)).bindparams(*_COUNTS)
 CONCLUDE = text(_FINISH.format(end=_SUCCEEDED, returning="position")).bindparams(*_COUNTS)
+
+# Changes the rows of steps while the claim holds, and renews it; or changes nothing.
+_OF_CLAIM = """
+WITH deletion AS (
+    UPDATE deletions SET heartbeat_at = now(){more} WHERE id = :deletion_id AND owner = :owner RETURNING id
+)"""
+STORE_PLAN = text(f"""{_OF_CLAIM.format(more="")}
+UPDATE steps SET planned = counts.value FROM deletion, jsonb_each(:planned) AS counts
+WHERE deletion_id = deletion.id AND name = counts.key RETURNING name""").bindparams(bindparam("planned", type_=JSONB))
+
+
+def _record(more: str) -> TextClause:
+    return text(f"""{_OF_CLAIM.format(more=more)}
+UPDATE steps SET removed = :removed, notes = :notes, planned = coalesce(:planned, planned) FROM deletion
+WHERE deletion_id = deletion.id AND name = :step RETURNING name""").bindparams(
+        *(bindparam(name, type_=JSONB(none_as_null=True)) for name in ("removed", "notes", "planned"))
+    )
+
+
+RECORD, RECORD_PROGRESS = _record(""), _record(", failures = 0, waiting_since = NULL")

@@ -32,6 +32,7 @@ class Claim:
     planned: Mapping[str, int] | None  # counted by the preview; None before the first count
     removed: Mapping[str, int]  # by earlier runs of the step
     notes: Mapping[str, Any]
+    earlier_notes: Mapping[str, Mapping[str, Any]]  # of the steps that are done, by their names
     without_gateways: tuple[str, ...]
 
 
@@ -60,6 +61,7 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
         planned=row.planned,
         removed=row.removed,
         notes=row.notes,
+        earlier_notes=row.earlier_notes or {},
         without_gateways=tuple(row.without_gateways),
     )
 
@@ -115,11 +117,13 @@ def finish_step(
     *,
     removed: Mapping[str, int],
     notes: Mapping[str, Any],
+    planned: Mapping[str, int] | None = None,
     republish_seconds: float,
     conclude: Callable[[Connection], None] | None = None,
 ) -> None:
     """Record that the step is done, with its counts and notes; the next step may be claimed. Raises LostClaim.
 
+    planned: of a step that counts when it runs, not in the preview.
     With conclude it was the last step: the deletion has succeeded, and conclude is called in the same transaction.
     """
     values = {
@@ -128,6 +132,7 @@ def finish_step(
         "step": claim.step,
         "removed": dict(removed),
         "notes": dict(notes),
+        "planned": None if planned is None else dict(planned),
     }
     if conclude is None:
         values["republish_after"] = timedelta(seconds=republish_seconds)

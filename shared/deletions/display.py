@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, selectinload, with_expression
 from shared import formatting
 from shared.access.api_keys import BOOTSTRAP, EVOLUTION
 from shared.audit.entries import WORKER, Action, Decision
-from shared.database.connections import translate_errors
+from shared.database.connections import own_statement, translate_errors
 from shared.database.enums import Role
 from shared.database.models import ApiKey, AuditLine, Deletion, DeletionStatus, WebhookStatus
 from shared.webhooks import outbox
@@ -47,8 +47,8 @@ def newest_of_name(own: Engine, name: str) -> Deletion | None:
 def load_status(own: Engine, deletion_id: UUID) -> tuple[DeletionStatus, str | None]:
     """Its status, and the reason why it waits or has stopped."""
     query = select(Deletion.status, Deletion.reason).where(Deletion.id == deletion_id)
-    with translate_errors("the own database"), Session(own) as session:
-        status, reason = session.execute(query).one()
+    with own_statement(own) as connection:
+        status, reason = connection.execute(query).one()
     return DeletionStatus(status), reason
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Uuid, bindparam, select, update
+from sqlalchemy import Connection, Uuid, bindparam, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.database.models import Step, WebhookEvent, WebhookStatus
 
@@ -23,11 +24,9 @@ _HARMLESS = {
 
 _OF = bindparam("of_deletion", type_=Uuid)
 _STEPS = select(Step.name, Step.notes, Step.error).where(Step.deletion_id == _OF)
-_SCRUB_STEP = (
-    update(Step)
-    .where(Step.deletion_id == _OF, Step.name == bindparam("of_step"))
-    .values(error=None, notes=bindparam("kept", type_=Step.notes.type))
-)
+_SCRUB_STEPS = text("""
+UPDATE steps SET error = NULL, notes = kept.value FROM jsonb_each(:kept) AS kept
+WHERE deletion_id = :of_deletion AND name = kept.key""").bindparams(bindparam("kept", type_=JSONB))
 # Pending ones are still to be sent. Refused ones have a known sentence as error, and no encrypted content any more.
 _KEPT = (WebhookStatus.PENDING, WebhookStatus.REFUSED)
 _SCRUB_ENDED = (
@@ -40,10 +39,10 @@ _SCRUB_ENDED = (
 def scrub(connection: Connection, deletion_id: UUID) -> None:
     """Remove errors, and notes that may be personal. Undelivered webhooks stay, encrypted."""
     of_deletion = {"of_deletion": deletion_id}
-    for name, notes, error in connection.execute(_STEPS, of_deletion).all():
-        kept = harmless(notes)
-        if error or kept != notes:
-            connection.execute(_SCRUB_STEP, of_deletion | {"of_step": name, "kept": kept})
+    steps = connection.execute(_STEPS, of_deletion).all()
+    kept = {name: harmless(notes) for name, notes, error in steps if error or harmless(notes) != notes}
+    if kept:
+        connection.execute(_SCRUB_STEPS, of_deletion | {"kept": kept})
     connection.execute(_SCRUB_ENDED, of_deletion)
 
 

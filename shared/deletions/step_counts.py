@@ -2,29 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Engine, bindparam, func, select, update
+from sqlalchemy import Engine, TextClause
 
-from shared.database.connections import own_statement, own_transaction
-from shared.database.models import Step
-from shared.deletions.claims import Claim, unguarded_step_update, write
-
-_NOW = select(func.clock_timestamp())
-_NOTES = select(Step.notes).where(Step.deletion_id == bindparam("of_deletion"), Step.name == bindparam("of_step"))
+from shared.database.connections import own_statement
+from shared.deletions import claim_statements
+from shared.deletions.claims import Claim
+from shared.errors import LostClaim
 
 
 def store_plan(engine: Engine, claim: Claim, planned: Mapping[str, Mapping[str, int]]) -> None:
     """Store what the previews of all steps counted, before anything is removed; raises LostClaim."""
-    row = update(Step).where(Step.deletion_id == claim.deletion_id, Step.name == bindparam("of_step"))
-    with own_transaction(engine) as connection:
-        write(connection, claim, heartbeat_at=func.now())
-        connection.execute(
-            row.values(planned=bindparam("counts")),
-            [{"of_step": step, "counts": dict(counts)} for step, counts in planned.items()],
-        )
+    counts = {step: dict(each) for step, each in planned.items()}
+    _write(engine, claim, claim_statements.STORE_PLAN, planned=counts)
 
 
 @dataclass(frozen=True)
@@ -39,23 +30,14 @@ class StepRecord:
 
 def record(engine: Engine, claim: Claim, entry: StepRecord) -> None:
     """Store how far the step is; raises LostClaim. What is then not stored makes the counts "at least"."""
-    with own_transaction(engine) as connection:
-        cleared = {"failures": 0, "waiting_since": None} if entry.has_progress else {}
-        write(connection, claim, heartbeat_at=func.now(), **cleared)
-        planned = {} if entry.planned is None else {"planned": dict(entry.planned)}
-        connection.execute(
-            unguarded_step_update(claim).values(removed=dict(entry.removed), notes=dict(entry.notes), **planned)
-        )
+    planned = None if entry.planned is None else dict(entry.planned)
+    values = {"step": claim.step, "removed": dict(entry.removed), "notes": dict(entry.notes), "planned": planned}
+    _write(engine, claim, claim_statements.RECORD_PROGRESS if entry.has_progress else claim_statements.RECORD, **values)
 
 
-def now(engine: Engine) -> datetime:
-    """The time by the own database's clock."""
+def _write(engine: Engine, claim: Claim, statement: TextClause, **values: object) -> None:
+    """Change the deletion's row and those of steps; raises LostClaim if this claim no longer owns the deletion."""
     with own_statement(engine) as connection:
-        moment: datetime = connection.execute(_NOW).scalar_one()
-    return moment
-
-
-def notes_of(engine: Engine, deletion_id: UUID, step: str) -> dict[str, Any]:
-    """The notes of another step of the deletion."""
-    with own_statement(engine) as connection:
-        return dict(connection.execute(_NOTES, {"of_deletion": deletion_id, "of_step": step}).scalar_one())
+        written = connection.execute(statement, {"deletion_id": claim.deletion_id, "owner": claim.owner, **values})
+        if not written.all():
+            raise LostClaim

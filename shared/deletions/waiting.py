@@ -38,7 +38,7 @@ def _listen(listener: object, pause_seconds: float) -> None:
 
 
 def _wait(rest: Callable[[float], None], ended: Callable[[], bool], deadline: float) -> bool:
-    pause = 0.1
+    pause = 0.25  # most deletions end before, and notify
     while not ended():
         left = deadline - time.monotonic()
         if left <= 0:

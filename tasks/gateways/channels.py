@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, exists, select, update
+from sqlalchemy import Select, exists, select, update
 from sqlalchemy.orm import aliased
 
 from shared import logs
-from shared.database.connections import own_transaction
+from shared.database.connections import own_statement, own_transaction
 from shared.database.models import ENDED, Deletion, DeletionStatus, Step
-from shared.deletions import step_counts
+from shared.deletions.claims import Claim
 from shared.errors import LetheError
 from shared.services import Services
 from tasks.context import Context
@@ -28,9 +28,9 @@ def disable(ctx: Context) -> None:
         tenant.switch_channels(ctx.instance_id, enabled, on=False)
 
 
-def disabled_tables(own: Engine, deletion_id: UUID) -> list[str]:
+def disabled_tables(claim: Claim) -> list[str]:
     """The tables of the channels that this deletion has disabled."""
-    tables: list[str] = step_counts.notes_of(own, deletion_id, _STEP).get(_DISABLED, [])
+    tables: list[str] = claim.earlier_notes[_STEP].get(_DISABLED, [])
     return tables
 
 
@@ -49,8 +49,11 @@ def restore(services: Services, instance_id: str | None = None) -> None:
 
 def _restore_one(services: Services, instance_id: str | None) -> bool:
     """Restore the channels of one deletion; False when there is none. The row's lock holds off a resume meanwhile."""
+    with own_statement(services.own) as connection:
+        if connection.execute(_to_restore(instance_id)).first() is None:  # mostly, and without a lock
+            return False
     with own_transaction(services.own) as connection:
-        found = connection.execute(_to_restore(instance_id)).first()
+        found = connection.execute(_to_restore(instance_id).with_for_update(of=Deletion, skip_locked=True)).first()
         if found is None:
             return False
         deletion_id, owner, notes = found
@@ -72,5 +75,4 @@ def _to_restore(instance_id: str | None) -> Select[tuple[UUID, str, dict[str, An
         .where(Deletion.status.in_(_STOPPED), Deletion.irrevocable_at.is_(None), Step.notes.has_key(_DISABLED))
         .where(~under_way if instance_id is None else Deletion.instance_id == instance_id)
         .limit(1)
-        .with_for_update(of=Deletion, skip_locked=True)
     )

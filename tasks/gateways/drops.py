@@ -1,11 +1,11 @@
 """Drops: which gateways were asked to drop the instance, and when the server's clean-up by name has finished."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from shared import retry
-from shared.deletions import step_counts
+from shared.database import timing
 from shared.errors import LetheError, NotYet
 from shared.evolution.rows.reservation import Found, Reservation
 from tasks.context import Context
@@ -27,7 +27,7 @@ _LIKELY_SECONDS = 1.0  # a server that is alive has mostly finished by then
 
 def record_sent(ctx: Context, url: str) -> None:
     """Note that a gateway is about to be sent a drop: committed when this returns."""
-    sent = {**ctx.notes.get(SENT, {}), url: step_counts.now(ctx.services.own).isoformat()}
+    sent = {**ctx.notes.get(SENT, {}), url: timing.now(ctx.services.own).isoformat()}
     ctx.note_and_save(**{SENT: sent, FINISHED: _without(ctx.notes.get(FINISHED, {}), url), _UNFINISHED_FOR: 0})
 
 
@@ -69,8 +69,21 @@ def check_finished(ctx: Context, notes: Mapping[str, Any], reservation: Reservat
 
 
 def poll_briefly(check: Callable[[], None], seconds: float = 0.3) -> None:
-    """Repeat a check that raises NotYet after 5 ms, 10 ms, 20 ms and so on: mostly it passes within milliseconds."""
-    retry.call(check, seconds=seconds, first_pause_seconds=0.005, only=NotYet)
+    """Repeat a check that raises NotYet after 5 ms, 10 ms, 20 ms and so on: mostly it passes within milliseconds.
+
+    A check that says exactly how long it takes is repeated after that time.
+    """
+    ends, pause = time.monotonic() + seconds, 0.005
+    while True:
+        try:
+            return check()
+        except NotYet as error:
+            exact = error.first_pause_seconds if error.is_exact else None
+            wait_seconds = pause if exact is None else exact
+            if time.monotonic() + wait_seconds > ends:
+                raise
+        time.sleep(wait_seconds)  # for a server that is at work
+        pause *= 2
 
 
 def ensure_finished(ctx: Context, notes: Mapping[str, Any], reservation: Reservation) -> None:
@@ -91,20 +104,20 @@ def ensure_grace_period_over(ctx: Context, notes: Mapping[str, Any], reservation
         start_grace_period(ctx, notes[_GRACE_SECONDS])
         ctx.save()
         notes = ctx.notes
-    left = notes[_GRACE_SECONDS] - age_seconds(ctx, notes[GRACE_SINCE])
+    left = notes[_GRACE_SECONDS] + timing.NOW_ERROR_SECONDS - age_seconds(ctx, notes[GRACE_SINCE])
     if left > 0:
-        raise NotYet(IN_GRACE_PERIOD, first_pause_seconds=left)
+        raise NotYet(IN_GRACE_PERIOD, first_pause_seconds=left, is_exact=True)
 
 
 def start_grace_period(ctx: Context, seconds: float) -> None:
     """Keep the name reserved for so long, or longer if a server touches the reservation meanwhile."""
     bounded = min(max(_SHORTEST_GRACE_SECONDS, seconds), _LONGEST_GRACE_SECONDS)
-    ctx.note(**{GRACE_SINCE: step_counts.now(ctx.services.own).isoformat(), _GRACE_SECONDS: bounded})
+    ctx.note(**{GRACE_SINCE: timing.now(ctx.services.own).isoformat(), _GRACE_SECONDS: bounded})
 
 
 def age_seconds(ctx: Context, moment: str) -> float:
     """Seconds since a noted moment, by the own database's clock: the clocks of two hosts may differ."""
-    return (step_counts.now(ctx.services.own) - datetime.fromisoformat(moment)).total_seconds()
+    return (timing.now(ctx.services.own) - datetime.fromisoformat(moment)).total_seconds()
 
 
 def _how_it_ended(ctx: Context, url: str, age: float, found: Found) -> str | None:

@@ -151,8 +151,8 @@ class LocalFolder:
 
     def _remove_empty_parents(self, name: str, neighbours: Neighbours) -> None:
         """Remove empty parents of the name's folder: a name with slashes makes several folders."""
-        others = {_named_path(other) for other in neighbours()}
         parent = posixpath.dirname(_named_path(name) or _NAMED)
+        others = {_named_path(other) for other in neighbours()} if parent.startswith(f"{_NAMED}/") else set()
         while parent.startswith(f"{_NAMED}/") and parent not in others:
             try:
                 (self.root / parent).rmdir()

@@ -66,22 +66,35 @@ class Reservation:
             raise TransientError("the reservation of the name is not there")
 
     @contextmanager
-    def held(self) -> Iterator[Found]:
-        """Reserve the name, and let no server delete the row for as long as the block runs."""
-        while (found := self.put()) is not Found.TAKEN:
-            with self.locked() as is_there:
-                if is_there:
-                    yield found
+    def held(self, *, is_new: bool = False) -> Iterator[Found]:
+        """Reserve the name, and let no server delete the row for as long as the block runs.
+
+        Mostly the row is there: it is put there when it was not found, or first if it is new.
+        """
+        put = self.put() if is_new else None
+        while put is not Found.TAKEN:
+            with self._lock() as row:
+                if row:
+                    yield put or self._judge(*row)
                     return
+            put = self.put()
         yield Found.TAKEN
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
         """Let no server delete the row for as long as the block runs; False when it is not there."""
+        with self._lock() as row:
+            yield row is not None
+
+    @contextmanager
+    def _lock(self) -> Iterator[tuple[str, str] | None]:
+        """The id and clientName of the reservation's row, locked; None when it is not there."""
         # FOR KEY SHARE holds up the deletion of the row alone: a server's clean-up updates it first.
-        query = f"SELECT 1 FROM {self.tenant.table(ROOT)} WHERE id = :id AND name = :name FOR KEY SHARE"
+        table = self.tenant.table(ROOT)
+        query = f'SELECT id, "clientName" FROM {table} WHERE id = :id AND name = :name FOR KEY SHARE'
         with self.tenant.transaction() as connection:
-            yield connection.execute(text(query), self.values).scalar() is not None
+            row = connection.execute(text(query), self.values).one_or_none()
+            yield tuple(row) if row else None
 
     def release(self) -> None:
         """Give the name back."""

@@ -1,6 +1,5 @@
 """The tenant database: finds instances, fences their row, reserves names, and erases rows in batches."""
 
-import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import Connection, Engine, text
 
-from shared.database import round_trips
+from shared.database import connections, round_trips
 from shared.database.connections import begin_with, translate_errors
 from shared.database.round_trips import compiled as compiled
 from shared.database.round_trips import limits
@@ -52,14 +51,6 @@ class ChangeIgnored(RequirementNotMet):
             "drop it, or let it pass for Lethe's role",
             "rows",
         )
-
-
-def _codec_of(encoding: str) -> str:
-    """Python's name of PostgreSQL's encoding; UTF-8 for one that Python does not know, or that holds any bytes."""
-    try:
-        return codecs.lookup(encoding.replace("WIN", "cp") if encoding != "SQL_ASCII" else "utf-8").name
-    except LookupError:
-        return "utf-8"
 
 
 @contextmanager
@@ -146,7 +137,7 @@ class Tenant:
             return "\x00" not in value
         if self._codec is None:
             ((encoding,),) = self.ask("SHOW server_encoding", {})
-            self._codec = _codec_of(encoding)
+            self._codec = connections.codec_of(encoding)
         try:
             value.encode(self._codec)
         except UnicodeEncodeError:
@@ -284,6 +275,10 @@ class Tenant:
     def _fingerprint(self) -> str:
         ((now,),) = self.ask(tenant_schema.FINGERPRINT, {"schema": self.schema, "column": tenant_schema.OWNER_COLUMN})
         return str(now)
+
+    def last_plan(self) -> tenant_schema.Plan:
+        """The plan that was last made; for what follows it at once."""
+        return next(iter(self._plans.values()), None) or self.plan()
 
     def plan(self) -> tenant_schema.Plan:
         """What the schema makes of a deletion, as it is now; raises Refused when it could not be carried out safely."""
