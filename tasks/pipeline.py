@@ -1,8 +1,9 @@
 """The steps of a deletion in their order, and what the last one commits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -40,14 +41,14 @@ NAMES = tuple(step.name for step in PIPELINE)
 BY_NAME = {step.name: step for step in PIPELINE}
 
 
-def conclude(services: Services, claim: Claim) -> Callable[[Connection], None]:
+def conclude(services: Services, claim: Claim, notes: Mapping[str, Any]) -> Callable[[Connection], None]:
     """What the transaction of the deletion's success does: scrub its rows, write the audit line and the receipt.
 
     In this order: the receipt quotes the line, and after the line the transaction waits for no row that another holds.
     """
 
     def scrub_and_write(connection: Connection) -> None:
-        scrubbing.scrub(connection, claim.deletion_id)
+        scrubbing.scrub(connection, claim.deletion_id, {**claim.earlier_notes, claim.step: notes})
         line = chain.append(
             connection, entries.deletion_ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id)
         )

@@ -154,7 +154,7 @@ class Runner:
             notes=entry.notes,
             planned=entry.planned,
             republish_seconds=republish_seconds,
-            conclude=pipeline.conclude(self.services, claim) if is_last else None,
+            conclude=pipeline.conclude(self.services, claim, entry.notes) if is_last else None,
         )
         log.info("deletion succeeded" if is_last else "step done")
         if not is_last:

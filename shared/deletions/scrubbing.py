@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Uuid, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-
-from shared.database.models import Step, WebhookEvent, WebhookStatus
 
 # Times, names of tables, and sentences that Lethe wrote; any other text or structure in a step's notes is removed.
 _HARMLESS = {
@@ -22,28 +20,24 @@ _HARMLESS = {
     "triggers",
 }
 
-_OF = bindparam("of_deletion", type_=Uuid)
-_STEPS = select(Step.name, Step.notes, Step.error).where(Step.deletion_id == _OF)
-_SCRUB_STEPS = text("""
-UPDATE steps SET error = NULL, notes = kept.value FROM jsonb_each(:kept) AS kept
-WHERE deletion_id = :of_deletion AND name = kept.key""").bindparams(bindparam("kept", type_=JSONB))
-# Pending ones are still to be sent. Refused ones have a known sentence as error, and no encrypted content any more.
-_KEPT = (WebhookStatus.PENDING, WebhookStatus.REFUSED)
-_SCRUB_ENDED = (
-    update(WebhookEvent)
-    .where(WebhookEvent.deletion_id == _OF, WebhookEvent.status.not_in(_KEPT))
-    .values(sealed=None, error=None)
+# Pending webhooks are still to be sent. Refused ones have a known sentence as error, and no encrypted content any more.
+_SCRUB = text("""
+WITH ended AS (
+    UPDATE webhook_events SET sealed = NULL, error = NULL
+    WHERE deletion_id = :deletion_id AND status NOT IN ('pending', 'refused')
 )
+UPDATE steps SET error = NULL, notes = kept.value FROM jsonb_each(:kept) AS kept
+WHERE deletion_id = :deletion_id AND name = kept.key
+    AND (error IS NOT NULL OR notes <> kept.value)""").bindparams(bindparam("kept", type_=JSONB))
 
 
-def scrub(connection: Connection, deletion_id: UUID) -> None:
-    """Remove errors, and notes that may be personal. Undelivered webhooks stay, encrypted."""
-    of_deletion = {"of_deletion": deletion_id}
-    steps = connection.execute(_STEPS, of_deletion).all()
-    kept = {name: harmless(notes) for name, notes, error in steps if error or harmless(notes) != notes}
-    if kept:
-        connection.execute(_SCRUB_STEPS, of_deletion | {"kept": kept})
-    connection.execute(_SCRUB_ENDED, of_deletion)
+def scrub(connection: Connection, deletion_id: UUID, notes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Remove errors, and notes that may be personal: those of all steps, by their names.
+
+    Undelivered webhooks stay, encrypted.
+    """
+    kept = {step: harmless(each) for step, each in notes.items()}
+    connection.execute(_SCRUB, {"deletion_id": deletion_id, "kept": kept})
 
 
 def harmless(notes: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,9 +40,11 @@ class Reservation:
     deletion_id: UUID
     instance_id: str = ""  # whose name it is, where that is known: its own row is not another instance's
 
-    def put(self) -> Found:
+    def put(self, *, is_new: bool = False) -> Found:
         """Reserve the name; the server's late `DELETE ... WHERE name` removes the row, and this puts it back."""
         holder = f'SELECT id, "clientName" FROM {self.tenant.table(ROOT)} WHERE name = :name'
+        if not is_new and (row := next(iter(self.tenant.ask(holder, self.values)), None)):
+            return self._judge(*row)  # mostly
         for _ in range(_TRIES):
             inserted, found = self.tenant.run([self.insertion(), holder], self.values)
             row = found.fetchone()  # none, and none inserted: a server has deleted it between the two statements
@@ -71,7 +73,7 @@ class Reservation:
 
         Mostly the row is there: it is put there when it was not found, or first if it is new.
         """
-        put = self.put() if is_new else None
+        put = self.put(is_new=True) if is_new else None
         while put is not Found.TAKEN:
             with self._lock() as row:
                 if row:

@@ -122,7 +122,7 @@ def system(meter: Meter, tmp_path: Path) -> Iterator[System]:
 
 def test_a_small_deletion_keeps_its_budget(meter: Meter, system: System) -> None:
     """On a schema that is known, with BEGIN, COMMIT and SET, and with what Celery and kombu send."""
-    names = [seed_instance(system.deployment, f"small {number}").name for number in range(WARM_UP + MEASURED)]
+    names = [seed_instance(system.deployment, f"small-{number}").name for number in range(WARM_UP + MEASURED)]
     system.gateways[0].load()
     system.start("web", "worker")
     meter.start_log()
