@@ -15,6 +15,7 @@ from tasks.leftovers import by_name
 _SCANNED_AT = "passed_at"  # the note: when a scan of all keys found none of this instance
 _NAME_IS_FREE = "name_is_free"  # the note: the name's reservation was removed
 _SCAN_VALID_SECONDS = 30
+_GRACE_SECONDS = 1.0  # waited for in place: to postpone the step costs more than half of that
 
 
 class StillThere(TransientError):
@@ -67,7 +68,9 @@ def _release_name(ctx: Context, reservation: Reservation) -> None:
     is_reserved = deregister.get(drops.SENT) or drops.GRACE_SINCE in deregister
     if is_reserved and not deregister.get("name_borne_again"):
         drops.poll_briefly(lambda: drops.ensure_finished(ctx, {**deregister, **ctx.notes}, reservation))
-        drops.poll_briefly(lambda: drops.ensure_grace_period_over(ctx, {**deregister, **ctx.notes}, reservation))
+        drops.poll_briefly(
+            lambda: drops.ensure_grace_period_over(ctx, {**deregister, **ctx.notes}, reservation), _GRACE_SECONDS
+        )
         reservation.release()
     ctx.note(**{_NAME_IS_FREE: True})
 
