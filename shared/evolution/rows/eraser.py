@@ -89,17 +89,16 @@ class RowEraser:
         return self.stop()
 
     def _together(self, sized: Sequence[tuple[Owned, Size]]) -> bool:
-        """Few rows of several tables, in one transaction; in batches after all where there are too many."""
+        """Few rows of several tables, in one statement; in batches after all where there are too many."""
         tables = [owned for owned, _ in sized]
         deletes = [f"DELETE FROM {self.tenant.table(owned.table)} WHERE {guarded(owned)}" for owned in tables]
         try:
-            done = self.tenant.run(deletes, {"id": self.instance_id}, _STATEMENT_SECONDS)
+            rows, _ = self.tenant.change(deletes, {"id": self.instance_id}, statement_seconds=_STATEMENT_SECONDS)
         except Unreachable:
             raise
         except TransientError:  # what was planned can be an estimate, or old
             return self._one_by_one(sized)
-        rows = {owned.table: cursor.rowcount for owned, cursor in zip(tables, done, strict=True)}
-        self.report({table: number for table, number in rows.items() if number})
+        self.report({owned.table: number for owned, number in zip(tables, rows, strict=True) if number})
         return True
 
     def _one_by_one(self, sized: Sequence[tuple[Owned, Size]]) -> bool:

@@ -101,7 +101,11 @@ class Tenant:
             return round_trips.run(self.engine, limits(statement_seconds), statements, values)
 
     def change(
-        self, changes: Sequence[str], values: Mapping[str, object], queries: Sequence[str] = ()
+        self,
+        changes: Sequence[str],
+        values: Mapping[str, object],
+        queries: Sequence[str] = (),
+        statement_seconds: float = 10,
     ) -> tuple[list[int], list[tuple[Any, ...]]]:
         """Change tables in one statement: how many rows of each, and what queries after it find.
 
@@ -111,12 +115,12 @@ class Tenant:
         parts = ", ".join(f"change_{at} AS ({change} RETURNING 1)" for at, change in enumerate(changes))
         counts = ", ".join(f"(SELECT count(*) FROM change_{at})" for at in range(len(changes)))
         try:
-            together, *found = self.run([f"WITH {parts} SELECT {counts}", *queries], values)
+            together, *found = self.run([f"WITH {parts} SELECT {counts}", *queries], values, statement_seconds)
             rows = list(together.fetchall()[0])
         except LetheError as error:
             if getattr(error.__cause__, "sqlstate", None) not in _NOT_TOGETHER:
                 raise
-            each = self.run([*changes, *queries], values)
+            each = self.run([*changes, *queries], values, statement_seconds)
             rows, found = [cursor.rowcount for cursor in each[: len(changes)]], each[len(changes) :]
         return rows, [row for cursor in found for row in cursor]
 

@@ -78,6 +78,11 @@ class FakeTenant:
     def run(self, statements: Sequence[str], values: dict[str, Any], statement_seconds: float) -> list["Answer"]:
         return [self.execute(statement, values) for statement in statements]
 
+    def change(
+        self, changes: Sequence[str], values: dict[str, Any], *, statement_seconds: float
+    ) -> tuple[list[int], list[Any]]:
+        return [each.rowcount for each in self.run(changes, values, statement_seconds)], []
+
     @contextmanager
     def trial(self, statements: Sequence[str], values: dict[str, Any]) -> Iterator[list["Answer"]]:
         """An answer is a number of rows, an error to raise, or how the two conditions of a look come out."""
