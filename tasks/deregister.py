@@ -80,9 +80,10 @@ def _work_by_name(ctx: Context, reservation: Reservation) -> Progress:
     with _hold_name(ctx, reservation):
         cache = ctx.services.cache
         if cache and _SCANNED_AT not in ctx.notes:
-            if cache.is_large() and _others_will_drop_soon(ctx):
+            is_large = cache.is_large()
+            if is_large and _others_will_drop_soon(ctx):
                 return Progress.MORE
-            _unlink_named_keys(ctx, cache)
+            _unlink_named_keys(ctx, cache, for_others=is_large)
         by_name.remove_queues(ctx)  # after the drop: until then an event of the server creates them again
     _release_name(ctx, reservation)
     if in_memory.is_placeholder(ctx.instance_id):
@@ -183,13 +184,15 @@ def _others_will_drop_soon(ctx: Context) -> bool:
     return bool(companions.waiting_for_same_step(ctx.services.own, ctx.claim, without_note=_DROPPED_AT))
 
 
-def _unlink_named_keys(ctx: Context, cache: Cache) -> None:
+def _unlink_named_keys(ctx: Context, cache: Cache, *, for_others: bool) -> None:
     """Unlink the keys by name after the drop: until then a connected server may have written some."""
     scanned_at = datetime.now(UTC).isoformat()
     # Only other deletions that wait here after their own drops: before that, their names are not reserved.
-    others = companions.waiting_for_same_step(
-        ctx.services.own, ctx.claim, without_note=_SCANNED_AT, with_note=_DROPPED_AT
-    )
+    others = list[companions.Companion]()
+    if for_others:
+        others = companions.waiting_for_same_step(
+            ctx.services.own, ctx.claim, without_note=_SCANNED_AT, with_note=_DROPPED_AT
+        )
     candidates = cache.find_candidates([], [ctx.instance_name, *(each.instance_name for each in others)])
     ctx.add_removed({"keys": by_name.unlink_keys(ctx, cache, candidates)})
     ctx.note(**{_SCANNED_AT: scanned_at})

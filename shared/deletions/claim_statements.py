@@ -28,7 +28,7 @@ UPDATE steps SET status = 'running', attempts = attempts + 1, started_at = coale
     at_least = at_least OR previous_owner IS NOT NULL
 FROM deletion
 WHERE deletion_id = :deletion_id AND name = :step
-RETURNING notes, planned, removed, deletion.position, instance_id, instance_name, without_gateways,
+RETURNING notes, planned, removed, attempts, deletion.position, instance_id, instance_name, without_gateways,
     (SELECT jsonb_object_agg(earlier.name, earlier.notes) FROM steps AS earlier
      WHERE earlier.deletion_id = :deletion_id AND earlier.position < deletion.position) AS earlier_notes,
     {_LAZILY}""")

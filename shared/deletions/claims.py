@@ -26,6 +26,7 @@ class Claim:
     attempt: int
     step: str
     position: int
+    runs: int  # of the step, with this one
     owner: UUID
     instance_id: str
     instance_name: str
@@ -55,6 +56,7 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
         attempt=attempt,
         step=step,
         position=row.position,
+        runs=row.attempts,
         owner=owner,
         instance_id=row.instance_id,
         instance_name=row.instance_name,
