@@ -22,7 +22,7 @@ from demo.parts import Postgres, Redis
 from shared.database import connections, migrate
 from tests.system import GATEWAY_KEY, System, new_settings
 
-MOST_LINES, MOST_WRITING_COMMITS, MOST_WRITING_TRANSACTIONS, MOST_COMMANDS = 240, 12, 36, 190
+MOST_LINES, MOST_WRITING_COMMITS, MOST_WRITING_TRANSACTIONS, MOST_COMMANDS = 130, 12, 27, 130
 WARM_UP, MEASURED = 3, 5
 # Of its connections: the name, the transaction, its id once it has written, and the statement.
 _LINE = re.compile(r"^lethe-(\w+)@(\S+)@(\d+) LOG:  (?:statement|execute [^:]*):\s+(\S.*)((?:\n\t.*)*)", re.MULTILINE)
@@ -47,7 +47,7 @@ class Meter:
 
     postgres: Postgres
     log: Path
-    redis: Redis
+    redis: redis.Redis
 
     def start_log(self) -> None:
         """Have every statement in the log, with its connection and its transaction."""
@@ -72,8 +72,7 @@ class Meter:
         )
 
     def _commands(self) -> Counter[str]:
-        with redis.Redis.from_url(self.redis.url) as client:
-            stats = client.info("commandstats")
+        stats = self.redis.info("commandstats")
         return Counter({name.removeprefix("cmdstat_"): each["calls"] for name, each in stats.items()})
 
 
@@ -81,17 +80,18 @@ class Meter:
 def meter(tmp_path: Path) -> Iterator[Meter]:
     """Servers of its own: what is counted at them is one system's."""
     with ExitStack() as stack:
-        cache = Redis.start(tmp_path)
-        stack.callback(cache.stop)
+        part = Redis.start(tmp_path)
+        stack.callback(part.stop)
+        client = stack.enter_context(redis.Redis.from_url(part.url))
         postgres = Postgres.start(tmp_path, fast=True)
         stack.callback(postgres.stop)
-        yield Meter(postgres, tmp_path / "postgres.log", cache)
+        yield Meter(postgres, tmp_path / "postgres.log", client)
 
 
 @pytest.fixture
 def system(meter: Meter, tmp_path: Path) -> Iterator[System]:
     """A system as an operator has it: Evolution beside it, with Redis and files; no periodic tasks."""
-    base = meter.redis.url.rsplit("/", 1)[0]
+    base = f"redis://127.0.0.1:{meter.redis.get_connection_kwargs()['port']}"
     (tmp_path / "evolution" / "instances").mkdir(parents=True)
     deployment = Deployment(meter.postgres.create_database("tenant"), f"{base}/2", tmp_path / "evolution", s3=None)
     create_schema(deployment.database_url)
