@@ -11,6 +11,7 @@ from demo.processes import Process, wait_until
 
 START_SECONDS = 60
 SOCKETS = Path("/tmp")  # where SeaweedFS puts them, whatever it is told
+DOMAIN = "s3.lethe.test"  # a bucket is also BUCKET.DOMAIN, where a resolver leads that to loopback
 KINDS = ("master", "volume", "filer", "s3")
 
 
@@ -59,6 +60,7 @@ class S3:
             "filer": "true",
             "s3": "true",
             "s3.config": config,
+            "s3.domainName": DOMAIN,
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "master.telemetry": "false",

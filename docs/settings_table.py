@@ -26,7 +26,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Advanced: Evolution's stores": (
         "Set them when your deployment differs from Evolution's defaults.",
         (
-            "tenant_schema", "cache_prefix", "s3_endpoint", "s3_port", "s3_use_ssl", "s3_region",
+            "tenant_schema", "cache_prefix", "s3_endpoint", "s3_port", "s3_use_ssl", "s3_region", "s3_addressing",
             "sqs_endpoint", "sqs_access_key", "sqs_secret_key", "shared_queue_names",
         ),
     ),

@@ -57,6 +57,9 @@ def run(ctx: Context) -> Progress:
     if left:
         raise StillThere(f"still there: {', '.join(left)}")
     ctx.note(name_in_use=not is_unused, verified_empty=_stores(ctx), verified_at=datetime.now(UTC).isoformat())
+    for storage in ctx.services.storages:
+        if storage.reach:
+            ctx.note(**{f"{storage.unit}_seen": storage.reach})
     return Progress.DONE
 
 

@@ -85,6 +85,18 @@ class Survey(Target):
 
 
 @dataclass
+class _Stop:
+    """Whether to stop; having said so once, it stays with it."""
+
+    asks: Callable[[], bool]
+    said: bool = False
+
+    def __call__(self) -> bool:
+        self.said = self.said or self.asks()
+        return self.said
+
+
+@dataclass
 class _Unsaved:
     """What changed since the last save to the own database."""
 
@@ -173,10 +185,11 @@ class Context(Target):
     def erase_media(self) -> bool:
         """Erase the instance's files and objects, by its id; False when the slice was over first."""
         for storage in probe_all(self.services.storages):
-            for count in storage.erase(self.instance_id, self.deletion_id):
+            stop = _Stop(self.slice_is_over)
+            for count in storage.erase(self.instance_id, self.deletion_id, stop):
                 self.add_removed({storage.unit: count})
-                if self.slice_is_over():
-                    return False
+            if stop.said:
+                return False
         return True
 
     def ensure_claim_held(self) -> None:

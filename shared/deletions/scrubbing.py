@@ -18,6 +18,7 @@ _HARMLESS = {
     "verified_empty",
     "verified_at",
     "triggers",
+    "objects_seen",
 }
 
 # Pending webhooks are still to be sent. Refused ones have a known sentence as error, and no encrypted content any more.

@@ -91,6 +91,8 @@ def compose(
             "at": confirmed.get("verified_at"),
             # What is kept by the name is another instance's then, and was looked for by id only.
             "nameInUse": bool(confirmed.get("name_in_use", False)),
+            # "current versions only" where the server of the bucket lists no old ones; None without a bucket.
+            "objects": confirmed.get("objects_seen"),
         },
         "kept": _kept(steps),
         "rowTriggers": _row_triggers(notes.get("delete_records", {})),

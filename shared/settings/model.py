@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     s3_port: int | None = Field(None, ge=1, le=65535, description="Evolution's S3_PORT, for an endpoint without a port")
     s3_use_ssl: bool | None = Field(None, description="Evolution's S3_USE_SSL, for an endpoint without https://")
     s3_region: str = Field("us-east-1", description="S3 region")
+    s3_addressing: Literal["path", "virtual"] = Field(
+        "path", description="Where the bucket's name stands: path, or virtual (in the host name)"
+    )
     s3_access_key: SecretStr | None = Field(None, description="S3 access key")
     s3_secret_key: SecretStr | None = Field(None, description="S3 secret key")
 

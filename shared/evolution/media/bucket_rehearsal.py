@@ -6,6 +6,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from shared.errors import RequirementNotMet
+from shared.evolution.media.s3_objects import S3Objects, code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -14,52 +15,47 @@ _DENIED = ("403", "AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "NotI
 _SECTION = "s3"
 
 
-def rehearse(client: "S3Client", bucket: str, root: str) -> None:
-    """Raise RequirementNotMet, naming the call that the server refuses; other errors are the client's own."""
+def rehearse(client: "S3Client", objects: S3Objects, root: str) -> None:
+    """Find the server's dialect anew, and raise RequirementNotMet, naming the call that it refuses.
+
+    Other errors are the client's own.
+    """
+    objects.forget()
     key = f"{root}/lethe-rehearsal-{uuid4()}/nothing"
-    for call in (_list_versions, _list_uploads, _abort_upload, _delete):
+    for call in (_list, _list_uploads, _abort_upload, _delete):
         try:
-            call(client, bucket, key)
+            call(client, objects, key)
         except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code"))
+            code = code_of(error)
             if code in _DENIED:
-                raise _refusal(bucket, call.__doc__ or "", code) from error
+                raise _refusal(objects.bucket, call.__doc__ or "", code) from error
             if call is not _abort_upload:  # there is no such upload, in the words of each server
                 raise
 
 
-def _list_versions(client: "S3Client", bucket: str, key: str) -> None:
-    """s3:ListBucketVersions"""
-    client.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=1)
+def _list(client: "S3Client", objects: S3Objects, key: str) -> None:  # noqa: ARG001 - as all calls
+    """s3:ListBucketVersions, s3:ListBucket"""
+    list(objects.pages(key))
 
 
-def _list_uploads(client: "S3Client", bucket: str, key: str) -> None:
+def _list_uploads(client: "S3Client", objects: S3Objects, key: str) -> None:
     """s3:ListBucketMultipartUploads"""
-    client.list_multipart_uploads(Bucket=bucket, Prefix=key)
+    client.list_multipart_uploads(Bucket=objects.bucket, Prefix=key)
 
 
-def _abort_upload(client: "S3Client", bucket: str, key: str) -> None:
+def _abort_upload(client: "S3Client", objects: S3Objects, key: str) -> None:
     """s3:AbortMultipartUpload"""
-    client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId="lethe-rehearsal")
+    client.abort_multipart_upload(Bucket=objects.bucket, Key=key, UploadId="lethe-rehearsal")
 
 
-def _delete(client: "S3Client", bucket: str, key: str) -> None:
+def _delete(client: "S3Client", objects: S3Objects, key: str) -> None:
     """s3:DeleteObject, s3:DeleteObjectVersion"""
-    # With a version, as the steps do: without one, a versioned bucket would get a delete marker.
-    answer = client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key, "VersionId": "null"}]})
-    for error in answer.get("Errors", []):  # of other codes: that there is no such version, in the words of each server
-        if error.get("Code") in _DENIED:
-            raise ClientError({"Error": {"Code": error["Code"]}}, "DeleteObjects")
-    _remove_marker(client, bucket, key)
-
-
-def _remove_marker(client: "S3Client", bucket: str, key: str) -> None:
-    """Of a server that makes one all the same."""
-    listed = client.list_object_versions(Bucket=bucket, Prefix=key)
-    for marker in listed.get("DeleteMarkers", []):
-        client.delete_objects(
-            Bucket=bucket, Delete={"Objects": [{"Key": marker["Key"], "VersionId": marker["VersionId"]}]}
-        )
+    code = objects.try_to_remove(key)
+    if code in _DENIED:  # other codes say that there is no such version, in the words of each server
+        raise ClientError({"Error": {"Code": code}}, "DeleteObject")
+    for markers in objects.pages(key):  # of a server that makes one all the same
+        for each in markers:
+            client.delete_object(Bucket=objects.bucket, **each.address)  # type: ignore[arg-type]
 
 
 def _refusal(bucket: str, rights: str, code: str) -> RequirementNotMet:

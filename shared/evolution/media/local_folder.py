@@ -4,14 +4,14 @@ import errno
 import json
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from shared.errors import Refused, RequirementNotMet
 from shared.evolution import instance_ids
 from shared.evolution.media import folders, rights
-from shared.evolution.media.storage import NotMounted
+from shared.evolution.media.storage import NotMounted, never
 from shared.evolution.usage import Neighbours, Usage
 
 _CANNOT_MOVE = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into this trash, but perhaps into another one
@@ -26,6 +26,7 @@ class LocalFolder:
     """Evolution's working directory: instances/<id>/ and store/chatwoot/<name>/."""
 
     unit = "files"
+    reach = None
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -80,13 +81,16 @@ class LocalFolder:
         folder = self._owned(instance_id)
         return folders.count(folder) if folder else 0
 
-    def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
+    def erase(self, instance_id: str, deletion_id: UUID, stop: Callable[[], bool] = never) -> Iterator[int]:
         """Move the instance's folder into the trash of this deletion, then empty the trash."""
         with folders.translate_file_errors():
             folder = self._owned(instance_id)
             if folder and folders.exists(folder):
                 self._move(folder, deletion_id, _BY_ID)
-        yield from self.empty_trash(deletion_id)
+        for number in self.empty_trash(deletion_id):
+            yield number
+            if stop():
+                return
 
     def empty_trash(self, deletion_id: UUID) -> Iterator[int]:
         """Remove what this deletion has moved into the trash; yields numbers of removed files."""

@@ -2,32 +2,27 @@
 
 import re
 import time
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING
 from uuid import UUID
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import Refused
 from shared.evolution import instance_ids
-from shared.evolution.media import bucket_rehearsal
-from shared.evolution.media.storage import COUNT_SECONDS, names_of_payload
+from shared.evolution.media import bucket_rehearsal, s3_client
+from shared.evolution.media.in_flight import InFlight
+from shared.evolution.media.s3_objects import Entry, Removal, S3Objects
+from shared.evolution.media.storage import COUNT_SECONDS, names_of_payload, never
 from shared.evolution.rehearsed import Rehearsed
 from shared.evolution.usage import Neighbours, Usage
 from shared.faults import s3 as faults
 from shared.settings import Settings
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
-
 _ROOT = "evolution-api"
 _PAYLOADS = f"{_ROOT}/messages/"
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")  # not every server accepts them in a prefix, so it ends before
-_MAX_KEYS_PER_CALL = 1_000  # of DeleteObjects
 
 
 class S3Bucket:
@@ -36,20 +31,15 @@ class S3Bucket:
     unit = "objects"
 
     def __init__(self, settings: Settings, bucket: str) -> None:
-        key, secret = settings.s3_access_key, settings.s3_secret_key
         self.bucket = bucket
         self._rehearsed = Rehearsed()
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint,
-            region_name=settings.s3_region,
-            aws_access_key_id=key.get_secret_value() if key else None,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            # MinIO and most self-hosted servers need path style.
-            config=Config(
-                connect_timeout=3, read_timeout=15, retries={"max_attempts": 1}, s3={"addressing_style": "path"}
-            ),
-        )
+        self._client = s3_client.create(settings)
+        self._objects = S3Objects(self._client, bucket)
+
+    @property
+    def reach(self) -> str:
+        """What it sees of each object, for the receipt."""
+        return "all versions" if self._objects.lists_versions else "current versions only"
 
     def probe(self) -> None:
         """Raise Unreachable or Refused when the bucket cannot be used."""
@@ -58,9 +48,9 @@ class S3Bucket:
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=f"{_ROOT}/", MaxKeys=1)
 
     def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
-        """Check the permissions for every call, on a key that does not exist. Runs once; the arguments are unused."""
+        """Find the server's dialect, and try every call on a key that does not exist; the arguments are unused."""
         with self._translate_errors():
-            self._rehearsed.once("calls", lambda: bucket_rehearsal.rehearse(self._client, self.bucket, _ROOT))
+            self._rehearsed.once("calls", lambda: bucket_rehearsal.rehearse(self._client, self._objects, _ROOT))
 
     def count(self, instance_id: str) -> int:
         """The number of object versions and unfinished uploads under the id; after COUNT_SECONDS, at least so many."""
@@ -72,23 +62,26 @@ class S3Bucket:
                 break
         return found
 
-    def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
+    def erase(self, instance_id: str, deletion_id: UUID, stop: Callable[[], bool] = never) -> Iterator[int]:
         """Remove all object versions and unfinished uploads under the id; yields numbers of removed ones."""
-        for page in self._pages(self._prefix(instance_id)):
-            yield self._remove(page)
+        removed = False
+        for number in self._remove_all(self._pages(self._prefix(instance_id)), stop):
+            removed = True
+            yield number
+        if removed and stop():
+            return
         for uploads in self._uploads(self._prefix(instance_id)):
             for key, upload_id in uploads:
                 with self._translate_errors():
                     self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
                 yield 1
+                if stop():
+                    return
 
     def ids(self) -> set[str]:
         """Instance ids that have objects, or old versions of objects."""
-        pages = self._client.get_paginator("list_object_versions")
         with self._translate_errors():
-            listed = pages.paginate(Bucket=self.bucket, Prefix=f"{_ROOT}/", Delimiter="/")
-            names = {each["Prefix"].split("/")[1] for page in listed for each in page.get("CommonPrefixes", [])}
-        return {name for name in names if instance_ids.is_uuid(name)}
+            return set(filter(instance_ids.is_uuid, self._objects.folders(f"{_ROOT}/")))
 
     def measure(self, instance_id: str) -> Usage:
         """Number and bytes of all object versions under the id, without unfinished uploads."""
@@ -113,20 +106,17 @@ class S3Bucket:
         Returns their number, and the keys that were kept because another instance may own them.
         """
         mine, shared = self._named(name, neighbours)
-        batches = (mine[at : at + _MAX_KEYS_PER_CALL] for at in range(0, len(mine), _MAX_KEYS_PER_CALL))
-        return sum(map(self._remove, batches)), shared
+        return sum(self._remove_all(iter([mine]))), shared
 
-    def _named(self, name: str, neighbours: Neighbours) -> tuple[list["ObjectIdentifierTypeDef"], list[str]]:
+    def _named(self, name: str, neighbours: Neighbours) -> tuple[list[Entry], list[str]]:
         """Payloads that belong to this name alone, and keys that may belong to another instance as well."""
         # A prefix finds candidates.
-        found = [
-            version for page in self._pages(_PAYLOADS + _CONTROL_CHARACTERS.split(f"{name}_")[0]) for version in page
-        ]
-        owners = {version["Key"]: names_of_payload(version["Key"].removeprefix(_PAYLOADS)) for version in found}
-        found = [version for version in found if name in owners[version["Key"]]]
+        found = [entry for page in self._pages(_PAYLOADS + _CONTROL_CHARACTERS.split(f"{name}_")[0]) for entry in page]
+        owners = {entry.key: names_of_payload(entry.key.removeprefix(_PAYLOADS)) for entry in found}
+        found = [entry for entry in found if name in owners[entry.key]]
         others = set(neighbours()) if found else set()
-        mine = [version for version in found if not owners[version["Key"]] & others]
-        return mine, sorted({version["Key"] for version in found} - {version["Key"] for version in mine})
+        mine = [entry for entry in found if not owners[entry.key] & others]
+        return mine, sorted({entry.key for entry in found} - {entry.key for entry in mine})
 
     def _prefix(self, instance_id: str) -> str:
         if not instance_id or "/" in instance_id:
@@ -142,27 +132,20 @@ class S3Bucket:
 
     def _listed(self, prefix: str) -> Iterator[tuple[str, Usage]]:
         """The key and the usage of every object version and delete marker."""
-        with self._translate_errors():
-            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
-                for version in page.get("Versions", []):
-                    yield version["Key"], Usage(1, version["Size"], version["LastModified"])
-                for marker in page.get("DeleteMarkers", []):
-                    yield marker["Key"], Usage(1, 0, marker["LastModified"])
+        for page in self._pages(prefix):
+            for each in page:
+                yield each.key, Usage(1, each.size_bytes, each.newest)
 
-    def _pages(self, prefix: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
+    def _pages(self, prefix: str) -> Iterator[list[Entry]]:
         with self._translate_errors():
-            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
-                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                if found:
-                    yield [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
+            yield from self._objects.pages(prefix)
 
-    def _remove(self, versions: list["ObjectIdentifierTypeDef"]) -> int:
+    def _remove_all(self, pages: Iterator[Sequence[Entry]], stop: Callable[[], bool] = never) -> Iterator[int]:
+        return InFlight(self._remove, self._objects.keys_per_call).run(pages, stop)
+
+    def _remove(self, entries: Sequence[Entry]) -> Removal:
         with self._translate_errors():
-            answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": versions, "Quiet": True})
-        errors = answer.get("Errors", [])
-        if errors:  # in an answer with status 200
-            raise faults.explain_code("the bucket", errors[0], does=f"to remove {len(errors)} objects")
-        return len(versions)
+            return self._objects.remove(entries)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

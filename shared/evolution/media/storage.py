@@ -1,7 +1,7 @@
 """The interface of media stores: a local folder (local_folder) or an S3 bucket (s3_bucket)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 from uuid import UUID
 
@@ -19,10 +19,19 @@ class NotMounted(Refused):
     """What is there looks like the mount point of a volume that is away."""
 
 
+def never() -> bool:
+    """The stop() of an erasure that goes on to its end."""
+    return False
+
+
 class Storage(Protocol):
     """A store of media. Erasing twice is harmless."""
 
     unit: str  # what it counts: "files" or "objects"
+
+    @property
+    def reach(self) -> str | None:
+        """What it sees of each item, for the receipt; None: there is nothing but the item."""
 
     def probe(self) -> None:
         """Raise Unreachable or Refused when the store cannot be used."""
@@ -33,8 +42,11 @@ class Storage(Protocol):
     def count(self, instance_id: str) -> int:
         """The number of files or objects under the instance's id; after COUNT_SECONDS, at least so many."""
 
-    def erase(self, instance_id: str, deletion_id: UUID) -> Iterator[int]:
-        """Remove everything under the instance's id, and the deletion's trash; yields numbers of removed items."""
+    def erase(self, instance_id: str, deletion_id: UUID, stop: Callable[[], bool] = never) -> Iterator[int]:
+        """Remove everything under the instance's id, and the deletion's trash; yields numbers of removed items.
+
+        Go on to its end, for what is removed is counted there: it asks stop() after each number, and ends soon.
+        """
 
     def ids(self) -> set[str]:
         """All instance ids under which the store has something."""

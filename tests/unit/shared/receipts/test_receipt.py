@@ -95,6 +95,19 @@ def test_how_many_rows_went_is_said() -> None:
     assert "it has a trigger: audit" in page
 
 
+def test_what_was_seen_of_objects_is_said() -> None:
+    """A server that lists no versions shows the current ones only; a receipt of earlier versions says nothing."""
+    made = composed(step("confirm", notes={"objects_seen": "current versions only", "verified_empty": ["objects"]}))
+
+    assert made["verified"]["objects"] == "current versions only"
+    assert composed()["verified"]["objects"] is None
+    assert "of objects current versions only" in receipt_page.render(
+        signing.sign({"receipt": made}, Ed25519PrivateKey.generate())
+    )
+    del made["verified"]["objects"]
+    assert "of objects" not in receipt_page.render(signing.sign({"receipt": made}, Ed25519PrivateKey.generate()))
+
+
 def test_no_gateway_is_named_by_its_address() -> None:
     """A customer reads the receipt too."""
     gateways = {GATEWAYS[0]: "dropped", GATEWAYS[1]: "not_dropped: restart needed", "http://10.0.0.3": "dropped"}
