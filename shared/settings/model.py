@@ -1,8 +1,5 @@
 """Lethe's settings: names, defaults, meanings, and what cannot be."""
 
-import base64
-import binascii
-import re
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.servers import REDIS_SCHEMES, postgresql
+from shared.settings import checks
 from shared.settings.errors import or_nearest, raise_wrong
 from shared.settings.forms import published
 from shared.settings.forms.translation import translate
@@ -45,7 +43,6 @@ _SCHEMES = {
     "rabbitmq_url": ("amqp", "amqps"),
     "broker_url": (),  # of any kind
 }
-_SHORTEST_KEY = 24  # bytes, as Standard Webhooks recommends
 
 
 class Settings(BaseSettings):
@@ -198,24 +195,12 @@ class Settings(BaseSettings):
     @field_validator("gateways")
     @classmethod
     def _check_gateways(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        if not urls:
-            raise ValueError("name at least one gateway")
-        for url in urls:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-                raise ValueError("each gateway is an http(s) base URL without a query")
-            if "@" in parts.netloc:
-                raise ValueError("a gateway's URL is shown and logged: it can carry no user or password")
-            _ = parts.port  # raises ValueError for one that cannot be
-        return tuple(url.rstrip("/") for url in urls)
+        return checks.gateways(urls)
 
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?", origin):
-                raise ValueError("each origin is as browsers send it: https://panel.example, without a path; no *")
-        return origins
+        return checks.origins(origins)
 
     @field_validator("database_url", "tenant_database_url", "redis_url", "cache_url", "broker_url", "rabbitmq_url")
     @classmethod
@@ -238,15 +223,8 @@ class Settings(BaseSettings):
     @field_validator("webhook_key")
     @classmethod
     def _check_webhook_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is None:
-            return None
-        prefix, _, encoded = key.get_secret_value().partition("_")
-        try:
-            enough = len(base64.b64decode(encoded, validate=True)) >= _SHORTEST_KEY
-        except binascii.Error:
-            enough = False
-        if prefix != "whsec" or not enough:
-            raise ValueError("whsec_ and the base64 of at least 24 bytes are needed")
+        if key is not None:
+            checks.webhook_key(key.get_secret_value())
         return key
 
     @field_validator("receipt_key")
