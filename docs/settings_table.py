@@ -45,7 +45,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Advanced: Lethe's own processes": (
         "See [sizing](operations/sizing.md) and [brokers](operations/brokers.md).",
         (
-            "broker_url", "trusted_proxies", "cors_origins", "api_processes", "worker_concurrency",
+            "broker_url", "ca_file", "trusted_proxies", "cors_origins", "api_processes", "worker_concurrency",
             "log_format", "log_level", "traces",
         ),
     ),

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from celery import Celery
 
+from shared import certificates
 from shared.servers import redis as redis_servers
 from shared.settings import Settings
 
@@ -32,7 +33,7 @@ def priority_on(broker: str, priority: int) -> int:
 
 def create(settings: Settings) -> Celery:
     """The Celery application of this deployment; it knows tasks by name only."""
-    url, options, ssl = redis_servers.for_celery(settings.broker)
+    url, options, ssl = redis_servers.for_celery(certificates.in_redis_url(settings.broker, settings.ca_file))
     app = Celery("lethe", broker=url, set_as_current=False)
     transport: dict[str, object] = {
         # A task that takes longer runs twice at once; the hard time limit ends it long before.
@@ -68,7 +69,7 @@ def create(settings: Settings) -> Celery:
         task_time_limit=settings.hard_limit_seconds,
         # kombu, the result backend and the redelivery each read the timeout in another place: all need the same.
         broker_transport_options=transport,
-        broker_use_ssl=ssl or None,
+        broker_use_ssl=ssl or certificates.for_rabbitmq(settings.broker, settings.ca_file),
         result_backend_transport_options={"visibility_timeout": settings.visibility_seconds},
         visibility_timeout=settings.visibility_seconds,
         # SIGTERM (a deploy) is a warm shutdown: the running slices end at their next batch and are acknowledged.

@@ -1,12 +1,14 @@
 """Connections to everything outside that Lethe uses, made in one place."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from celery import Celery
+from pydantic import SecretStr
 from redis import Redis
 from sqlalchemy import Engine
 
-from shared import celery_app
+from shared import celery_app, certificates
 from shared.database import connections
 from shared.evolution.cache.cache import Cache
 from shared.evolution.gateway import Gateway
@@ -51,22 +53,29 @@ class Services:
 
 def create(settings: Settings, *, celery: Celery | None = None, pool_size: int = 5) -> Services:
     """The services of this process; nothing is connected before its first use."""
-    tenant = connections.connect(settings.tenant_database_url.get_secret_value(), name="tenant")
-    key = settings.gateway_key.get_secret_value()
+    ca_file = settings.ca_file
+    tenant = connections.connect(settings.tenant_database_url.get_secret_value(), name="tenant", ca_file=ca_file)
+    replicas = (
+        connections.connect(url, name="replica", pool_size=1, may_be_standby=True, ca_file=ca_file)
+        for url in settings.replicas
+    )
     return Services(
         settings=settings,
         own=connections.connect_own(settings, pool_size=pool_size),
         tenant=Tenant(tenant, settings.tenant_schema),
-        replicas=tuple(
-            connections.connect(url, name="replica", pool_size=1, may_be_standby=True) for url in settings.replicas
-        ),
-        redis=redis_servers.connect(settings.redis_url.get_secret_value(), timeout_seconds=1),
+        replicas=tuple(replicas),
+        redis=_redis(settings.redis_url, ca_file, timeout_seconds=1),
         cache=_cache(settings),
-        gateways=tuple(Gateway(url, key, settings.gateway_timeout_seconds) for url in settings.gateways),
+        gateways=_gateways(settings),
         storages=_storages(settings),
         queues=_queues(settings),
         celery=celery or celery_app.create(settings),
     )
+
+
+def _gateways(settings: Settings) -> tuple[Gateway, ...]:
+    key, seconds, roots = settings.gateway_key, settings.gateway_timeout_seconds, certificates.bundle(settings.ca_file)
+    return tuple(Gateway(url, key.get_secret_value(), seconds, roots) for url in settings.gateways)
 
 
 def _storages(settings: Settings) -> tuple[Storage, ...]:
@@ -84,7 +93,7 @@ def _queues(settings: Settings) -> tuple[Queues, ...]:
     shared_names = frozenset(name.strip() for name in settings.shared_queue_names.split(","))
     queues: list[Queues] = []
     if settings.rabbitmq_url:
-        queues.append(RabbitMQ(settings.rabbitmq_url.get_secret_value(), shared_names))
+        queues.append(RabbitMQ(settings.rabbitmq_url.get_secret_value(), shared_names, settings.ca_file))
     if settings.sqs_region:
         from shared.evolution.queues.sqs import Sqs  # boto3 again
 
@@ -95,4 +104,9 @@ def _queues(settings: Settings) -> tuple[Queues, ...]:
 def _cache(settings: Settings) -> Cache | None:
     if settings.cache_url is None:
         return None
-    return Cache(redis_servers.connect(settings.cache_url.get_secret_value(), timeout_seconds=5), settings.cache_prefix)
+    return Cache(_redis(settings.cache_url, settings.ca_file, timeout_seconds=5), settings.cache_prefix)
+
+
+def _redis(url: SecretStr, ca_file: Path | None, *, timeout_seconds: float) -> Redis:
+    with_roots = certificates.in_redis_url(url.get_secret_value(), ca_file)
+    return redis_servers.connect(with_roots, timeout_seconds=timeout_seconds)

@@ -89,7 +89,8 @@ def upgrade(as_json: bool) -> None:
 
     with connected() as made, connections.translate_errors("the own database"):
         # Not the services' engine: its statements have a time limit, and a migration may take longer.
-        engine = connections.connect(made.settings.database_url.get_secret_value(), name="migrate")
+        url, ca_file = made.settings.database_url.get_secret_value(), made.settings.ca_file
+        engine = connections.connect(url, name="migrate", ca_file=ca_file)
         before, _ = migrate.revisions(engine)
         migrate.upgrade(engine)
         after, _ = migrate.revisions(engine)

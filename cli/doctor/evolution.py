@@ -6,7 +6,8 @@ from itertools import islice
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from cli.doctor.findings import Finding, Verdict, broken, primary_of
+from cli.doctor.findings import TRUST, Finding, Verdict, broken, primary_of
+from shared import certificates
 from shared.errors import LetheError, Refused, TransientError
 from shared.evolution.cache.cache import Cache
 from shared.evolution.cache.keys import escape
@@ -111,6 +112,8 @@ def _unlisted(part: str, unlisted: dict[str, int], silent: list[str]) -> Finding
 
 
 def _gateway_advice(error: LetheError) -> str:
+    if certificates.are_refused(error):
+        return TRUST
     if isinstance(error, PointsToLethe):
         return "use Evolution's own address in LETHE_GATEWAYS, not that of a proxy which sends DELETE to Lethe"
     if isinstance(error, Refused):
@@ -167,7 +170,8 @@ def check_storages(services: Services) -> Iterator[Finding]:
         try:
             storage.probe()
         except LetheError as error:
-            yield Finding(name, Verdict.BROKEN, error.title, _STORAGE_ADVICE[storage.unit])
+            advice = TRUST if certificates.are_refused(error) else _STORAGE_ADVICE[storage.unit]
+            yield Finding(name, Verdict.BROKEN, error.title, advice)
         else:
             yield _folders(services, storage) if storage.unit == "files" else Finding(name, Verdict.OK, _USABLE)
 

@@ -10,9 +10,13 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from shared import certificates
 from shared.errors import LetheError
 from shared.faults import postgresql, rabbitmq, redis, sentences
 from shared.services import Services
+from shared.settings import PREFIX
+
+TRUST = f"let {PREFIX}CA_FILE name a PEM file with the authority of its certificate"
 
 
 class Verdict(StrEnum):
@@ -48,6 +52,8 @@ Check = Callable[[Services], Iterator[Finding]]
 def broken(part: str, error: Exception, advice: str) -> Finding:
     """A part that raised an error: what the server said, and what the table of errors advises, else this advice."""
     says = explain(part, error)
+    if certificates.are_refused(error):
+        return Finding(part, Verdict.BROKEN, says, TRUST)
     known = sentences.advice_for(says)
     return Finding(part, Verdict.BROKEN, says, f"{known.hint} ({known.page})" if known else advice)
 

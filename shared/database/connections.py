@@ -4,17 +4,21 @@ import codecs
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.pq import Conninfo
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from shared import certificates
 from shared.faults.postgresql import translate_errors as translate_errors
 from shared.servers import postgresql
 from shared.settings import Settings
 
+_WITH_ROOTS = ("verify-ca", "verify-full")
 _ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit TO off"
 
 
@@ -25,18 +29,26 @@ _TIMEOUTS = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_
 
 def connect_own(settings: Settings, *, pool_size: int = 5) -> Engine:
     """An engine of the own database. Its statements, locks and idle transactions have time limits."""
-    return connect(settings.database_url.get_secret_value(), name="own", pool_size=pool_size, options=_TIMEOUTS)
+    url, ca_file = settings.database_url.get_secret_value(), settings.ca_file
+    return connect(url, name="own", pool_size=pool_size, options=_TIMEOUTS, ca_file=ca_file)
 
 
 def connect(
-    url: str | URL, *, name: str, pool_size: int = 5, options: str = "", may_be_standby: bool = False
+    url: str | URL,
+    *,
+    name: str,
+    pool_size: int = 5,
+    options: str = "",
+    may_be_standby: bool = False,
+    ca_file: Path | None = None,
 ) -> Engine:
     """An engine whose connections are named lethe-<name> in pg_stat_activity and notice a dead server.
 
     Connections to a standby are not kept in the pool unless it may be one.
     """
+    parsed = make_url(postgresql.for_sqlalchemy(url) if isinstance(url, str) else url)
     engine = create_engine(
-        make_url(postgresql.for_sqlalchemy(url) if isinstance(url, str) else url).set(drivername="postgresql+psycopg"),
+        _with_roots(parsed, ca_file).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
@@ -61,6 +73,17 @@ def connect(
     if not may_be_standby:
         event.listen(engine, "checkin", _leave_standby)
     return engine
+
+
+def _with_roots(url: URL, ca_file: Path | None) -> URL:
+    """The URL with sslrootcert, where its sslmode wants roots and names none.
+
+    Elsewhere a file of roots would change the mode: `require` then means `verify-ca`.
+    """
+    path = certificates.bundle(ca_file)
+    said = {each.keyword.decode(): each.val for each in Conninfo.get_defaults()}  # with PGSSLMODE and PGSSLROOTCERT
+    mode, roots = (url.query.get(name) or (said.get(name) or b"").decode() for name in ("sslmode", "sslrootcert"))
+    return url.update_query_dict({"sslrootcert": path}) if path and mode in _WITH_ROOTS and not roots else url
 
 
 def _replace_if_closed(connection: Any, record: ConnectionPoolEntry, _: object) -> None:  # noqa: ARG001 - as the pool calls it

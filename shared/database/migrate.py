@@ -55,6 +55,7 @@ def is_current(engine: Engine) -> bool:
 
 if __name__ == "__main__":
     try:
-        upgrade(connections.connect(settings.read().database_url.get_secret_value(), name="migrate"))
+        read = settings.read()
+        upgrade(connections.connect(read.database_url.get_secret_value(), name="migrate", ca_file=read.ca_file))
     except OperationalError as error:
         raise SystemExit(f"Lethe's own database cannot be reached: {error.orig}") from None

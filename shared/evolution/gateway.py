@@ -8,6 +8,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
+from shared import certificates
 from shared.errors import Refused, TransientError, Unreachable
 
 # A header of Lethe's calls and answers. An answer with it shows that the gateway's address is Lethe's own.
@@ -38,12 +39,13 @@ def can_be_addressed(name: str) -> bool:
 class Gateway:
     """One Evolution server. Each replica has its own memory, and so is a gateway of its own."""
 
-    def __init__(self, url: str, key: str, timeout_seconds: float) -> None:
+    def __init__(self, url: str, key: str, timeout_seconds: float, ca_bundle: str | None = None) -> None:
         self.url = url
         self._timeout = (min(3.0, timeout_seconds), timeout_seconds)
         self._session = requests.Session()
         self._session.headers.update({"apikey": key, LETHE_HEADER: "1"})
         self._session.trust_env = False  # ignore proxies and .netrc of the host
+        self._session.verify = ca_bundle or True
         self._session.mount("http://", HTTPAdapter(pool_maxsize=32))
         self._session.mount("https://", HTTPAdapter(pool_maxsize=32))
 
@@ -123,6 +125,8 @@ class Gateway:
         except requests.RequestException as error:
             if isinstance(error, ValueError):  # requests' own: of this URL or key no request can be made
                 raise Refused(f"{what} cannot be asked: {type(error).__name__}") from error
+            if certificates.are_refused(error):  # before anything was sent
+                raise Unreachable(what, "its certificate is of no authority that Lethe trusts") from error
             kind = Unreachable if _was_not_sent(error) else Unanswered
             raise kind(what, type(error).__name__) from error
         if LETHE_HEADER in answer.headers:

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from shared.servers import REDIS_SCHEMES, postgresql
 from shared.settings import checks
 from shared.settings.errors import or_nearest, raise_wrong
-from shared.settings.forms import published
+from shared.settings.forms import certificates, published
 from shared.settings.forms.translation import translate
 from shared.settings.sources import PREFIX, FileSource, of_this_process
 
@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     )
     gateway_timeout_seconds: float = Field(10, gt=0, le=20, description="Timeout of a request to a gateway")
     gateway_late_seconds: float = Field(1500, gt=0, description="Longest wait until a server has forgotten a name")
+
+    ca_file: Path | None = Field(None, description="PEM file of private CAs, trusted beside the public ones")
 
     files_root: Path | None = Field(None, description="Folder that contains Evolution's instances/ and store/")
     s3_bucket: str | None = Field(None, description="Evolution's S3 bucket")
@@ -236,7 +238,14 @@ class Settings(BaseSettings):
             signing.read_private_key(key.get_secret_value())
         return key
 
-    @field_validator("files_root", "cache_url", "broker_url", "rabbitmq_url", mode="before")
+    @field_validator("ca_file")
+    @classmethod
+    def _check_certificates(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            certificates.check(path)
+        return path
+
+    @field_validator("files_root", "ca_file", "cache_url", "broker_url", "rabbitmq_url", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -13,6 +13,7 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from standardwebhooks import Webhook
 from urllib3.exceptions import LocationValueError
 
+from shared import certificates
 from shared.settings import Settings
 from shared.webhooks import session as webhook_session
 from shared.webhooks.events import GLOBAL, Event
@@ -53,6 +54,7 @@ def _post(event: Event, settings: Settings) -> str | None:
         url, auth = webhook_session.without_userinfo(event.url)
         with _session(event, settings) as session:
             session.trust_env = False  # else a .netrc of the host replaces the customer's Authorization header
+            session.verify = certificates.bundle(settings.ca_file) or True
             answer = session.post(
                 url,
                 auth=auth,

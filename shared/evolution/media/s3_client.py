@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from shared import certificates
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def create(settings: Settings) -> "S3Client":
         "s3",
         endpoint_url=settings.s3_endpoint,
         region_name=settings.s3_region,
+        verify=certificates.bundle(settings.ca_file),
         aws_access_key_id=key.get_secret_value() if key else None,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
         config=Config(

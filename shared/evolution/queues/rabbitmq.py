@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 from amqp import Channel
@@ -9,6 +10,7 @@ from amqp.exceptions import AccessRefused, AMQPError, NotFound, PreconditionFail
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
+from shared import certificates
 from shared.errors import RequirementNotMet
 from shared.evolution.event_names import DOTTED_FORMS
 from shared.evolution.queues.queues import Counts, Removed, possible_names
@@ -25,8 +27,9 @@ _TIMEOUTS = {"read_timeout": 10, "write_timeout": 10}
 class RabbitMQ:
     """One virtual host. Each call opens a connection, for a deletion needs it once."""
 
-    def __init__(self, url: str, shared_names: frozenset[str]) -> None:
+    def __init__(self, url: str, shared_names: frozenset[str], ca_file: Path | None = None) -> None:
         self._url = url
+        self._tls = certificates.for_rabbitmq(url, ca_file)
         self._shared_names = shared_names
 
     def probe(self) -> None:
@@ -81,7 +84,9 @@ class RabbitMQ:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        with Connection(self._url, connect_timeout=3, heartbeat=0, transport_options=_TIMEOUTS) as connection:
+        with Connection(
+            self._url, connect_timeout=3, heartbeat=0, transport_options=_TIMEOUTS, ssl=self._tls or False
+        ) as connection:
             try:
                 connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
                 yield connection

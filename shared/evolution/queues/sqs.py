@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import certificates
 from shared.errors import Refused, RequirementNotMet, TransientError
 from shared.evolution.event_names import EVENT_FORMS
 from shared.evolution.queues.queues import Counts, Removed, possible_names
@@ -31,6 +32,7 @@ class Sqs:
             "sqs",
             endpoint_url=settings.sqs_endpoint,
             region_name=region,
+            verify=certificates.bundle(settings.ca_file),
             aws_access_key_id=key.get_secret_value() if key else None,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
             config=Config(connect_timeout=3, read_timeout=15, retries={"max_attempts": 1}),
