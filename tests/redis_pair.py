@@ -50,6 +50,11 @@ class RedisPair:
         """A client of one of the two servers."""
         return Client(port=self.servers[number].port, password=PASSWORD, decode_responses=True)
 
+    def kill_host(self) -> None:
+        """SIGKILL the primary and a Sentinel, as if they were on one host."""
+        self.servers[0].kill()
+        self.sentinels[0].kill()
+
     def stop_replication(self) -> None:
         """Let the replica receive nothing from now on; for some seconds it may be promoted all the same."""
         with self.client(0) as primary, self.client(1) as replica:
