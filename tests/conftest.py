@@ -168,9 +168,9 @@ def fresh_system(make_system: Callable[..., System], request: pytest.FixtureRequ
 
 
 @pytest.fixture
-def fresh_services(fresh_system: System) -> Iterator[Services]:
-    """Services on that system."""
-    made = fresh_system.make_services()
+def fresh_services(system: System) -> Iterator[Services]:
+    """Services for one test, on the system that the module calls `system`."""
+    made = system.make_services()
     yield made
     made.close()
 

@@ -1,91 +1,181 @@
-"""Tests that go the same way with many values: `make test` runs the values that differ in kind, `make test-all` all."""
+"""What `make test` leaves to `make test-all`: values of a kind that is tried already, and paths that repeat another."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 
-Case = Mapping[str, int]  # names of parameters, and the position of the value in the list of the test
+Case = Mapping[str, Any]  # names of parameters, and their values; of a function, its name
 
 
-def at(name: str, *positions: int) -> tuple[Case, ...]:
-    """The cases at these positions of one parameter."""
-    return tuple({name: position} for position in positions)
+def with_values(name: str, *values: Any) -> tuple[Case, ...]:
+    """The cases in which one parameter has one of these values."""
+    return tuple({name: value} for value in values)
 
 
 # The cases of a test that `make test` runs, by the folder's and the module's name. All others are slow.
 QUICK: dict[str, dict[str, tuple[Case, ...]]] = {
-    "api/test_hostile_names": {"test_a_name_is_in_no_header_and_no_log_line": at("name", 0, 1, 2)},
-    "cli/test_cli": {"test_ctrl_c_is_no_traceback": at("pause_seconds", 1)},
+    "api/test_hostile_names": {
+        "test_a_name_is_in_no_header_and_no_log_line": with_values(
+            "name", "planted\r\nX-Planted: yes", 'planted","error":false,"x":"'
+        ),
+    },
+    "api/test_slow_clients": {"test_a_body_above_the_limit_is_413": with_values("method", "POST /deletions")},
+    "cli/test_cli": {"test_ctrl_c_is_no_traceback": with_values("pause_seconds", 0.6)},
     "cli/test_doctor": {
-        "test_what_is_wrong_is_named_with_what_to_do": at("part", 0, 2, 5),  # a server, a schema, a folder
-        "test_missing_one_time_codes_are_reported": at("role", 1, 2),
+        "test_what_is_wrong_is_named_with_what_to_do": with_values("variable", "DATABASE_URL", "S3_BUCKET"),
+        "test_missing_one_time_codes_are_reported": with_values("verdict", "ok"),
     },
     "cli/test_sweep": {
-        "test_everything_by_the_name_goes_and_nothing_else": at("name", 0, 2, 11),  # plain, a path, a key's beginning
-        "test_data_that_may_belong_to_an_existing_name_stays": at("lost", 0, 2),  # a key, a folder
-        "test_the_name_of_an_unfinished_deletion_stays": at("status", 1),
-        "test_it_is_confirmed_by_typing": at("typed", 0, 1),
+        "test_everything_by_the_name_goes_and_nothing_else": with_values("name", "lost", "a/b", "neighbour:lock"),
+        "test_data_that_may_belong_to_an_existing_name_stays": with_values("lost", "a:lock", "a/b"),
+        "test_the_name_of_an_unfinished_deletion_stays": with_values("status", "failed"),
+        "test_it_is_confirmed_by_typing": with_values("typed", "remove 10\n", "yes\n"),
     },
-    "deletion/test_deletion": {"test_an_instance_is_erased_in_every_state_of_its_session": at("how", 0, 4)},
+    "deletion/test_deletion": {
+        "test_an_instance_is_erased_in_every_state_of_its_session": with_values("how", "open"),
+    },
     "deletion/test_refusals": {
-        "test_a_schema_that_is_not_understood_is_refused": at("ddl", 0),
-        "test_a_store_that_cannot_be_worked_on_stops_it_before_logout": at("changes", 0, 3),  # refuses, is away
+        "test_a_schema_that_is_not_understood_is_refused": with_values("named", "Loop"),
+        "test_a_store_that_cannot_be_worked_on_stops_it_before_logout": with_values(
+            "words", "files root", "bucket cannot be reached"
+        ),
     },
     "deletion/test_rights": {
-        "test_a_key_that_may_not_any_more_gets_nothing_deleted": at("loss", 0, 3),
-        "test_the_point_of_no_return_is_not_passed_without_rights": at("loss", 0),
+        "test_a_key_that_may_not_any_more_gets_nothing_deleted": with_values("loss", "revoked", "limited away"),
+        "test_the_point_of_no_return_is_not_passed_without_rights": with_values("loss", "revoked"),
     },
-    "deletion/test_webhooks": {"test_an_address_that_is_none_is_given_up_at_once": at("url", 0)},
+    "deletion/test_webhooks": {"test_an_address_that_is_none_is_given_up_at_once": with_values("url", "not a url")},
     "gateways/test_name_is_free": {
-        "test_what_is_created_after_success_stays": at("distance", 2),
-        "test_creates_that_are_tried_during_the_deletion_lose_nothing": at("distance", 2),
-        "test_a_create_that_fails_late_cleans_up_the_reservation": at("session_cache", 0),
+        "test_what_is_created_after_success_stays": with_values("distance", 0.03),
+        "test_creates_that_are_tried_during_the_deletion_lose_nothing": with_values("distance", 0.03),
+        "test_a_create_that_fails_late_cleans_up_the_reservation": with_values("session_cache", True),
     },
-    "gateways/test_rechecks": {"test_there_are_four_rechecks": at("age_seconds", 0, 3)},
+    "gateways/test_unlisted_servers": {
+        "test_doctor_counts_the_instances_of_servers_that_are_not_listed": with_values("verdict", "broken"),
+    },
+    "gateways/test_rechecks": {"test_there_are_four_rechecks": with_values("age_seconds", 61, 3601)},
     "records/test_audit": {
-        "test_the_database_hashes_canonical_json": at("value", 2, 4),
-        "test_each_kind_of_tampering_is_found": at("statements", 0),
-        "test_no_line_can_be_changed": at("statement", 0, 5),
+        "test_the_database_hashes_canonical_json": with_values("value", "é\u2028😀"),
+        "test_each_kind_of_tampering_is_found": with_values("says", "line 1 was changed", "line 1 was removed"),
+        "test_no_line_can_be_changed": with_values("statement", "DELETE FROM audit", "UPDATE audit_head SET seq = 0"),
     },
     "records/test_receipts": {
-        "test_a_receipt_that_was_changed_is_not_shown": at("change", 0),
-        "test_nobody_changes_a_receipt": ({"table": 0, "statement": 0}, {"table": 1, "statement": 1}),
-        "test_a_receipt_stays_good_after_a_change_of_key": at("change", 0),
+        "test_a_receipt_that_was_changed_is_not_shown": with_values("change", "left(document, -1)"),
+        "test_nobody_changes_a_receipt": (
+            {"table": "receipts", "statement": "DELETE FROM {}"},
+            {"table": "receipt_keys", "statement": "TRUNCATE {}"},
+        ),
     },
     "rehearsal/test_rehearsal": {
-        "test_a_cache_user_who_is_limited_to_the_prefix_is_enough": at("rules", 1),
-        "test_a_cache_that_refuses_a_command_is_refused": at("command", 0),
-        "test_a_bucket_that_refuses_a_call_is_refused": at("action", 0, 3),
-        "test_a_bucket_is_as_it_was_after_a_rehearsal": at("status", 1),
-        "test_a_folder_that_cannot_be_emptied_is_refused": at("spoil", 0, 2),
+        "test_a_cache_user_who_is_limited_to_the_prefix_is_enough": with_values("rules", ("+@all", "-@scripting")),
+        "test_a_cache_that_refuses_a_command_is_refused": with_values("command", "unlink"),
+        "test_a_bucket_that_refuses_a_call_is_refused": with_values("action", "POST?delete"),
+        "test_a_bucket_is_as_it_was_after_a_rehearsal": with_values("status", "Enabled"),
+        "test_a_folder_that_cannot_be_emptied_is_refused": with_values("spoil", "make_read_only", "give_away"),
     },
     "rehearsal/test_row_rehearsal": {
-        # A lost update, a lost delete, an error at the commit, a rule, and a lost index.
-        "test_what_cannot_work_is_refused": at("case", 0, 4, 6, 7, 10),
-        "test_what_works_is_not_refused": at("name", 2),
-        "test_row_level_security_is_refused": at("table", 0),
+        "test_what_cannot_work_is_refused": with_values(
+            "case",
+            "an update that becomes nothing",
+            "a deletion of a row that becomes nothing",
+            "an error at the commit",
+            "a rule",
+            "a lost unique index",
+        ),
+        "test_what_works_is_not_refused": with_values("name", "a trigger that lets all pass"),
+        "test_row_level_security_is_refused": with_values("table", "Message"),
     },
-    "stores/test_rows": {"test_all_rows_go_and_no_others": ({"system": 0, "services": 1},)},
+    "stores/test_rows": {"test_all_rows_go_and_no_others": ({"system": 1, "services": "auto"},)},
     "stores/test_rows_without_triggers": {
-        "test_a_row_of_another_instance_that_refers_to_ours": ({"rule": 0, "when": 1}, {"rule": 3, "when": 0}),
-        "test_an_operators_trigger_does_what_it_did": at("change", 0, 3),
-        "test_a_message_table_of_several": at("changes", 0),
+        "test_a_row_of_another_instance_that_refers_to_ours": (
+            {"rule": "ON DELETE CASCADE", "when": "meanwhile"},
+            {"rule": "ON DELETE RESTRICT", "when": "before"},
+        ),
+        "test_an_operators_trigger_does_what_it_did": with_values("fired", 0),
     },
-    "worker/test_pause_timer": {"test_a_deletion_that_was_postponed_goes_on_when_it_is_due": at("beat", 0)},
-    "worker/test_redis_refuses": {"test_every_process_outlives_a_redis_that_refuses_writes": at("code", 0, 2)},
+    "worker/test_pause_timer": {
+        "test_a_deletion_that_was_postponed_goes_on_when_it_is_due": with_values("beat", ()),
+    },
+    "worker/test_redis_refuses": {
+        "test_every_process_outlives_a_redis_that_refuses_writes": with_values("code", "OOM", "READONLY"),
+    },
+}
+
+# Tests that are slow as a whole: each repeats a path that another test of `make test` goes, or waits for a time.
+SLOW: dict[str, set[str]] = {
+    "api/test_rate_limit": {
+        "test_a_failed_deletion_is_not_resumed_above_the_limit",
+        "test_a_full_hour_uses_up_no_minute",
+    },
+    # What doctor says of each store in turn; the kinds are in test_what_is_wrong_is_named_with_what_to_do.
+    "cli/test_doctor": {
+        "test_an_empty_cache_beside_connected_instances_is_said",
+        "test_a_files_root_without_a_folder_of_any_instance_is_said",
+        "test_a_dead_cache_hides_no_storage",
+        "test_sessions_that_are_in_the_cache_need_no_folder",
+        "test_a_dead_tenant_database_is_not_reported_as_a_wrong_schema",
+        "test_the_advice_for_a_dead_broker_names_its_setting",
+        "test_the_cost_of_a_missing_index_is_told_in_words",
+        "test_a_partial_index_and_one_of_another_kind_do_not_count",
+    },
+    # Data by a name, in each form; test_everything_by_the_name_goes_and_nothing_else has the path.
+    "cli/test_sweep": {
+        "test_each_place_is_shown_with_the_name",
+        "test_the_folder_of_a_living_name_in_the_folder_of_a_lost_one_stays",
+        "test_a_reserved_name_stays",
+        "test_the_name_of_an_ended_deletion_is_a_leftover",
+        "test_a_name_is_looked_at_again_before_each_removal",
+        "test_links_and_files_next_to_the_folders_of_names_are_no_leftovers",
+        "test_a_field_is_as_old_as_its_value_says",
+        "test_a_field_of_another_form_has_no_age",
+        "test_what_is_young_of_a_name_keeps_all_of_it",
+        "test_a_session_by_a_name_that_begins_like_an_id_stays",
+        "test_no_name_is_in_the_audit",
+        "test_a_name_steers_no_terminal",
+        "test_a_key_that_is_no_text_stops_nothing",
+        "test_old_versions_of_payloads_are_found",
+    },
+    "console/test_console_rights": {
+        "test_giving_up_is_confirmed_where_going_on_is",
+        "test_a_demanded_code_is_asked_for",
+    },
+    # They wait until the gateway's or the pause's time is over.
+    "gateways/test_in_memory": {"test_a_dead_socket_is_no_success"},
+    "gateways/test_name_is_free": {
+        "test_the_clean_up_of_another_server_is_no_acknowledgement",
+        "test_what_is_never_seen_ends_by_the_clock",
+        "test_a_name_that_waited_for_an_absent_gateway_has_its_quiet_time",
+    },
+    "worker/test_pause_timer": {"test_the_next_try_comes_when_the_api_says"},
+    "worker/test_traces": {"test_what_the_reconciler_publishes_keeps_the_request_id"},
+    # More than one page of S3's answers.
+    "stores/test_s3_bucket": {"test_all_unfinished_uploads_are_counted_and_removed"},
+    "records/test_audit": {
+        "test_a_line_with_a_hash_that_fits_breaks_the_next_one",
+        "test_many_addresses_cost_a_bounded_number_of_lines",
+        "test_a_known_keys_refusals_have_lines_up_to_a_bound",
+    },
 }
 
 
 def mark(items: Iterable[pytest.Item]) -> None:
-    """Mark the cases that are not named above as slow; all are quick where none of them is named, as after a change."""
+    """Mark what is slow; all cases of a test are quick where none of them is named, as after a change."""
     tests: dict[str, list[tuple[pytest.Item, bool]]] = {}
     for item in items:
         module, name = f"{item.path.parent.name}/{item.path.stem}", getattr(item, "originalname", item.name)
+        if name in SLOW.get(module, ()):
+            item.add_marker(pytest.mark.slow)
         if cases := QUICK.get(module, {}).get(name):
-            indices = item.callspec.indices.items()  # type: ignore[attr-defined] # it has parameters
-            tests.setdefault(f"{module}.{name}", []).append((item, any(case.items() <= indices for case in cases)))
+            values = {key: _plain(value) for key, value in item.callspec.params.items()}  # type: ignore[attr-defined]
+            quick = any(all(key in values and values[key] == case[key] for key in case) for case in cases)
+            tests.setdefault(f"{module}.{name}", []).append((item, quick))
     for found in tests.values():
         if any(quick for _, quick in found):
             for item, quick in found:
                 if not quick:
                     item.add_marker(pytest.mark.slow)
+
+
+def _plain(value: Any) -> Any:
+    return value.__name__ if callable(value) else value

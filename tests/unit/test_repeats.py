@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.repeats import QUICK
+from tests.repeats import QUICK, SLOW
 
 INTEGRATION = Path(__file__).parents[1] / "integration"
 
 
-@pytest.mark.parametrize("module", QUICK)
+@pytest.mark.parametrize("module", sorted({*QUICK, *SLOW}))
 def test_each_test_that_is_named_exists(module: str) -> None:
     """Else it was renamed, and all its cases would be quick."""
     text = (INTEGRATION / f"{module}.py").read_text()
 
-    assert [name for name in QUICK[module] if f"def {name}(" not in text] == []
+    assert [name for name in (*QUICK.get(module, ()), *SLOW.get(module, ())) if f"def {name}(" not in text] == []

@@ -3,7 +3,6 @@
 import json
 import os
 import pwd
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -16,14 +15,7 @@ from shared.audit.search import Filters
 from tests.integration.shell import at_a_terminal, lethe
 from tests.system import System
 
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """A deployment with a worker and no API."""
-    made = make_system()
-    made.start("worker")
-    yield made
-    made.close()
+pytestmark = pytest.mark.system("worker")
 
 
 def exists(system: System, name: str) -> bool:

@@ -1,6 +1,5 @@
 """An order that crosses another one's end: the instance is erased once, told of once, and has one receipt."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -15,11 +14,8 @@ from tasks.orders import delete
 from tests.integration.inline import accept, run_all
 from tests.system import System
 
-
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> System:
-    """Without processes: the tests run the steps."""
-    return make_system()
+# The steps run in the tests.
+pytestmark = pytest.mark.system()
 
 
 def deletions_of(services: Services, instance_id: str) -> list[UUID]:

@@ -1,6 +1,5 @@
 """What would not be safe is refused before anything is done, and says what is in the way."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -14,11 +13,9 @@ from tests.system import System
 
 
 @pytest.fixture
-def system(make_system: Callable[..., System]) -> Iterator[System]:
+def system(fresh_system: System) -> System:
     """A system without processes: the steps run here."""
-    made = make_system()
-    yield made
-    made.close()
+    return fresh_system
 
 
 def outcome(services: Services, deletion_id: Any) -> tuple[str, str | None, str | None]:

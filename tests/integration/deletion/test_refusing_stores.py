@@ -1,6 +1,6 @@
 """A store that refuses in the middle: what will never work fails at once with its own words, the rest is waited for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +19,8 @@ from tests.system import System
 BEFORE = ("logout", "purge_cache", "send_webhook")
 
 
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> System:
-    """A system without processes: the steps run here."""
-    return make_system()
+# The steps run in the tests.
+pytestmark = pytest.mark.system()
 
 
 def interrupted(system: System, name: str, steps: tuple[str, ...], refusing: dict[str, Any], **usual: Any) -> Deletion:

@@ -1,6 +1,5 @@
 """A deletion that another caller resumes: whose order it is."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -31,26 +30,17 @@ class Order:
         return self.system.call(method, f"/deletions/{self.deletion_id}{what}", key=self.token).status_code
 
 
-@pytest.fixture(scope="module")
-def idle(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker: deletions stay queued."""
-    system = make_system()
-    system.start("web")
-    yield system
-    system.close()
-
-
 @pytest.fixture
-def order(idle: System, request: pytest.FixtureRequest) -> Order:
+def order(system: System, request: pytest.FixtureRequest) -> Order:
     """Its files root could not be read."""
     name = request.node.name
-    instance = seed_instance(idle.deployment, name)
-    accepted = idle.delete(name, Prefer="respond-async").body["response"]["deletionId"]
-    without_files = services.create(idle.settings.model_copy(update={"files_root": idle.folder / "nowhere"}))
+    instance = seed_instance(system.deployment, name)
+    accepted = system.delete(name, Prefer="respond-async").body["response"]["deletionId"]
+    without_files = services.create(system.settings.model_copy(update={"files_root": system.folder / "nowhere"}))
     run_all(without_files, UUID(accepted))
     without_files.close()
-    assert idle.show(accepted)["status"] == "failed"
-    return Order(idle, UUID(accepted), instance.id, name, instance.token)
+    assert system.show(accepted)["status"] == "failed"
+    return Order(system, UUID(accepted), instance.id, name, instance.token)
 
 
 def test_an_instance_that_resumes_an_admins_order_cannot_cancel_it(order: Order) -> None:

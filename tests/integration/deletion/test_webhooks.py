@@ -27,11 +27,9 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
 
 
 @pytest.fixture
-def services(system: System) -> Iterator[Services]:
+def services(fresh_services: Services) -> Services:
     """Services for steps that run in the test."""
-    made = system.make_services()
-    yield made
-    made.close()
+    return fresh_services
 
 
 def erase(system: System, services: Services, name: str, **webhook: Any) -> dict[str, Any]:

@@ -47,11 +47,9 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
 
 
 @pytest.fixture
-def services(system: System) -> Iterator[Services]:
+def services(fresh_services: Services) -> Services:
     """What a worker has."""
-    made = system.make_services()
-    yield made
-    made.close()
+    return fresh_services
 
 
 def erase(services: Services, system: System, name: str = "erased") -> tuple[UUID, str]:

@@ -19,21 +19,10 @@ from tests.system import GATEWAY_KEY, System
 ELSEWHERE = "another_server"
 
 
-@pytest.fixture(scope="module")
-def system(make_system: Callable[..., System]) -> Iterator[System]:
-    """An API without a worker: the tests run the steps."""
-    made = make_system()
-    made.start("web")
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def services(system: System) -> Iterator[Services]:
+def services(fresh_services: Services) -> Services:
     """For code that runs here."""
-    made = system.make_services()
-    yield made
-    made.close()
+    return fresh_services
 
 
 @pytest.fixture
