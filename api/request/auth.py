@@ -87,8 +87,8 @@ def _reason(key: str) -> str:
     global_key = resources.services().settings.gateway_key.get_secret_value()
     if compare_digest(key.encode(), global_key.encode()):
         return (
-            "it is Evolution's global key, which is no key of Lethe's: set LETHE_ADMIN_KEY to it, or give the caller"
-            " a key of `lethe keys create`"
+            "it is Evolution's global key, which is no key of Lethe's: set LETHE_GATEWAY_KEY_MAY_DELETE=true, or give"
+            " the caller a key of `lethe keys create`"
         )
     return "neither an API key of Lethe's nor an instance's token"
 

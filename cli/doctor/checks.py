@@ -22,6 +22,7 @@ from shared.services import Services
 from shared.settings import PREFIX, ConfirmationMode
 
 _PING_SECONDS = 1.5
+_CLIENTS_KEY = f"{PREFIX}GATEWAY_KEY_MAY_DELETE=true"
 _MISSED_ROUNDS = 4  # of the reconciler, before it counts as broken
 _WHO_AND_WHERE = text("SELECT quote_ident(current_user), quote_ident(current_database())")
 
@@ -78,11 +79,13 @@ def _confirmation(services: Services) -> Iterator[Finding]:
 def _keys(services: Services) -> Iterator[Finding]:
     admin_key, global_key = services.settings.admin_key, services.settings.gateway_key
     if compare_digest(admin_key.get_secret_value().encode(), global_key.get_secret_value().encode()):
-        yield Finding("keys", Verdict.OK, f"{PREFIX}ADMIN_KEY is Evolution's global key: its clients delete unchanged")
-        return
-    says = f"{PREFIX}ADMIN_KEY is not Evolution's global key: clients that send that one (Evolution Manager) get 401"
-    advice = "set both to the same, or give these clients a key of `lethe keys create`"
-    yield Finding("keys", Verdict.OK, says, advice)
+        says = f"{PREFIX}ADMIN_KEY is Evolution's global key: every client that has it may do everything"
+        yield Finding("keys", Verdict.WARNING, says, f"set another, and {_CLIENTS_KEY}: clients go on unchanged")
+    elif services.settings.gateway_key_may_delete:
+        yield Finding("keys", Verdict.OK, "Evolution's global key lists, logs out and deletes: clients go on unchanged")
+    else:
+        says = "Evolution's global key is no key of Lethe's: clients that send it (Evolution Manager) get 401"
+        yield Finding("keys", Verdict.OK, says, f"set {_CLIENTS_KEY}, or give them keys of `lethe keys create`")
 
 
 def _redis(services: Services) -> Iterator[Finding]:

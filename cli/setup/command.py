@@ -123,7 +123,9 @@ def _show(made: Answers, found: source.Source, options: Options, notes: list[str
         click.echo("  docker compose up -d")
         click.echo("  docker compose exec worker lethe doctor\n")
     else:
-        click.echo("  set -a; . ./.env; set +a; lethe db upgrade, and the four processes of the Procfile\n")
+        click.echo("  set -a; . ./.env; set +a")
+        click.echo("  lethe db upgrade")
+        click.echo("  (and with your process manager: web, worker, beat and flower, as the Procfile has them)\n")
 
 
 def _psql(made: Answers, found: source.Source) -> str:
@@ -154,7 +156,7 @@ def _examine(checked: Settings, *, as_json: bool) -> None:
 
     logs.configure(checked.model_copy(update={"log_format": "pretty", "log_level": "WARNING"}))
     if not as_json:
-        click.echo("lethe doctor:\n")
+        click.echo("`lethe doctor`, before these commands; run it again after them:\n")
     doctor.report(services.create(checked), as_json=as_json)
 
 

@@ -66,7 +66,8 @@ def connect(
             "tcp_user_timeout": 10_000,
             # PgBouncer in transaction mode cannot keep server-side prepared statements.
             "prepare_threshold": None,
-            "options": options,
+            # The URL's own come first: of two values of a parameter, PostgreSQL takes the last one.
+            "options": " ".join(filter(None, (str(parsed.query.get("options", "")), options))),
         },
     )
     event.listen(engine, "checkout", _replace_if_closed)

@@ -83,13 +83,15 @@ def test_a_running_system_is_ok(system: System) -> None:
 
 
 def test_it_says_whether_evolutions_clients_need_another_key(system: System) -> None:
-    """With the same key they delete through Lethe unchanged, with another one they get 401."""
-    other, same = examine(system), examine(system, LETHE_ADMIN_KEY=system.settings.gateway_key.get_secret_value())
+    """The global key may delete by a setting; it should not be the key that may do everything."""
+    other, allowed = examine(system), examine(system, LETHE_GATEWAY_KEY_MAY_DELETE="true")
+    same = examine(system, LETHE_ADMIN_KEY=system.settings.gateway_key.get_secret_value())
 
-    assert (other["keys"]["verdict"], same["keys"]["verdict"]) == ("ok", "ok")
+    assert [each["keys"]["verdict"] for each in (other, allowed, same)] == ["ok", "ok", "warning"]
     assert "get 401" in other["keys"]["says"]
     assert "lethe keys create" in other["keys"]["advice"]
-    assert "unchanged" in same["keys"]["says"]
+    assert "unchanged" in allowed["keys"]["says"]
+    assert "LETHE_GATEWAY_KEY_MAY_DELETE" in same["keys"]["advice"]
 
 
 @pytest.mark.parametrize(("role", "verdict"), [(None, "warning"), (Role.VIEWER, "warning"), (Role.ADMIN, "ok")])

@@ -75,7 +75,7 @@ def test_a_deployment_of_ones_own(system: System, tmp_path: Path, monkeypatch: p
 
     answer = system.delete("first", key=GATEWAY_KEY)
 
-    assert "lethe doctor:" in said.stdout
+    assert "before these commands" in said.stdout
     assert "own database" in said.stdout  # which the SQL makes
     assert migrated.exit_code == 0, migrated.output
     assert (answer.status, answer.body["response"]["message"]) == (200, "Instance deleted")

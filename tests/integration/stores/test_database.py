@@ -60,6 +60,17 @@ def test_a_closed_connection_is_noticed_before_it_is_used(tmp_path_factory: pyte
     assert answers == [1, 1, 1]
 
 
+def test_options_of_the_url_are_kept(postgres_part: Postgres) -> None:
+    """Lethe adds its own, and wins where both set one."""
+    url = f"{postgres_part.url}?options=-c%20work_mem%3D5MB%20-c%20lock_timeout%3D9s"
+    engine = connections.connect(url, name="test", options="-c lock_timeout=5s")
+    with engine.connect() as connection:
+        found = [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in ("work_mem", "lock_timeout")]
+
+    engine.dispose()
+    assert found == ["5MB", "5s"]
+
+
 @pytest.fixture
 def lone(postgres_part: Postgres) -> Iterator[Engine]:
     """An engine that has one connection, which all transactions share."""
