@@ -149,8 +149,34 @@ SLOW: dict[str, set[str]] = {
     },
     "worker/test_pause_timer": {"test_the_next_try_comes_when_the_api_says"},
     "worker/test_traces": {"test_what_the_reconciler_publishes_keeps_the_request_id"},
+    "gateways/test_rechecks": {
+        "test_a_folder_without_a_file_came_back_as_well",
+        "test_a_row_that_comes_back_during_the_look_is_left_alone",
+        "test_two_workers_at_once_erase_and_report_once",
+        "test_what_is_not_due_is_not_looked_for",
+        "test_without_anything_due_no_store_is_asked",
+        "test_a_store_that_stays_away_is_given_up",
+        "test_an_id_that_was_erased_twice_is_reported_once",
+    },
+    # Each form of a table that keeps its triggers; the kinds are in the tests that stay.
+    "stores/test_rows_without_triggers": {
+        "test_a_deferred_reference_is_refused_at_its_commit",
+        "test_a_table_that_is_keyed_to_messages_alone",
+        "test_a_trigger_that_is_added_meanwhile_fires_from_then_on",
+        "test_a_rule_keeps_the_triggers",
+        "test_messages_that_refer_to_messages",
+        "test_a_reference_in_an_open_transaction_is_waited_for",
+        "test_a_message_table_of_several",
+    },
+    # Six schemas on one path; all other tests run on that of the newest.
+    "stores/test_versions": {"test_every_version_is_erased_from_and_a_worker_outlives_its_migrations"},
     # More than one page of S3's answers.
     "stores/test_s3_bucket": {"test_all_unfinished_uploads_are_counted_and_removed"},
+    "records/test_receipts": {
+        "test_processes_that_start_at_once_make_one_key",
+        "test_a_key_that_was_made_here_is_sealed",
+        "test_what_cannot_be_signed_now_is_signed_later",
+    },
     "records/test_audit": {
         "test_a_line_with_a_hash_that_fits_breaks_the_next_one",
         "test_many_addresses_cost_a_bounded_number_of_lines",
