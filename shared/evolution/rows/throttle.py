@@ -14,6 +14,7 @@ from shared.settings import Settings
 _FRESH_SECONDS = 1.0
 _REMEMBERED = 30  # commits
 _SLOW = 2.0  # times the quickest of these
+_IN_A_ROW = 3  # slow ones that are no accident
 _NOISE_SECONDS = 0.002
 _GIANT_ROWS = 100_000
 _LONGEST_PAUSE_SECONDS = 0.5
@@ -82,8 +83,8 @@ class Watch:
 class Load:
     """Compares each commit with the quickest lately of as many rows: others that write make it wait.
 
-    A commit that is always slow, as on a slow disk, is no reason to pause. The more rows a deletion has removed, the
-    longer it pauses: a small instance is gone before that would help others.
+    One slow commit is no reason to pause, nor is a disk on which all are slow. The more rows a deletion has removed,
+    the longer it pauses: a small instance is gone before that would help others.
     """
 
     pause_seconds: float = 0.0  # before the next batch
@@ -94,8 +95,8 @@ class Load:
         """A batch of so many rows is committed."""
         self._rows += rows
         self._commits.append((rows, commit_seconds))
-        usual = min(seconds for number, seconds in self._commits if number * 2 >= rows)
-        waited = commit_seconds - usual * _SLOW - _NOISE_SECONDS
+        alike = [seconds for number, seconds in self._commits if number * 2 >= rows]
+        waited = min(alike[-_IN_A_ROW:]) - min(alike) * _SLOW - _NOISE_SECONDS
         patience = 1 + min(3.0, self._rows / _GIANT_ROWS)
         self.pause_seconds = min(_LONGEST_PAUSE_SECONDS, max(waited * patience, self.pause_seconds / 2))
         if self.pause_seconds < _NOISE_SECONDS:
