@@ -48,3 +48,13 @@ def test_no_port_is_fixed() -> None:
 
     assert ports
     assert all(port.startswith("${") for port in ports)
+
+
+def test_no_port_is_open_to_the_network() -> None:
+    """Not before somebody says so: the proxy before Lethe is on the same host, and no page suggests another way."""
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    pages = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*"), ROOT / ".env.example") if path.is_file()]
+    suggestions = [path.name for path in pages if path.suffix != ".png" and "0.0.0.0" in path.read_text()]
+
+    assert all(":-127.0.0.1:" in port for port in ports)
+    assert suggestions == []

@@ -357,3 +357,30 @@ def test_a_misspelt_setting_is_refused_with_what_it_may_be(
         Settings()
 
     assert settings.explain(raised.value).endswith(f"there is no setting called {typed}{meant}")
+
+
+@pytest.mark.parametrize(
+    ("origins", "accepted"),
+    [
+        ("https://panel.example, http://localhost:5173", True),
+        ("http://[::1]:8080", True),
+        ("", True),
+        ("*", False),
+        ("null", False),
+        ("panel.example", False),
+        ("https://panel.example/", False),
+        ("https://panel.example/path", False),
+        ("https://*.example", False),
+        ("https://Panel.example", False),
+        ("https://user@panel.example", False),
+        ("https://panel.example,*", False),
+    ],
+)
+def test_origins_are_written_as_browsers_send_them(make_settings: MakeSettings, origins: str, accepted: bool) -> None:
+    """Each is compared as a whole; none stands for all."""
+    if accepted:
+        assert len(make_settings(cors_origins=origins).cors_origins) == len(origins.split(",")) * bool(origins)
+        return
+    with pytest.raises(ValidationError) as raised:
+        make_settings(cors_origins=origins)
+    assert wrong_fields(raised) == {"cors_origins"}
