@@ -4,12 +4,15 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
 
 from api.server.gunicorn_worker import RECEIVE_SECONDS
+from demo.evolution.seed import seed_instance
+from demo.processes import wait_until
 from tests.system import ADMIN_KEY, System
 
 CLIENTS = 80  # more than two processes have threads
@@ -83,6 +86,30 @@ def test_slow_senders_keep_nobody_waiting(system: System, beginning: bytes) -> N
         times = [seconds_of(system) for _ in range(5)]
 
     assert max(times) < 3
+
+
+def test_more_slow_clients_than_a_process_takes_keep_nobody_waiting(system: System) -> None:
+    """The oldest of them are dropped."""
+    with clients(system, BEGINNINGS["header"], 600):
+        times = [seconds_of(system) for _ in range(5)]
+
+    assert max(times) < 3
+
+
+def test_a_deploy_waits_for_answers_and_not_for_idle_connections(make_system: Callable[..., System]) -> None:
+    """A call that waits is answered, and the process ends soon after."""
+    system = make_system()
+    system.start("web")
+    seed_instance(system.deployment, "deployed")
+    with clients(system, b"", 10), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(system.delete, "deployed", Prefer="wait=4")
+        wait_until(lambda: bool(system.send("GET", "/deletions").body["deletions"]), 10, "the call")
+        began = time.monotonic()
+        system.stop()
+        seconds = time.monotonic() - began
+
+    assert waiting.result().status == 202
+    assert seconds < 12
 
 
 def test_clients_that_read_nothing_keep_nobody_waiting(system: System) -> None:
