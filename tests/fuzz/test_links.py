@@ -103,7 +103,7 @@ def follow_links(system: System, described: Any, begin: Callable[[], None]) -> s
             database=None,
             suppress_health_check=list(HealthCheck),
             phases=[Phase.explicit, Phase.generate],
-            max_examples=12,
+            max_examples=24,  # with fewer, some of the links are not followed
             stateful_step_count=8,
         )
     )
