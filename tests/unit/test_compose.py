@@ -53,8 +53,9 @@ def test_no_port_is_fixed() -> None:
 def test_no_port_is_open_to_the_network() -> None:
     """Not before somebody says so: the proxy before Lethe is on the same host, and no page suggests another way."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
-    pages = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*"), ROOT / ".env.example") if path.is_file()]
-    suggestions = [path.name for path in pages if path.suffix != ".png" and "0.0.0.0" in path.read_text()]
+    pages = [*ROOT.glob("*.md"), ROOT / ".env.example"]
+    pages += [path for kind in ("md", "conf", "yml") for path in ROOT.glob(f"docs/**/*.{kind}")]
+    suggestions = [path.name for path in pages if "0.0.0.0" in path.read_text()]
 
     assert all(":-127.0.0.1:" in port for port in ports)
     assert suggestions == []
