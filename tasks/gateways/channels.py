@@ -1,9 +1,11 @@
 """Event channels (webhook, RabbitMQ and others) of an instance: disabled for a deletion, enabled again if it stops."""
 
+from enum import Enum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, bindparam, exists, select, update
 from sqlalchemy.orm import aliased
 
 from shared import logs
@@ -49,11 +51,12 @@ def restore(services: Services, instance_id: str | None = None) -> None:
 
 def _restore_one(services: Services, instance_id: str | None) -> bool:
     """Restore the channels of one deletion; False when there is none. The row's lock holds off a resume meanwhile."""
+    of, values = _Of.ALL if instance_id is None else _Of.ONE, {"of_instance": instance_id}
     with own_statement(services.own) as connection:
-        if connection.execute(_to_restore(instance_id)).first() is None:  # mostly, and without a lock
+        if connection.execute(_to_restore(of), values).first() is None:  # mostly, and without a lock
             return False
     with own_transaction(services.own) as connection:
-        found = connection.execute(_to_restore(instance_id).with_for_update(of=Deletion, skip_locked=True)).first()
+        found = connection.execute(_to_restore(of, locked=True), values).first()
         if found is None:
             return False
         deletion_id, owner, notes = found
@@ -64,15 +67,24 @@ def _restore_one(services: Services, instance_id: str | None) -> bool:
     return True
 
 
-def _to_restore(instance_id: str | None) -> Select[tuple[UUID, str, dict[str, Any]]]:
+class _Of(Enum):
+    """Whose channels are looked for."""
+
+    ONE = "one instance"
+    ALL = "all without an unfinished deletion"
+
+
+@cache  # each logout asks, and SQLAlchemy takes long to build it
+def _to_restore(of: _Of, *, locked: bool = False) -> Select[tuple[UUID, str, dict[str, Any]]]:
     other = aliased(Deletion)
     under_way = exists().where(
         other.instance_id == Deletion.instance_id, other.id != Deletion.id, other.status.not_in(ENDED)
     )
-    return (
+    query = (
         select(Deletion.id, Deletion.instance_id, Step.notes)
         .join(Step, (Step.deletion_id == Deletion.id) & (Step.name == _STEP))
         .where(Deletion.status.in_(_STOPPED), Deletion.irrevocable_at.is_(None), Step.notes.has_key(_DISABLED))
-        .where(~under_way if instance_id is None else Deletion.instance_id == instance_id)
+        .where(~under_way if of is _Of.ALL else Deletion.instance_id == bindparam("of_instance"))
         .limit(1)
     )
+    return query.with_for_update(of=Deletion, skip_locked=True) if locked else query
