@@ -46,6 +46,9 @@ def _own_database(services: Services) -> Iterator[Finding]:
         says = "is read-only: a standby, or a primary that was set so"
         yield Finding(part, Verdict.BROKEN, says, f"let {PREFIX}DATABASE_URL lead to the primary")
         return
+    if encoding := migrate.wrong_encoding(services.own):
+        problem, remedy = migrate.explain_encoding(encoding)
+        yield Finding(part, Verdict.WARNING, problem, f"{remedy} (docs/requirements.md#own-database)")
     with services.own.connect() as connection:
         if migrate.is_current(services.own):
             yield Finding(part, Verdict.OK, f"answers, with the newest schema{primary_of(connection)}")
@@ -95,6 +98,9 @@ def _redis(services: Services) -> Iterator[Finding]:
         yield Finding("redis", Verdict.BROKEN, f"cannot be reached: {error}", f"correct {PREFIX}REDIS_URL")
         return
     settings = services.redis.info()  # not CONFIG, which a managed Redis forbids
+    if settings.get("cluster_enabled"):
+        says = "is a node of a Redis Cluster: messages and locks need a server without cluster mode"
+        yield Finding("redis", Verdict.BROKEN, says, f"let {PREFIX}REDIS_URL lead to one")
     policy, has_aof = settings.get("maxmemory_policy", "unknown"), bool(settings.get("aof_enabled"))
     if policy != "noeviction":
         says = f"answers, but removes keys when its memory is full (maxmemory-policy {policy})"
@@ -151,6 +157,7 @@ _PARTS: dict[str, tuple[Check, str]] = {
     "servers": (evolution.check_servers, "fix the tenant database first"),
     "cache": (evolution.check_cache, f"start it, or correct {PREFIX}CACHE_URL"),
     "storages": (evolution.check_storages, "correct the settings of files root and bucket"),
+    "replicas": (evolution.check_replicas, f"correct {PREFIX}REPLICA_URLS"),
     "index": (evolution.check_indexes, "fix the tenant database and its schema first"),
     "row triggers": (evolution.check_triggers, "fix the tenant database and its schema first"),
     "rehearsal": (rehearsal.rehearse, "fix the tenant database first"),

@@ -13,7 +13,7 @@ from shared.evolution.cache.cache import Cache
 from shared.evolution.cache.keys import escape
 from shared.evolution.gateway import PointsToLethe, can_be_addressed
 from shared.evolution.media.storage import Storage
-from shared.evolution.rows import counting, missing_indexes, servers, triggers
+from shared.evolution.rows import counting, missing_indexes, replicas, servers, triggers
 from shared.services import Services
 from shared.settings import PREFIX
 
@@ -194,7 +194,7 @@ def _have_sessions(cache: Cache | None, ids: Collection[str]) -> bool:
         return False
     keys = (f"{cache.prefix}:instance:{each}" for each in islice(ids, _ENOUGH))
     try:
-        return bool(cache.redis.exists(*keys))
+        return any(cache.redis.exists(key) for key in keys)
     except RedisError:  # reported by check_cache
         return False
 
@@ -205,6 +205,18 @@ def _states(services: Services) -> dict[str, str]:
         return servers.states(services.tenant)
     except LetheError:  # reported by check_tenant_database
         return {}
+
+
+def check_replicas(services: Services) -> Iterator[Finding]:
+    """Whether each replica says how far it is behind: one that does not holds up no batch."""
+    advice = f"correct {PREFIX}REPLICA_URLS; until then, deletions do not wait for it"
+    for number, replica in enumerate(services.replicas, 1):
+        try:
+            lag = replicas.lag_seconds(replica)
+        except LetheError as error:
+            yield Finding(f"replica {number}", Verdict.WARNING, error.title, advice)
+        else:
+            yield Finding(f"replica {number}", Verdict.OK, f"answers, {lag:.0f} s behind")
 
 
 def check_indexes(services: Services) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared import settings
 from shared.database import connections
+from shared.errors import RequirementNotMet
 
 _LOCK = 0x1E74E  # any number, the same in every process, so that two processes do not migrate at once
 
@@ -23,8 +24,13 @@ def _config() -> Config:
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the missing migrations. Several processes may call it at once."""
+    """Run the missing migrations. Several processes may call it at once.
+
+    Raises RequirementNotMet before the first one in a database that cannot hold every instance's name.
+    """
     config = _config()
+    if (encoding := wrong_encoding(engine)) and revisions(engine)[0] is None:
+        raise RequirementNotMet(*explain_encoding(encoding), "own-database")
     # One transaction for all: behind PgBouncer, another client would get a lock or setting of the session.
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout TO 0"))
@@ -33,6 +39,19 @@ def upgrade(engine: Engine) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def wrong_encoding(engine: Engine) -> str | None:
+    """The database's encoding where it is not UTF8."""
+    with engine.connect() as connection:
+        encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    return None if encoding == "UTF8" else str(encoding)
+
+
+def explain_encoding(encoding: str) -> tuple[str, str]:
+    """The problem and the remedy."""
+    problem = f"Lethe's own database has the encoding {encoding}, which cannot hold every instance's name"
+    return problem, "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and let LETHE_DATABASE_URL lead there"
 
 
 def revisions(engine: Engine) -> tuple[str | None, str | None]:
@@ -57,5 +76,7 @@ if __name__ == "__main__":
     try:
         read = settings.read()
         upgrade(connections.connect(read.database_url.get_secret_value(), name="migrate", ca_file=read.ca_file))
+    except RequirementNotMet as error:
+        raise SystemExit(error.title) from None
     except OperationalError as error:
         raise SystemExit(f"Lethe's own database cannot be reached: {error.orig}") from None

@@ -1,5 +1,6 @@
 """HTTP client of a gateway (a running Evolution server)."""
 
+import re
 from typing import Any
 from urllib.parse import quote, unquote
 from uuid import uuid4
@@ -10,9 +11,11 @@ from urllib3.exceptions import NewConnectionError
 
 from shared import certificates
 from shared.errors import Refused, TransientError, Unreachable
+from shared.faults.sentences import cut
 
 # A header of Lethe's calls and answers. An answer with it shows that the gateway's address is Lethe's own.
 LETHE_HEADER = "X-Lethe"
+_QUOTED = re.compile(r'"[^"]*"|`[^`]*`')
 _NAME_SECONDS = 3  # the server may first ask WhatsApp for its newest version
 
 
@@ -57,7 +60,7 @@ class Gateway:
         """
         answer = self._call("DELETE", "instance/delete", f"lethe-probe-{uuid4()}")
         if answer.status_code >= 500:
-            raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+            raise self._unexpected(answer)
         if answer.status_code != 404:
             raise self._not_evolution()
 
@@ -65,7 +68,7 @@ class Gateway:
         """Check that a logout would reach the server as well, for a proxy may pass one call and stop the other."""
         answer = self._call("DELETE", "instance/logout", f"lethe-probe-{uuid4()}")
         if answer.status_code not in (200, 201, 400, 404):
-            raise TransientError(f"gateway {self.url} answered {answer.status_code} to a logout")
+            raise self._unexpected(answer, " to a logout")
 
     def state(self, name: str, *, timeout_seconds: float | None = None) -> str | None:
         """The connection state: open, connecting or close; None when the name is not in the server's memory."""
@@ -73,7 +76,7 @@ class Gateway:
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:
-            raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+            raise self._unexpected(answer)
         instance = _json(answer).get("instance")
         if not isinstance(instance, dict):
             raise self._not_evolution()
@@ -105,7 +108,7 @@ class Gateway:
             return
         if "Connection Closed" in answer.text:
             raise Stuck(f"gateway {self.url}: Connection Closed")
-        raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+        raise self._unexpected(answer)
 
     def drop(self, name: str) -> bool:
         """Delete the name from the server's memory, while Lethe reserves it. False when the server does not know it."""
@@ -113,7 +116,7 @@ class Gateway:
         if answer.status_code == 400 or "Connection Closed" in answer.text:  # it tries to log out first, and fails
             raise Stuck(f"gateway {self.url} answered {answer.status_code}")
         if answer.status_code not in (200, 201, 404):
-            raise TransientError(f"gateway {self.url} answered {answer.status_code}")
+            raise self._unexpected(answer)
         return answer.status_code != 404
 
     def _call(self, method: str, path: str, name: str, timeout_seconds: float | None = None) -> requests.Response:
@@ -143,6 +146,9 @@ class Gateway:
             raise Unanswered(what, f"status {answer.status_code}")
         return answer
 
+    def _unexpected(self, answer: requests.Response, to: str = "") -> TransientError:
+        return TransientError(f"gateway {self.url} answered {answer.status_code}{to}{_words(answer)}")
+
     def _not_evolution(self) -> Unreachable:
         return Unreachable(f"gateway {self.url}", "something else answers in its place")
 
@@ -164,6 +170,18 @@ def _is_evolutions(answer: requests.Response) -> bool:
         return "does not exist" in str(_json(answer).get("response"))
     except TransientError:
         return False
+
+
+def _words(answer: requests.Response) -> str:
+    """What the server says, after a colon; without what is in quotes, which may be a name."""
+    try:
+        body = _json(answer)
+    except TransientError:
+        return ""
+    response = body.get("response")
+    said = response.get("message") if isinstance(response, dict) else body.get("message")
+    line = ", ".join(map(str, said)) if isinstance(said, list) else str(said or "")
+    return f": {cut(_QUOTED.sub('…', line))}" if line else ""
 
 
 def _json(answer: requests.Response) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 
 from redis import Redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import ClusterCrossSlotError, NoPermissionError
 
 from shared.errors import LetheError
 from shared.evolution import instance_ids
@@ -200,8 +200,14 @@ class Cache:
         waiting = iter(keys)
         while some := list(islice(waiting, _AT_ONCE)):
             with translate_errors("the cache"):
-                removed = int(self.redis.unlink(*(key.encode(errors="surrogateescape") for key in some)))
+                removed = self._unlink([key.encode(errors="surrogateescape") for key in some])
             yield removed
+
+    def _unlink(self, keys: list[bytes]) -> int:
+        try:
+            return int(self.redis.unlink(*keys))
+        except ClusterCrossSlotError:  # a cluster of one node, which takes keys of one hash slot only in a command
+            return sum(int(self.redis.unlink(key)) for key in keys)
 
     def _note_lost_messages(self, key: str) -> None:
         if cache_keys.is_lost_messages(self.prefix, key):

@@ -43,12 +43,20 @@ class RabbitMQ:
         if not _is_possible_name(missing):
             missing = missing[-len("lethe-rehearsal-") - 36 :]
         with self._connected() as connection:
-            for delete in (connection.default_channel.exchange_delete, connection.default_channel.queue_delete):
+            tried: list[tuple[str, Callable[[], object]]] = [
+                ("exchanges", lambda: connection.default_channel.exchange_delete(missing)),
+                ("queues", lambda: connection.default_channel.queue_delete(missing)),
+            ]
+            if (
+                _is_possible_name(name) and name not in self._shared_names
+            ):  # a pattern of the user's may allow the one above, and not this one
+                tried.append(("exchanges", lambda: _is_a_topic(connection, name)))
+            for what, attempt in tried:
                 try:
-                    delete(missing)
+                    attempt()
                 except AccessRefused as error:
-                    what = delete.__name__.replace("_delete", "s")
-                    problem = f"RabbitMQ does not let Lethe's user delete {what} of the name: {error.reply_text}"
+                    said = faults.explain("RabbitMQ", error).title
+                    problem = f"RabbitMQ does not let Lethe's user delete {what} of the name ({said})"
                     raise RequirementNotMet(problem, "give the user `configure` on them", "queues") from error
 
     def count_named(self, name: str, neighbours: Neighbours) -> Counts:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 
 from shared import logs
 from shared.database.connections import translate_errors
-from shared.errors import TransientError
+from shared.errors import LetheError
 
 log = logs.get(__name__)
 _LOOK_SECONDS = 1.0
@@ -47,6 +47,6 @@ class Brake:
     def _lag(self, replica: Engine) -> float:
         try:
             return lag_seconds(replica)
-        except TransientError as error:
+        except LetheError as error:
             log.warning("replica not asked", reason=error.title)
             return 0.0

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -146,6 +147,20 @@ def test_migrations_hold_nothing_beyond_their_transaction(system: System) -> Non
         locks = connection.execute(query).scalar_one()
     services.close()
     assert locks == 0
+
+
+def test_text_is_utf8_whatever_the_server_says(system: System) -> None:
+    """PgBouncer keeps what each client has asked for in its start-up packet, on every connection of the pool."""
+    instances = [seed_instance(system.deployment, f"fox 🦊 {number}") for number in range(2 * CONNECTIONS)]
+    with system.deployment.connect() as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER DATABASE {} SET client_encoding = 'LATIN1'").format(name))
+    services = system.make_services()
+
+    found = [services.tenant.find(name=each.name) for each in instances]
+
+    services.close()
+    assert [each and each.name for each in found] == [each.name for each in instances]
 
 
 def test_doctor_says_that_time_limits_were_dropped(system: System) -> None:

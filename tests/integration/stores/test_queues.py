@@ -88,6 +88,15 @@ def test_a_user_who_may_not_delete_queues_is_noticed(broker: Broker, name: str) 
         RabbitMQ(broker.url, SHARED).rehearse(name)
 
 
+def test_a_user_who_may_not_remove_the_exchange_itself_is_noticed(broker: Broker) -> None:
+    """A pattern may allow all names with the instance's and a dot at the beginning, and not the exchange's."""
+    broker.declare("shop")
+    broker.part.ctl("set_permissions", "-p", urlsplit(broker.url).path[1:], "guest", r"^shop\..*", ".*", ".*")
+
+    with pytest.raises(RequirementNotMet, match=r"delete exchanges of the name.*AMQP ACCESS_REFUSED.*configure"):
+        RabbitMQ(broker.url, SHARED).rehearse("shop")
+
+
 @pytest.mark.parametrize("name", ["a", "long " * 45])
 def test_the_exchange_and_the_queues_of_a_name_go(broker: Broker, name: str) -> None:
     """With their messages; a second time there is nothing to do. A long name leaves RabbitMQ few words of its own."""

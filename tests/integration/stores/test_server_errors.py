@@ -9,9 +9,18 @@ from redis import Redis as Client
 from sqlalchemy import Engine
 
 from demo.parts import Postgres, Redis
-from shared.database import connections
+from shared.database import connections, migrate
 from shared.database.connections import translate_errors
-from shared.errors import LetheError, NotThere, RefusedByServer, RefusesForNow, TookTooLong, TransientError, Unreachable
+from shared.errors import (
+    LetheError,
+    NotThere,
+    RefusedByServer,
+    RefusesForNow,
+    RequirementNotMet,
+    TookTooLong,
+    TransientError,
+    Unreachable,
+)
 from shared.evolution.cache.cache import Cache
 from shared.evolution.rows.tenant import Tenant
 from shared.faults.sentences import advice_for
@@ -140,6 +149,26 @@ def test_a_name_that_the_databases_encoding_cannot_hold_does_not_exist(postgres_
         server.execute("DROP DATABASE latin")
     assert found is not None
     assert (found.name, strange, tokens, living) == ("José", None, (True, False), {"José"})
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_an_own_database_that_cannot_hold_every_name_is_refused_before_its_first_table(
+    postgres_part: Postgres, encoding: str
+) -> None:
+    """By one sentence with the remedy; doctor says the same of one that was made before."""
+    with psycopg.connect(postgres_part.url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE narrow ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")  # type: ignore[arg-type]
+    engine = connections.connect(f"{postgres_part.url.rsplit('/', 1)[0]}/narrow", name="test")
+
+    with pytest.raises(RequirementNotMet, match=rf"has the encoding {encoding}.*ENCODING 'UTF8'.*#own-database"):
+        migrate.upgrade(engine)
+
+    assert migrate.wrong_encoding(engine) == encoding
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1 FROM pg_tables WHERE schemaname = 'public'").fetchall() == []
+    engine.dispose()
+    with psycopg.connect(postgres_part.url, autocommit=True) as server:
+        server.execute("DROP DATABASE narrow")
 
 
 def test_what_a_redis_user_may_not_do_is_said(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from demo.evolution.seed import seed_instance
 from demo.parts import Postgres
 from demo.processes import wait_until
 from shared.database import connections
+from shared.errors import RefusedByServer
 from shared.evolution.rows import replicas, throttle
 from shared.services import Services
 from tests.integration.inline import accept, run_steps
@@ -132,3 +133,21 @@ def _messages(system: System, instance_id: str) -> int:
         found = connection.execute('SELECT count(*) FROM "Message" WHERE "instanceId" = %s', (instance_id,)).fetchone()
     assert found
     return int(found[0])
+
+
+def test_a_replica_that_refuses_holds_nothing_up(postgres_part: Postgres) -> None:
+    """Nor does it fail a deletion that is past its point of no return."""
+    url = postgres_part.create_database("refusing")
+    engine = connections.connect(url.replace("postgres@", "nobody_here@"), name="test")
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute("CREATE ROLE nobody_here LOGIN")
+        server.execute("REVOKE EXECUTE ON FUNCTION pg_is_in_recovery FROM PUBLIC")
+    with pytest.raises(RefusedByServer):
+        replicas.lag_seconds(engine)
+
+    replicas.Brake((engine,), 1).wait(lambda: False)
+
+    engine.dispose()
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute("GRANT EXECUTE ON FUNCTION pg_is_in_recovery TO PUBLIC")
+        server.execute("DROP ROLE nobody_here")

@@ -238,6 +238,26 @@ def test_a_state_that_is_no_json_is_tried_again(make: MakeGateway, body: str) ->
         gateway.state("a")
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"status":500,"response":{"message":["Error: no space left"]}}', ": Error: no space left"),
+        ('{"message":"Can\'t reach \\"5511987650001\\" now"}', ": Can't reach … now"),
+        ("<html>", ""),
+        ("[]", ""),
+    ],
+)
+@pytest.mark.parametrize("call", ["state", "log_out", "drop"])
+def test_an_error_has_the_servers_own_words(make: MakeGateway, call: str, body: str, words: str) -> None:
+    """Cut, and without what is quoted in them, which may be a name."""
+    gateway, _ = make(500, body)
+
+    with pytest.raises(TransientError) as raised:
+        getattr(gateway, call)("a")
+
+    assert raised.value.title.endswith(f"answered 500{words}")
+
+
 def test_a_server_that_does_not_know_a_made_up_name_passes_the_probe(make: MakeGateway) -> None:
     """A drop of a name that nobody can have: another one each time."""
     gateway, adapter = make(404, UNKNOWN)
