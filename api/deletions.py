@@ -183,11 +183,14 @@ def _preview(order: Order) -> Response:
     auditing.set_action(Action.PREVIEW)
     _check_without_gateways(order.without_gateway)
     instance = orders.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
-    planned = pipeline.preview(Target(resources.services(), instance.id, instance.name, tuple(order.without_gateway)))
+    target = Target(resources.services(), instance.id, instance.name, tuple(order.without_gateway))
+    planned, found = pipeline.preview(target), pipeline.coverage_of(target)
     preview = Preview(
         instance_id=instance.id,
         instance_name=instance.name,
         planned=planned,
+        not_covered=list(found.not_covered),
+        not_rehearsed=list(found.not_rehearsed),
         warning=WARNING,
         confirmation_token=confirmation.token_of_preview(instance, planned),
     )

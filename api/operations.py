@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flask import Response
 from kombu.exceptions import OperationalError as BrokerError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Engine
@@ -14,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import metrics
 from api.openapi import examples, responses
 from api.openapi.blueprints import open_blueprint
-from api.openapi.schemas import Health, KeySet
+from api.openapi.schemas import Health
 from api.request import resources
 from api.request.errors import json_response
 from shared.database import connections
@@ -22,6 +23,13 @@ from shared.errors import RefusesForNow
 from shared.faults import redis as faults
 from shared.receipts import keys as receipt_keys
 from shared.services import Services
+
+
+class KeySet(BaseModel):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
 
 blueprint = open_blueprint("operations", __name__, "Health, metrics and public keys; no API key is needed")
 

@@ -17,7 +17,7 @@ from tasks import permission_check
 from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import drops, in_memory
 from tasks.gateways.drops import DROPPED, NOT_HELD
-from tasks.leftovers import by_name
+from tasks.leftovers import by_name, coverage
 
 RESTART = "not_dropped: restart needed"
 _DROPPED_AT, _SCANNED_AT = "dropped_at", "passed_at"  # the notes: all gateways were asked; its keys are unlinked
@@ -58,6 +58,7 @@ def preview(target: Target) -> Counts:
 def run(ctx: Context) -> Progress:
     """Pass the point of no return, then remove what is stored by name, while the name is reserved."""
     permission_check.recheck_permission(ctx)
+    coverage.note(ctx)
     claims.make_irrevocable(ctx.services.own, ctx.claim)
     if ctx.services.tenant.fence(ctx.instance_id, ctx.deletion_id):
         ctx.note(fenced=True)

@@ -16,6 +16,8 @@ from shared.receipts import receipt
 from shared.services import Services
 from tasks import confirm, delete_files, delete_records, deregister, logout, purge_cache, send_webhook
 from tasks.context import Context, Counts, Progress, Survey, Target
+from tasks.leftovers import coverage
+from tasks.leftovers.coverage import Coverage
 
 log = logs.get(__name__)
 
@@ -70,3 +72,8 @@ def preview(target: Target) -> dict[str, Counts]:
     )
     rehearse(survey)
     return {step.name: step.preview(survey) for step in PIPELINE}
+
+
+def coverage_of(target: Target) -> Coverage:
+    """What a deletion that was previewed here would not erase, and what could not be tried of it."""
+    return coverage.look(target)

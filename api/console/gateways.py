@@ -60,5 +60,10 @@ def _preview(deletion: Deletion) -> dict[str, object]:
     """What would be removed, and the confirmation token. No gateway is asked: another one may be unreachable too."""
     services = resources.services()
     instance = orders.find(Action.PREVIEW, instance_id=deletion.instance_id)
-    planned = pipeline.preview(Target(services, instance.id, instance.name, services.settings.gateways))
-    return {"planned": planned, "token": confirmation.token_of_preview(instance, planned)}
+    target = Target(services, instance.id, instance.name, services.settings.gateways)
+    planned = pipeline.preview(target)
+    return {
+        "planned": planned,
+        "coverage": pipeline.coverage_of(target),
+        "token": confirmation.token_of_preview(instance, planned),
+    }

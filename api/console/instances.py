@@ -55,11 +55,13 @@ def preview_deletion(instance_id: str) -> str | AnyResponse:
     if deletion and not deletion_view.left_instance_intact(deletion):
         return deletion_view.redirect_to(deletion.id)
     instance = orders.find(Action.PREVIEW, instance_id=instance_id)
-    planned = pipeline.preview(Target(resources.services(), instance.id, instance.name))
+    target = Target(resources.services(), instance.id, instance.name)
+    planned = pipeline.preview(target)
     return render_template(
         "preview.html",
         instance=instance,
         planned=planned,
+        coverage=pipeline.coverage_of(target),
         expected=_word_to_type(instance),
         token=confirmation.token_of_preview(instance, planned),
         required=resources.services().settings.confirmation,

@@ -31,6 +31,8 @@ PREVIEW = {
     "instanceId": _INSTANCE_ID,
     "instanceName": "my-instance",
     "planned": {"purge_cache": {"keys": 12}, "delete_records": {"Message": 20000, "Instance": 1}},
+    "notCovered": ['materialized views, which keep their rows until they are refreshed: "public"."daily"'],
+    "notRehearsed": [],
     "warning": WARNING,
     "confirmationToken": "eyJpbnN0YW5jZSI6Ii4uLiJ9.aSWtJg.k3v0X2Jm",
 }

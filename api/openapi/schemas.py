@@ -247,14 +247,10 @@ class Preview(Schema):
     instance_id: str
     instance_name: str
     planned: dict[str, dict[str, int]]
+    not_covered: list[str] = Field(description="What may hold data of the instance and stays, in sentences")
+    not_rehearsed: list[str] = Field(description="What could not be tried before the deletion, in sentences")
     warning: str
     confirmation_token: str = Field(description="For the header X-Confirmation-Token, with the same key, for 5 minutes")
-
-
-class KeySet(BaseModel):
-    """A JSON Web Key Set (RFC 7517)."""
-
-    keys: list[dict[str, str]]
 
 
 class Message(BaseModel):

@@ -63,14 +63,15 @@ def preview(name: str | None, instance_id: str | None, without_gateways: tuple[s
         check_without_gateways(made, without_gateways)
         instance = _find(made, Action.PREVIEW, name, instance_id)
         try:
-            planned = pipeline.preview(Target(made, instance.id, instance.name, without_gateways))
+            target = Target(made, instance.id, instance.name, without_gateways)
+            planned, found = pipeline.preview(target), pipeline.coverage_of(target)
             always = made.settings.row_triggers == "always"
             kept = triggers.kept_for_many(made.tenant, planned["delete_records"], always=always)
         except Refused as error:
             stop(error.title)
     if as_json:
         facts = {"instanceId": instance.id, "instanceName": instance.name, "planned": planned, "keptTriggers": kept}
-        print_json({**facts, "warning": WARNING})
+        print_json({**facts, "notCovered": found.not_covered, "notRehearsed": found.not_rehearsed, "warning": WARNING})
         return
     click.echo(f"{instance.name!r}  {instance.id}")
     for step, counts in planned.items():
@@ -81,6 +82,10 @@ def preview(name: str | None, instance_id: str | None, without_gateways: tuple[s
         click.echo("  there is nothing to remove")
     for table, why in kept.items():
         click.echo(f"  {table} goes with its triggers, which takes longer: {why}")
+    for sentence in found.not_covered:
+        click.echo(f"  stays: {sentence}")
+    for sentence in found.not_rehearsed:
+        click.echo(f"  {sentence}")
     click.echo(WARNING)
 
 

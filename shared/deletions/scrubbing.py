@@ -15,6 +15,7 @@ _HARMLESS = {
     "acknowledged",
     "instance",
     "global",
+    "not_covered",
     "verified_empty",
     "verified_at",
     "triggers",

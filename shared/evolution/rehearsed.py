@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 _MINUTES = 5
+T = TypeVar("T")
 
 
 @dataclass
@@ -13,6 +15,7 @@ class Rehearsed:
 
     seconds: float = _MINUTES * 60
     _until: dict[str, float] = field(default_factory=dict)  # time.monotonic()
+    _answers: dict[str, Any] = field(default_factory=dict)
 
     def once(self, what: str, attempt: Callable[[], None]) -> None:
         """Attempt it unless it has worked lately; raises what the attempt raises."""
@@ -20,3 +23,9 @@ class Rehearsed:
             return
         attempt()
         self._until[what] = time.monotonic() + self.seconds
+
+    def answer(self, what: str, ask: Callable[[], T]) -> T:
+        """What asking has answered lately, or answers now."""
+        self.once(what, lambda: self._answers.update({what: ask()}))
+        found: T = self._answers[what]
+        return found

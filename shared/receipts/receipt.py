@@ -94,6 +94,8 @@ def compose(
             # "current versions only" where the server of the bucket lists no old ones; None without a bucket.
             "objects": confirmed.get("objects_seen"),
         },
+        # What may hold data of the instance and was not erased; null where an earlier version began the deletion.
+        "notCovered": notes.get("deregister", {}).get("not_covered"),
         "kept": _kept(steps),
         "rowTriggers": _row_triggers(notes.get("delete_records", {})),
         "gatewaysGivenUp": [_named(url, numbers) for url in dict.fromkeys(deletion.without_gateways)],

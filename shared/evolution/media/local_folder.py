@@ -14,7 +14,8 @@ from shared.evolution.media import folders, rights
 from shared.evolution.media.storage import NotMounted, never
 from shared.evolution.usage import Neighbours, Usage
 
-_CANNOT_MOVE = (errno.EXDEV, errno.EROFS, errno.EACCES)  # into this trash, but perhaps into another one
+# Into this trash, but perhaps into another one.
+_CANNOT_MOVE = (errno.EXDEV, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 _MAX_NAME_BYTES = 255  # on every common file system
 _TRASH = ".trash"
 _TRASH_PARENTS = ("", "instances/", "store/")  # each may be a volume, and a move stays on its volume
@@ -70,10 +71,14 @@ class LocalFolder:
     def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
         """Look at the rights on each folder that will be moved and emptied."""
         self.probe()
+        for path in self._mine(instance_id, name, neighbours):
+            rights.check(self.root, path)
+
+    def _mine(self, instance_id: str, name: str, neighbours: Neighbours) -> list[Path]:
+        """The paths, by id and by name, that erasing the instance moves away."""
         owned = self._owned(instance_id)
         named = [self.root / path for path in self._named(name, neighbours)[0]]
-        for path in filter(folders.exists, [*([owned] if owned else []), *named]):
-            rights.check(self.root, path)
+        return list(filter(folders.exists, [*([owned] if owned else []), *named]))
 
     @folders.translate_file_errors()
     def count(self, instance_id: str) -> int:
@@ -102,6 +107,12 @@ class LocalFolder:
                         folders.remove(part) if part.name.startswith(_BY_ID) else (0 for _ in folders.remove(part))
                     )
                 trash.rmdir()
+
+    @folders.translate_file_errors()
+    def uncovered(self, instance_id: str, name: str, neighbours: Neighbours) -> list[str]:
+        """That to which symbolic links lead: they go, and are not followed."""
+        number = sum(map(folders.count_links, self._mine(instance_id, name, neighbours)))
+        return [f"what symbolic links in the instance's folders lead to: {number}"] if number else []
 
     @folders.translate_file_errors()
     def ids(self) -> set[str]:

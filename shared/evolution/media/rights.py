@@ -21,25 +21,19 @@ def check(root: Path, path: Path) -> None:
         raise _refusal(root, parent)
     if path.is_symlink() or not path.is_dir():
         return
-    ends = time.monotonic() + _LOOK_SECONDS
-    # It is moved as well: that writes into the folder itself.
-    if not os.access(path, _ALL, effective_ids=True):
-        raise _refusal(root, path)
-    for folder, inner, files, handle in os.fwalk(path, onerror=folders.raise_error, follow_symlinks=False):
-        here = os.fstat(handle)
-        for name in inner:
-            if not _is_link(name, handle) and not os.access(name, _ALL, dir_fd=handle, effective_ids=True):
-                raise _refusal(root, Path(folder, name))
-        if here.st_mode & stat.S_ISVTX:
-            for name in (*inner, *files):
-                if _is_kept_by_sticky_bit(here, os.stat(name, dir_fd=handle, follow_symlinks=False)):
-                    raise _refusal(root, Path(folder), of=name)
-        if time.monotonic() > ends:
-            return
-
-
-def _is_link(name: str, handle: int) -> bool:
-    return stat.S_ISLNK(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode)
+    ends, waiting = time.monotonic() + _LOOK_SECONDS, [str(path)]
+    while waiting and time.monotonic() <= ends:
+        folder = waiting.pop()
+        # The first one is moved, and the others are as well: that writes into the folder itself.
+        if not os.access(folder, _ALL, effective_ids=True):
+            raise _refusal(root, Path(folder))
+        here = os.stat(folder)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if here.st_mode & stat.S_ISVTX and _is_kept_by_sticky_bit(here, entry.stat(follow_symlinks=False)):
+                    raise _refusal(root, Path(folder), of=entry.name)
+                if entry.is_dir(follow_symlinks=False) and len(os.fsencode(entry.path)) < folders.LONGEST_PATH_BYTES:
+                    waiting.append(entry.path)
 
 
 def _is_kept_by_sticky_bit(folder: os.stat_result, entry: os.stat_result) -> bool:

@@ -78,6 +78,10 @@ class S3Bucket:
                 if stop():
                     return
 
+    def uncovered(self, instance_id: str, name: str, neighbours: Neighbours) -> list[str]:
+        """Nothing: an object leads nowhere."""
+        return []
+
     def ids(self) -> set[str]:
         """Instance ids that have objects, or old versions of objects."""
         with self._translate_errors():

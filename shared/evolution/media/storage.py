@@ -48,6 +48,9 @@ class Storage(Protocol):
         Go on to its end, for what is removed is counted there: it asks stop() after each number, and ends soon.
         """
 
+    def uncovered(self, instance_id: str, name: str, neighbours: Neighbours) -> list[str]:
+        """What erasing does not reach although it may be the instance's, in sentences."""
+
     def ids(self) -> set[str]:
         """All instance ids under which the store has something."""
 

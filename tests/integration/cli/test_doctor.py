@@ -78,6 +78,7 @@ def test_a_running_system_is_ok(system: System) -> None:
         "index",
         "row triggers",
         "rehearsal",
+        "not covered",
     }
     assert "broken" not in parts.values()
 
@@ -213,6 +214,17 @@ def test_sessions_that_are_in_the_cache_need_no_folder(system: System) -> None:
 
     assert found["verdict"] == "ok"
     assert "sessions are in the cache" in found["says"]
+
+
+def test_a_replica_that_cannot_be_asked_is_said(system: System) -> None:
+    """A deletion would not wait for it, and nobody would know."""
+    dead = f"postgresql://x@127.0.0.1:{server_port()}/x"
+    alive = system.settings.tenant_database_url.get_secret_value()
+
+    found = examine(system, LETHE_REPLICA_URLS=f"{dead},{alive}")
+
+    assert [found[f"replica {number}"]["verdict"] for number in (1, 2)] == ["warning", "ok"]
+    assert "LETHE_REPLICA_URLS" in found["replica 1"]["advice"]
 
 
 def test_a_dead_tenant_database_is_not_reported_as_a_wrong_schema(system: System) -> None:
