@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from demo.lethe import Lethe
 from demo.parts import Postgres, Redis
 from demo.ports import server_port
 from demo.processes import Process, wait_until
+from demo.s3 import S3
 from shared import logs
 from shared.database import connections, migrate
 from shared.settings import Settings
@@ -132,6 +133,26 @@ class Ground:
             yield place
         finally:
             process.stop()
+
+    @contextmanager
+    def distant_bucket(self, seconds: float, *refused: str) -> Iterator[tuple[S3Place, S3Place]]:
+        """An empty bucket of a real server: behind a proxy that adds latency and refuses these calls, and near."""
+        server = S3.launch(self.folder / f"s3-{secrets.token_hex(4)}")
+        try:
+            server.wait_until_ready()
+            near = S3Place(server.url, "evolution", server.access_key, server.secret_key)
+            near.connect().create_bucket(Bucket=near.bucket)
+            port = server_port()
+            argv = [sys.executable, "-m", "bench.s3_proxy", server.url, str(port), str(seconds), *refused]
+            process = Process.start("s3-proxy", argv, log=self.folder / "s3-proxy.log")
+            try:
+                url = f"http://127.0.0.1:{port}"
+                wait_until(lambda: answers(url), _START_SECONDS, "the proxy", process=process)
+                yield replace(near, endpoint=url), near
+            finally:
+                process.stop()
+        finally:
+            server.stop()
 
     def _create_database(self, kind: str) -> str:
         self._databases += 1

@@ -3,7 +3,8 @@
 import os
 import statistics
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +18,9 @@ from shared import services
 
 _FILES = {"small": 2_000, "medium": 50_000, "large": 50_000}
 _OBJECTS = {"small": 200, "medium": 5_000, "large": 50_000}
+_SINGLE_OBJECTS = 200
 _ROUNDS = 3
+_LATENCY_SECONDS = 0.05
 
 
 def measure(ground: Ground, scale: str) -> Iterator[Figure]:
@@ -25,6 +28,11 @@ def measure(ground: Ground, scale: str) -> Iterator[Figure]:
     yield _files(ground, _FILES[scale])
     with ground.bucket() as place:
         yield _objects(ground, place, _OBJECTS[scale])
+    number = max(_OBJECTS["medium"], _OBJECTS[scale])
+    with ground.distant_bucket(_LATENCY_SECONDS) as (place, near):
+        yield _distant(ground, place, near, number, "a serial loop of bulk deletes", _bare_with_versions)
+    with ground.distant_bucket(_LATENCY_SECONDS, "POST delete") as (place, near):
+        yield _distant(ground, place, near, _SINGLE_OBJECTS, "a serial loop of single deletes", _bare_one_by_one)
 
 
 def _files(ground: Ground, number: int) -> Figure:
@@ -69,6 +77,48 @@ def _objects(ground: Ground, place: S3Place, number: int) -> Figure:
         f"{number:,} objects", "a bare loop of bulk deletes", statistics.median(ours), statistics.median(theirs), "s",
         at_most=1.2,
     )  # fmt: skip
+
+
+def _distant(
+    ground: Ground, place: S3Place, near: S3Place, number: int, against: str, bare: Callable[[S3Place, str], None]
+) -> Figure:
+    """On a real server behind a proxy that adds latency; the objects are put without it."""
+    deployment = ground.deployment(s3=near)
+    distant = replace(deployment, s3=place)
+    made = services.create(ground.settings(distant, "http://127.0.0.1:9", files_root=None))
+    ours, theirs = [], []
+    for at in range(_ROUNDS):
+        instance, plain = _seed(deployment, f"ours {at}", number), _seed(deployment, f"plain {at}", number)
+        mine = ready(made, instance, "delete_files")
+        for way in ("ours", "theirs") if at % 2 else ("theirs", "ours"):
+            if way == "ours":
+                ours.append(timed(lambda: run_step(made, mine, "delete_files")))  # noqa: B023
+            else:
+                theirs.append(timed(lambda: bare(place, plain.id)))  # noqa: B023
+    made.close()
+    return Figure(
+        f"{number:,} objects, {_LATENCY_SECONDS * 1000:.0f} ms away", against,
+        statistics.median(ours), statistics.median(theirs), "s", at_most=0.33, notes={"ours": ours, "theirs": theirs},
+    )  # fmt: skip
+
+
+def _bare_with_versions(place: S3Place, instance_id: str) -> None:
+    client = place.connect()
+    for page in client.get_paginator("list_object_versions").paginate(
+        Bucket=place.bucket, Prefix=f"evolution-api/{instance_id}/"
+    ):
+        if found := page.get("Versions"):
+            listed = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+            client.delete_objects(Bucket=place.bucket, Delete={"Objects": listed, "Quiet": True})  # type: ignore[typeddict-item]
+
+
+def _bare_one_by_one(place: S3Place, instance_id: str) -> None:
+    client = place.connect()
+    for page in client.get_paginator("list_objects_v2").paginate(
+        Bucket=place.bucket, Prefix=f"evolution-api/{instance_id}/"
+    ):
+        for each in page.get("Contents", []):
+            client.delete_object(Bucket=place.bucket, Key=each["Key"])
 
 
 def _seed(deployment: Deployment, name: str, number: int) -> SeededInstance:
