@@ -33,14 +33,20 @@ class Authority:
         )
 
     @contextmanager
-    def before(self, url: str) -> Iterator[str]:
-        """TLS before the server of this URL; the URL without its scheme, with the port of the TLS."""
+    def before(self, url: str, *, asks_clients: bool = False) -> Iterator[str]:
+        """TLS before the server of this URL; the URL without its scheme, with the port of the TLS.
+
+        It can ask clients for a certificate of this authority.
+        """
         rest = url.partition("://")[2]
         at, slash, path = rest.partition("/")
         userinfo, _, address = at.rpartition("@")
         host, _, port = address.partition(":")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
+        if asks_clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.file)
         with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
             threading.Thread(target=_serve, args=(listening, context, (host, int(port))), daemon=True).start()
             here = f"127.0.0.1:{listening.getsockname()[1]}"
