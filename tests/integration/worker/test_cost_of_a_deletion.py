@@ -22,7 +22,7 @@ from demo.parts import Postgres, Redis
 from shared.database import connections, migrate
 from tests.system import GATEWAY_KEY, System, new_settings
 
-MOST_LINES, MOST_WRITING_COMMITS, MOST_WRITING_TRANSACTIONS, MOST_COMMANDS = 130, 12, 27, 130
+MOST_LINES, MOST_WRITING_COMMITS, MOST_WRITING_TRANSACTIONS, MOST_COMMANDS = 130, 8, 27, 130
 WARM_UP, MEASURED = 3, 5
 # Of its connections: the name, the transaction, its id once it has written, and the statement.
 _LINE = re.compile(r"^lethe-(\w+)@(\S+)@(\d+) LOG:  (?:statement|execute [^:]*):\s+(\S.*)((?:\n\t.*)*)", re.MULTILINE)
