@@ -79,8 +79,10 @@ class S3Bucket:
                     return
 
     def uncovered(self, instance_id: str, name: str, neighbours: Neighbours) -> list[str]:
-        """Nothing: an object leads nowhere."""
-        return []
+        """Old versions, where the server does not list them; else nothing, for an object leads nowhere."""
+        if self._objects.lists_versions:
+            return []
+        return ["old versions of objects, if there are any: the bucket's server does not list them"]
 
     def ids(self) -> set[str]:
         """Instance ids that have objects, or old versions of objects."""

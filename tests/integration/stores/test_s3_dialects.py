@@ -134,6 +134,7 @@ def test_a_process_that_has_rehearsed_nothing_finds_the_dialect(
         assert sum(bucket.erase(mine, uuid4())) == 5
         assert bucket.count(mine) == 0
         assert bucket.reach == reach
+        assert bool(bucket.uncovered(mine, "", list)) == (reach != "all versions")
     assert keys(place, mine) == []
 
 
