@@ -86,8 +86,8 @@ QUICK: dict[str, dict[str, tuple[Case, ...]]] = {
         "test_what_works_is_not_refused": with_values("name", "a trigger that lets all pass"),
         "test_row_level_security_is_refused": with_values("table", "Message"),
     },
-    "stores/test_rows": {"test_all_rows_go_and_no_others": ({"system": 1, "services": "auto"},)},
-    "stores/test_rows_without_triggers": {
+    "rows/test_rows": {"test_all_rows_go_and_no_others": ({"system": 1, "services": "auto"},)},
+    "rows/test_rows_without_triggers": {
         "test_a_row_of_another_instance_that_refers_to_ours": (
             {"rule": "ON DELETE CASCADE", "when": "meanwhile"},
             {"rule": "ON DELETE RESTRICT", "when": "before"},
@@ -159,7 +159,7 @@ SLOW: dict[str, set[str]] = {
         "test_an_id_that_was_erased_twice_is_reported_once",
     },
     # Each form of a table that keeps its triggers; the kinds are in the tests that stay.
-    "stores/test_rows_without_triggers": {
+    "rows/test_rows_without_triggers": {
         "test_a_deferred_reference_is_refused_at_its_commit",
         "test_a_table_that_is_keyed_to_messages_alone",
         "test_a_trigger_that_is_added_meanwhile_fires_from_then_on",
@@ -169,7 +169,7 @@ SLOW: dict[str, set[str]] = {
         "test_a_message_table_of_several",
     },
     # Six schemas on one path; all other tests run on that of the newest.
-    "stores/test_versions": {"test_every_version_is_erased_from_and_a_worker_outlives_its_migrations"},
+    "rows/test_versions": {"test_every_version_is_erased_from_and_a_worker_outlives_its_migrations"},
     # More than one page of S3's answers.
     "stores/test_s3_bucket": {"test_all_unfinished_uploads_are_counted_and_removed"},
     "records/test_receipts": {
