@@ -50,7 +50,7 @@ def run(ctx: Context) -> Progress:
     left = [f'rows in "{table}"' for table in tables]
     if ctx.services.cache and not has_no_keys:
         left += _find_keys(ctx, ctx.services.cache, by_name_too=is_unused)
-    left += [storage.unit for storage in ctx.services.storages if storage.count(ctx.instance_id)]
+    left += [storage.kind for storage in ctx.services.storages if storage.count(ctx.instance_id)]
     left += named
     if reservation.is_there():
         left.append("the reservation of the name")
@@ -59,7 +59,7 @@ def run(ctx: Context) -> Progress:
     ctx.note(name_in_use=not is_unused, verified_empty=_stores(ctx), verified_at=datetime.now(UTC).isoformat())
     for storage in ctx.services.storages:
         if storage.reach:
-            ctx.note(**{f"{storage.unit}_seen": storage.reach})
+            ctx.note(**{f"{storage.kind}_seen": storage.reach})
     return Progress.DONE
 
 
@@ -95,7 +95,7 @@ def _remove_named(ctx: Context, reservation: Reservation) -> list[str]:
 def _find_keys(ctx: Context, cache: Cache, *, by_name_too: bool) -> list[str]:
     """The kinds of keys that the instance still has, in words."""
     candidates = cache.find_candidates([ctx.instance_id], [ctx.instance_name])
-    left = ["cache keys"] if cache.by_id(ctx.instance_id, ctx.living, candidates)[0] else []
+    left = ["cache keys"] if cache.by_id(ctx.instance_id, ctx.had_by_others, candidates)[0] else []
     if by_name_too and by_name.count_keys(ctx, cache, candidates):
         left.append("cache keys of the name")
     return left
@@ -152,9 +152,9 @@ def _was_just_scanned(ctx: Context) -> bool:
 
 def _unlink(ctx: Context, target: Target, cache: Cache, candidates: Candidates) -> int:
     ctx.ensure_claim_held()
-    return sum(cache.unlink(cache.by_id(target.instance_id, target.living, candidates)[0]))
+    return sum(cache.unlink(cache.by_id(target.instance_id, target.had_by_others, candidates)[0]))
 
 
 def _stores(ctx: Context) -> list[str]:
-    stores = ["rows", *(storage.unit for storage in ctx.services.storages)]
+    stores = ["rows", *(storage.kind for storage in ctx.services.storages)]
     return [*stores, "keys"] if ctx.services.cache else stores

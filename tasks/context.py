@@ -49,13 +49,13 @@ class Target:
         """The gateways that are not given up."""
         return tuple(gateway for gateway in self.services.gateways if gateway.url not in self.without_gateways)
 
-    def living(self, column: str, values: Iterable[str]) -> set[str]:
+    def had_by_others(self, column: str, values: Iterable[str]) -> set[str]:
         """Those of the ids (or names) that another instance has now."""
-        return self.services.tenant.living(column, values, besides=self.instance_id)
+        return self.services.tenant.had_by_others(column, values, besides=self.instance_id)
 
-    def neighbours(self) -> list[str]:
+    def other_names(self) -> list[str]:
         """The names of all other instances."""
-        return self.services.tenant.neighbours(besides=self.instance_id)
+        return self.services.tenant.other_names(besides=self.instance_id)
 
     def webhook(self, *, even_if_off: bool = False) -> WebhookRow | None:
         """The instance's own webhook, if it is enabled, or was before Lethe switched it off."""
@@ -66,14 +66,14 @@ class Target:
 class Survey(Target):
     """A target that is looked at once: what its rehearsal has read, the preview right after it does not read again."""
 
-    _neighbours: list[list[str]] = field(default_factory=list)  # empty until asked
+    _other_names: list[list[str]] = field(default_factory=list)  # empty until asked
     _webhook: list[WebhookRow | None] = field(default_factory=list)
 
-    def neighbours(self) -> list[str]:
+    def other_names(self) -> list[str]:
         """The names of all other instances."""
-        if not self._neighbours:
-            self._neighbours.append(super().neighbours())
-        return self._neighbours[0]
+        if not self._other_names:
+            self._other_names.append(super().other_names())
+        return self._other_names[0]
 
     def webhook(self, *, even_if_off: bool = False) -> WebhookRow | None:
         """The instance's own webhook, if it is enabled."""
@@ -187,7 +187,7 @@ class Context(Target):
         for storage in probe_all(self.services.storages):
             stop = _Stop(self.slice_is_over)
             for count in storage.erase(self.instance_id, self.deletion_id, stop):
-                self.add_removed({storage.unit: count})
+                self.add_removed({storage.kind: count})
             if stop.said:
                 return False
         return True

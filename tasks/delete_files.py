@@ -7,14 +7,14 @@ def rehearse(target: Target) -> None:
     """Check that each storage is there, and that Lethe may remove what it stores by id and by name."""
     for storage in target.services.storages:
         storage.probe()
-        storage.rehearse(target.instance_id, target.instance_name, target.neighbours)
+        storage.rehearse(target.instance_id, target.instance_name, target.other_names)
 
 
 def preview(target: Target) -> Counts:
     """Count the files and objects."""
     counts = {}
     for storage in target.services.storages:
-        counts[storage.unit] = storage.count(target.instance_id)
+        counts[storage.kind] = storage.count(target.instance_id)
     return counts
 
 

@@ -49,9 +49,9 @@ def preview(target: Target) -> Counts:
     """Count the gateways that would drop the instance, and what is stored by its name."""
     counts = Counter({"gateways": len(target.gateways)})
     for storage in target.services.storages:
-        counts[storage.unit] = storage.count_named(target.instance_name, target.neighbours)
+        counts[storage.kind] = storage.count_named(target.instance_name, target.other_names)
     for queues in target.services.queues:
-        counts.update(queues.count_named(target.instance_name, target.neighbours))
+        counts.update(queues.count_named(target.instance_name, target.other_names))
     return dict(counts)
 
 

@@ -22,7 +22,7 @@ def rehearse(target: Target) -> None:
 def _call(target: Target, gateway: Gateway) -> None:
     gateway.rehearse()
     # A server checks the key only when the instance exists.
-    names = (target.instance_name, *target.neighbours())
+    names = (target.instance_name, *target.other_names())
     if (known := next(filter(can_be_addressed, names), None)) is not None:
         gateway.state(known)
 

@@ -24,8 +24,8 @@ def preview(target: Target) -> Counts:
     if cache is None or not target.thorough:
         return {}
     candidates = cache.find_candidates([target.instance_id], [target.instance_name])
-    by_id, _ = cache.by_id(target.instance_id, target.living, candidates)
-    by_name, _ = cache.by_name(target.instance_name, target.living, candidates)
+    by_id, _ = cache.by_id(target.instance_id, target.had_by_others, candidates)
+    by_name, _ = cache.by_name(target.instance_name, target.had_by_others, candidates)
     return {"keys": len({*by_id, *by_name}) + cache.count_lost_messages(target.instance_name)}
 
 
@@ -55,11 +55,11 @@ def run(ctx: Context) -> Progress:
 def _unlink(ctx: Context, target: Target, cache: Cache, candidates: Candidates) -> tuple[int, int]:
     """Unlink the instance's keys. Returns (removed, kept): kept keys also match another instance's name."""
     ctx.ensure_claim_held()
-    keys, shared = cache.by_id(target.instance_id, target.living, candidates)
+    keys, shared = cache.by_id(target.instance_id, target.had_by_others, candidates)
     removed = sum(cache.unlink(keys))
     with ctx.services.tenant.holding_name(target.instance_id, target.instance_name) as is_its_name:
         if is_its_name:
-            keys, shared_by_name = cache.by_name(target.instance_name, target.living, candidates)
+            keys, shared_by_name = cache.by_name(target.instance_name, target.had_by_others, candidates)
             shared += shared_by_name
             removed += sum(cache.unlink(keys)) + cache.remove_lost_messages(target.instance_name)
     return removed, len(shared)

@@ -12,7 +12,7 @@ from shared import formatting
 from shared.audit.entries import Action, Decision
 from shared.services import Services
 from tasks.leftovers import leftovers
-from tasks.leftovers.leftovers import By, Found, Leftover
+from tasks.leftovers.leftovers import Found, Leftover, OwnerIs
 
 
 def sweep(remove: bool, older_than_seconds: float, yes: bool, as_json: bool) -> None:
@@ -45,14 +45,14 @@ def _remove(made: Services, leftover: Leftover) -> int:
 
 
 def _audit(made: Services, leftover: Leftover, decision: Decision, number: int) -> None:
-    by_name = " by a name" if leftover.by is By.NAME else ""  # the audit contains no names
+    by_name = " by a name" if leftover.owner_is is OwnerIs.NAME else ""  # the audit contains no names
     account.audit(
         made,
         Action.SWEEP,
         decision,
         f"{_counted(leftover, number)}{by_name}",
-        instance_id=leftover.owner if leftover.by is By.ID else None,
-        deletion_id=UUID(leftover.owner) if leftover.by is By.DELETION else None,
+        instance_id=leftover.owner if leftover.owner_is is OwnerIs.ID else None,
+        deletion_id=UUID(leftover.owner) if leftover.owner_is is OwnerIs.DELETION else None,
     )
 
 
@@ -84,7 +84,7 @@ def _show(found: Found, removable: list[Leftover]) -> None:
 def _place(leftover: Leftover) -> str:
     """Its place, with control characters escaped, and the name that it belongs to."""
     place = leftover.place if leftover.place.isprintable() else repr(leftover.place)
-    return f"{place} (name {leftover.owner!r})" if leftover.by is By.NAME else place
+    return f"{place} (name {leftover.owner!r})" if leftover.owner_is is OwnerIs.NAME else place
 
 
 def _unit(leftover: Leftover) -> str:
@@ -105,8 +105,8 @@ def _age(leftover: Leftover) -> str:
 def _row(leftover: Leftover, removable: bool, removed: int | None) -> dict[str, Any]:
     return {
         "kind": leftover.kind,
-        "id": None if leftover.by is By.NAME else leftover.owner,
-        "name": leftover.owner if leftover.by is By.NAME else None,
+        "id": None if leftover.owner_is is OwnerIs.NAME else leftover.owner,
+        "name": leftover.owner if leftover.owner_is is OwnerIs.NAME else None,
         "place": leftover.place,
         "number": leftover.held.number,
         "sizeBytes": leftover.held.size_bytes,

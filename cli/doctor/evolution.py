@@ -124,7 +124,7 @@ def _gateway_advice(error: LetheError) -> str:
 def _known_name(services: Services) -> str | None:
     """The name of any instance; None when there is none, or the database cannot be reached."""
     try:
-        return next(filter(can_be_addressed, services.tenant.neighbours(besides="")), None)
+        return next(filter(can_be_addressed, services.tenant.other_names(besides="")), None)
     except LetheError:  # reported by check_tenant_database
         return None
 
@@ -162,18 +162,18 @@ def _is_used(cache: Cache) -> bool:
 def check_storages(services: Services) -> Iterator[Finding]:
     """Whether Lethe can read and write each store of media."""
     names = {"files": "files root", "objects": "bucket"}
-    for unit, name in names.items():
-        if unit not in {storage.unit for storage in services.storages}:
-            yield Finding(name, Verdict.UNUSED, f"not set: no {unit} are removed")
+    for kind, name in names.items():
+        if kind not in {storage.kind for storage in services.storages}:
+            yield Finding(name, Verdict.UNUSED, f"not set: no {kind} are removed")
     for storage in services.storages:
-        name = names[storage.unit]
+        name = names[storage.kind]
         try:
             storage.probe()
         except LetheError as error:
-            advice = TRUST if certificates.are_refused(error) else _STORAGE_ADVICE[storage.unit]
+            advice = TRUST if certificates.are_refused(error) else _STORAGE_ADVICE[storage.kind]
             yield Finding(name, Verdict.BROKEN, error.title, advice)
         else:
-            yield _folders(services, storage) if storage.unit == "files" else Finding(name, Verdict.OK, _USABLE)
+            yield _folders(services, storage) if storage.kind == "files" else Finding(name, Verdict.OK, _USABLE)
 
 
 def _folders(services: Services, folder: Storage) -> Finding:

@@ -212,7 +212,7 @@ def cancel(engine: Engine, claim: Claim, reason: str) -> None:
     with own_transaction(engine) as connection:
         _stop(connection, claim, DeletionStatus.CANCELLED, reason, finished_at=func.now())
         connection.execute(unguarded_step_update(claim).values(status=StepStatus.PENDING, error=reason))
-        withdrawn = outbox.withdraw(connection, claim.deletion_id)
+        withdrawn = outbox.expire_pending(connection, claim.deletion_id)
         chain.append(connection, *withdrawn, _audit_entry(claim, Decision.CANCELLED))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-Neighbours = Callable[[], list[str]]  # the names of all other instances
+OtherNames = Callable[[], list[str]]  # the names of all other instances
 
 
 @dataclass(frozen=True)

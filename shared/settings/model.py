@@ -272,7 +272,7 @@ class Settings(BaseSettings):
         if not clocks[0] + self.retry_seconds < clocks[1] < clocks[2] < clocks[3]:
             raise ValueError("slice + retry < soft limit < hard limit < visibility must hold, else a step runs twice")
         if self.heartbeat_seconds * 3 > self.stale_seconds:
-            raise ValueError("stale_seconds must be at least three heartbeats, else a living owner counts as dead")
+            raise ValueError("stale_seconds must be at least three heartbeats, else a working owner counts as dead")
         if self.max_waiters >= self.api_threads:
             raise ValueError("max_waiters must be below api_threads, else waiting calls block all others")
         return self

@@ -137,7 +137,7 @@ def _entry(decision: Decision, deletion_id: UUID, instance_id: str, target: str,
     return Entry(Action.WEBHOOK, decision, instance_id=instance_id, deletion_id=deletion_id, reason=reason)
 
 
-def withdraw(connection: Connection, deletion_id: UUID) -> list[Entry]:
+def expire_pending(connection: Connection, deletion_id: UUID) -> list[Entry]:
     """Expire the pending webhooks of a cancelled deletion: they would announce a deletion that never happened.
 
     Returns the audit entries to append.

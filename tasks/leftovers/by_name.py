@@ -13,9 +13,9 @@ def remove_media(ctx: Context) -> None:
     kept: list[str] = []
     for storage in probe_all(ctx.services.storages):
         ctx.ensure_claim_held()
-        removed, shared = storage.remove_named(ctx.instance_name, ctx.deletion_id, ctx.neighbours)
+        removed, shared = storage.remove_named(ctx.instance_name, ctx.deletion_id, ctx.other_names)
         kept += shared
-        ctx.add_removed({storage.unit: removed})
+        ctx.add_removed({storage.kind: removed})
     if kept:
         ctx.note(kept_media=len(kept))  # they belong to another instance's name as well
 
@@ -25,7 +25,7 @@ def remove_queues(ctx: Context) -> None:
     kept = 0
     for queues in probe_all(ctx.services.queues):
         ctx.ensure_claim_held()
-        taken = queues.remove_named(ctx.instance_name, ctx.neighbours)
+        taken = queues.remove_named(ctx.instance_name, ctx.other_names)
         kept += taken.kept
         ctx.add_removed(taken.counts)
     if kept:
@@ -34,21 +34,21 @@ def remove_queues(ctx: Context) -> None:
 
 def unlink_keys(target: Target, cache: Cache, candidates: Candidates) -> int:
     """Unlink the name's keys among the candidates; returns how many."""
-    mine, _ = cache.by_name(target.instance_name, target.living, candidates)
+    mine, _ = cache.by_name(target.instance_name, target.had_by_others, candidates)
     return sum(cache.unlink(mine)) + cache.remove_lost_messages(target.instance_name)
 
 
 def count_keys(target: Target, cache: Cache, candidates: Candidates) -> int:
     """The name's keys among the candidates, and its fields."""
-    mine, _ = cache.by_name(target.instance_name, target.living, candidates)
+    mine, _ = cache.by_name(target.instance_name, target.had_by_others, candidates)
     return len(mine) + cache.count_lost_messages(target.instance_name)
 
 
 def find_kept(target: Target) -> list[str]:
     """Which media and queues are kept by the name, in words."""
     services, name = target.services, target.instance_name
-    media = {each.unit: each.count_named(name, target.neighbours) for each in services.storages}
-    queues = [each.count_named(name, target.neighbours) for each in services.queues]
+    media = {each.kind: each.count_named(name, target.other_names) for each in services.storages}
+    queues = [each.count_named(name, target.other_names) for each in services.queues]
     found = {**media, **{what: number for counts in queues for what, number in counts.items()}}
     return [f"{what} of the name" for what, number in found.items() if number]
 

@@ -69,7 +69,7 @@ def _of_the_instance(target: Target, tables: set[str]) -> Iterator[str]:
     for (table,) in tenant.ask(query, {"id": target.instance_id}) if query else []:
         yield stores[table]
     for storage in target.services.storages:
-        yield from storage.uncovered(target.instance_id, target.instance_name, target.neighbours)
+        yield from storage.uncovered(target.instance_id, target.instance_name, target.other_names)
 
 
 def _stores_not_set(services: Services) -> dict[str, str]:

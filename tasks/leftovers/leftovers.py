@@ -35,7 +35,7 @@ class Kind(StrEnum):
     NAMES = "names"  # that a deletion has reserved and not given back
 
 
-class By(StrEnum):
+class OwnerIs(StrEnum):
     """What identifies the owner: instance id, instance name or deletion id."""
 
     ID = "id"
@@ -48,16 +48,16 @@ class Leftover:
     """Data in one place of one owner: an id or name that is not in use, or the deletion that moved it to the trash."""
 
     kind: Kind
-    by: By
+    owner_is: OwnerIs
     owner: str
     place: str  # for Kind.FIELDS, the key of the Redis hash
     held: Usage
     keys: tuple[str, ...] = ()
 
     @property
-    def whose(self) -> tuple[By, str]:
+    def whose(self) -> tuple[OwnerIs, str]:
         """The owner, and whether it is an id, a name or a deletion."""
-        return self.by, self.owner
+        return self.owner_is, self.owner
 
     def is_older(self, seconds: float) -> bool:
         """True if its newest item is older. If the age is unknown: False, unless seconds is 0."""
@@ -108,7 +108,7 @@ def find(services: Services) -> Found:
 def _read_stores(services: Services) -> _StoreContents:
     cache = services.cache
     return _StoreContents(
-        media={storage.unit: storage.ids() for storage in services.storages},
+        media={storage.kind: storage.ids() for storage in services.storages},
         redis_keys=cache.all_keys() if cache else KeysByOwner(),
         lost_message_fields=sorted(cache.lost_messages()) if cache else [],
         rows=orphan_rows.find(services.tenant),
@@ -118,42 +118,42 @@ def _read_stores(services: Services) -> _StoreContents:
 def _by_id(services: Services, seen: _StoreContents, used: InUse) -> Iterator[Leftover]:
     unowned = sorted(each for each in seen.ids if not used.has(each))
     for storage in services.storages:
-        for each in filter(seen.media[storage.unit].__contains__, unowned):
+        for each in filter(seen.media[storage.kind].__contains__, unowned):
             held = storage.measure(each)
             # Some S3 servers list a prefix for a while after its last object. An empty folder is something.
-            if held.number or storage.unit != Kind.OBJECTS:
-                yield Leftover(Kind(storage.unit), By.ID, each, _path_of_id(storage.unit, each), held)
+            if held.number or storage.kind != Kind.OBJECTS:
+                yield Leftover(Kind(storage.kind), OwnerIs.ID, each, _path_of_id(storage.kind, each), held)
     for each in filter(seen.redis_keys.by_id.__contains__, unowned):
-        yield from _keys(services, By.ID, each, seen.redis_keys.by_id[each], used)
+        yield from _keys(services, OwnerIs.ID, each, seen.redis_keys.by_id[each], used)
     for each in filter(seen.rows.__contains__, unowned):
-        yield Leftover(Kind.ROWS, By.ID, each, ", ".join(seen.rows[each].tables), seen.rows[each].held)
+        yield Leftover(Kind.ROWS, OwnerIs.ID, each, ", ".join(seen.rows[each].tables), seen.rows[each].held)
 
 
 def _by_name(services: Services, seen: _StoreContents, used: InUse) -> Iterator[Leftover]:
     for storage in services.storages:
         for name, held in sorted(storage.find_named(lambda: _names_in_use(services)).items()):
-            yield Leftover(Kind(storage.unit), By.NAME, name, _path_of_name(storage.unit, name), held)
+            yield Leftover(Kind(storage.kind), OwnerIs.NAME, name, _path_of_name(storage.kind, name), held)
     for name, keys in sorted(seen.redis_keys.by_name.items()):
-        yield from _keys(services, By.NAME, name, keys, used)
+        yield from _keys(services, OwnerIs.NAME, name, keys, used)
     for lost, name, held in seen.lost_message_fields:
         if name not in used.names:
-            yield Leftover(Kind.FIELDS, By.NAME, name, lost, held)
+            yield Leftover(Kind.FIELDS, OwnerIs.NAME, name, lost, held)
 
 
-def _keys(services: Services, by: By, owner: str, keys: list[str], used: InUse) -> Iterator[Leftover]:
+def _keys(services: Services, owner_is: OwnerIs, owner: str, keys: list[str], used: InUse) -> Iterator[Leftover]:
     assert services.cache
     if mine := _keys_of_no_owner(services, keys, used):
         place = f"{services.cache.prefix}:*:{owner}*"
-        yield Leftover(Kind.KEYS, by, owner, place, services.cache.measure(mine), tuple(mine))
+        yield Leftover(Kind.KEYS, owner_is, owner, place, services.cache.measure(mine), tuple(mine))
 
 
 def remove(services: Services, leftover: Leftover) -> Iterator[int]:
     """Remove it, if its owner is still not in use; yields how much each batch removed."""
     if leftover.kind is Kind.NAMES:
         yield from _release_name(services, leftover)
-    elif leftover.by is By.DELETION:
+    elif leftover.owner_is is OwnerIs.DELETION:
         yield from _empty_trash(services, leftover)
-    elif leftover.by is By.NAME:
+    elif leftover.owner_is is OwnerIs.NAME:
         yield from _remove_named(services, leftover)
     elif not in_use.read(services).has(leftover.owner):
         yield from _remove_by_id(services, leftover)
@@ -165,7 +165,7 @@ def _remove_by_id(services: Services, leftover: Leftover) -> Iterator[int]:
     if leftover.kind is Kind.ROWS:
         yield orphan_rows.erase(services, leftover.owner)
     for storage in services.storages:
-        if storage.unit == leftover.kind:
+        if storage.kind == leftover.kind:
             # The id stands in for a deletion's: should this be interrupted, its trash is found the next time.
             yield from storage.erase(leftover.owner, UUID(leftover.owner))
 
@@ -178,7 +178,7 @@ def _remove_named(services: Services, leftover: Leftover) -> Iterator[int]:
         yield services.cache.remove_lost_messages(leftover.owner, leftover.place)
     trash = uuid4()  # of no deletion: should this be interrupted, it is found the next time
     for storage in services.storages:
-        if storage.unit == leftover.kind:
+        if storage.kind == leftover.kind:
             yield storage.remove_named(leftover.owner, trash, lambda: _names_in_use(services))[0]
     for folder in _local_folders(services):
         yield from folder.empty_trash(trash)
@@ -193,12 +193,12 @@ def _names_in_use(services: Services) -> list[str]:
     return list(in_use.read(services).names)
 
 
-def _path_of_id(unit: str, instance_id: str) -> str:
-    return f"instances/{instance_id}" if unit == Kind.FILES else f"evolution-api/{instance_id}/"
+def _path_of_id(kind: str, instance_id: str) -> str:
+    return f"instances/{instance_id}" if kind == Kind.FILES else f"evolution-api/{instance_id}/"
 
 
-def _path_of_name(unit: str, name: str) -> str:
-    return f"store/chatwoot/{name}" if unit == Kind.FILES else f"evolution-api/messages/{name}_*.json"
+def _path_of_name(kind: str, name: str) -> str:
+    return f"store/chatwoot/{name}" if kind == Kind.FILES else f"evolution-api/messages/{name}_*.json"
 
 
 def _keys_of_no_owner(services: Services, keys: Iterable[str], used: InUse) -> list[str]:
@@ -215,13 +215,13 @@ def _trash(services: Services) -> Iterator[Leftover]:
     for folder in _local_folders(services):
         ids = folder.trash_ids()
         for each in sorted(ids - _unfinished(services, ids)):
-            yield Leftover(Kind.TRASH, By.DELETION, each, f".trash/{each}", folder.measure_trash(UUID(each)))
+            yield Leftover(Kind.TRASH, OwnerIs.DELETION, each, f".trash/{each}", folder.measure_trash(UUID(each)))
 
 
 def _reserved(services: Services) -> Iterator[Leftover]:
     names = {str(deletion_id): each for deletion_id, each in reservation.find_all(services.tenant).items()}
     for each in sorted(names.keys() - _unfinished(services, names)):
-        yield Leftover(Kind.NAMES, By.DELETION, each, f'"{ROOT}"', Usage(1, 0, names[each].since))
+        yield Leftover(Kind.NAMES, OwnerIs.DELETION, each, f'"{ROOT}"', Usage(1, 0, names[each].since))
 
 
 def _release_name(services: Services, leftover: Leftover) -> Iterator[int]:

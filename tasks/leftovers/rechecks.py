@@ -23,7 +23,7 @@ log = logs.get(__name__)
 class _Place:
     """A store: how much it holds of which of these ids, and how that is erased."""
 
-    unit: str
+    kind: str
     look: Callable[[set[str]], dict[str, int]]
     erase: Callable[[DueCheck], Iterable[int]]
 
@@ -37,11 +37,11 @@ def run_due(services: Services) -> int:
     if not due:
         return 0
     by_id = {each.instance_id: each for each in due}  # of an id that was erased twice the newest deletion
-    living = services.tenant.living("id", by_id, besides="")
-    returned = [by_id[each] for each in sorted(living) if rechecks.INSTANCES not in by_id[each].came_back]
+    existing = services.tenant.had_by_others("id", by_id, besides="")
+    returned = [by_id[each] for each in sorted(existing) if rechecks.INSTANCES not in by_id[each].came_back]
     for each in returned:
         _report(services, each, {rechecks.INSTANCES: 1})
-    found, all_seen = _look(services, by_id.keys() - living)
+    found, all_seen = _look(services, by_id.keys() - existing)
     undone = _erase(services, [(by_id[each], places) for each, places in found.items()])
     if all_seen:
         rechecks.finish(services.own, [each.deletion_id for each in due if each.deletion_id not in undone])
@@ -57,7 +57,7 @@ def _look(services: Services, ids: set[str]) -> tuple[dict[str, dict[_Place, int
             for instance_id, number in place.look(ids).items():
                 found.setdefault(instance_id, {})[place] = number
         except (LetheError, OSError) as error:  # what is elsewhere is found all the same
-            log.warning("look put off", unit=place.unit, reason=_why(error))
+            log.warning("look put off", kind=place.kind, reason=_why(error))
             all_seen = False
     return found, all_seen
 
@@ -66,12 +66,12 @@ def _erase(services: Services, found: Iterable[tuple[DueCheck, Mapping[_Place, i
     """Report and erase, for no longer than a slice; returns what could not be done."""
     ends, undone = time.monotonic() + services.settings.slice_seconds, set[UUID]()
     for due, places in found:
-        if time.monotonic() > ends or services.tenant.living("id", [due.instance_id], besides=""):
+        if time.monotonic() > ends or services.tenant.had_by_others("id", [due.instance_id], besides=""):
             undone.add(due.deletion_id)
             continue
-        _report(services, due, {place.unit: number for place, number in places.items()})
+        _report(services, due, {place.kind: number for place, number in places.items()})
         try:
-            rechecks.report_erased(services.own, due, {place.unit: sum(place.erase(due)) for place in places})
+            rechecks.report_erased(services.own, due, {place.kind: sum(place.erase(due)) for place in places})
         except (LetheError, OSError) as error:  # the others are erased all the same
             log.error("not erased again", deletion_id=str(due.deletion_id), reason=_why(error))
             undone.add(due.deletion_id)
@@ -103,16 +103,16 @@ def _media(storage: Storage) -> _Place:
         counts = {each: max(least, storage.count(each)) for each in storage.ids() & ids}
         return {each: number for each, number in counts.items() if number}
 
-    return _Place(storage.unit, look, lambda due: storage.erase(due.instance_id, due.deletion_id))
+    return _Place(storage.kind, look, lambda due: storage.erase(due.instance_id, due.deletion_id))
 
 
 def _keys(services: Services, cache: Cache) -> _Place:
-    living = partial(services.tenant.living, besides="")
+    had_by_others = partial(services.tenant.had_by_others, besides="")
     keys: dict[str, list[str]] = {}
 
     def look(ids: set[str]) -> dict[str, int]:
         candidates = cache.find_candidates(ids)
-        keys.update((each, cache.by_id(each, living, candidates)[0]) for each in ids)
+        keys.update((each, cache.by_id(each, had_by_others, candidates)[0]) for each in ids)
         return {each: len(mine) for each, mine in keys.items() if mine}
 
     return _Place("keys", look, lambda due: cache.unlink(keys[due.instance_id]))

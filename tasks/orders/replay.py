@@ -21,8 +21,8 @@ _BATCH = 1000
 def find(services: Services) -> list[Instance]:
     """The instances whose id was erased (names are not compared), except those that are being deleted already."""
     tenant = services.tenant
-    living = (each for ids in _erased_ids(services) for each in sorted(tenant.living("id", ids, besides="")))
-    return [found for instance_id in living if (found := tenant.find(instance_id=instance_id))]
+    existing = (each for ids in _erased_ids(services) for each in sorted(tenant.had_by_others("id", ids, besides="")))
+    return [found for instance_id in existing if (found := tenant.find(instance_id=instance_id))]
 
 
 def replay(services: Services, caller: Caller, instance: Instance) -> UUID:

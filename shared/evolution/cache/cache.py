@@ -17,7 +17,7 @@ from shared.evolution.usage import Usage
 from shared.faults.redis import translate_errors
 
 _AT_ONCE = 500
-Living = Callable[[str, set[str]], set[str]]  # column ("id" or "name"), values: those that other instances have
+HadByOthers = Callable[[str, set[str]], set[str]]  # column ("id" or "name"), values: those that other instances have
 # The value of a field of lost messages: a cuid as JSON. Its first eight digits are milliseconds since 1970, base 36.
 _CUID = re.compile(rb'"?c([0-9a-z]{8})[0-9a-z]{16}"?')
 # One page of a scan: keys that may belong to these ids or names. A part up to any colon may be the name, and up to any
@@ -135,21 +135,23 @@ class Cache:
         return int(after), [key for key in keys if isinstance(key, bytes)]
 
     def by_id(
-        self, instance_id: str, living: Living, candidates: Candidates | None = None
+        self, instance_id: str, had_by_others: HadByOthers, candidates: Candidates | None = None
     ) -> tuple[list[str], list[str]]:
         """Keys of the instance by its id, and keys that may belong to another existing instance as well."""
         found = (candidates or self.find_candidates([instance_id])).by_id[instance_id]
-        own, shared = _split(found, instance_id, partial(living, "id"))
+        own, shared = _split(found, instance_id, partial(had_by_others, "id"))
         session = f"{self.prefix}:instance:{instance_id}"
         # An id is never reused: this key is the instance's, even when another instance has this id as its name.
         return [*own, *self._existing([session])], shared
 
-    def by_name(self, name: str, living: Living, candidates: Candidates | None = None) -> tuple[list[str], list[str]]:
+    def by_name(
+        self, name: str, had_by_others: HadByOthers, candidates: Candidates | None = None
+    ) -> tuple[list[str], list[str]]:
         """Keys of the instance by its name, and keys that may belong to another existing instance as well."""
         found = (candidates or self.find_candidates([], [name])).by_name[name]
-        own, shared = _split(found, name, partial(living, "name"))
+        own, shared = _split(found, name, partial(had_by_others, "name"))
         legacy = self._existing([f"{self.prefix}:instance:{name}"])
-        if legacy and living("id", {name}):  # it is the session of the instance with that id
+        if legacy and had_by_others("id", {name}):  # it is the session of the instance with that id
             return own, [*shared, *legacy]
         return [*own, *legacy], shared
 
@@ -227,10 +229,10 @@ class Cache:
 
 
 def _split(
-    candidates: dict[str, set[str]], owner: str, living: Callable[[set[str]], set[str]]
+    candidates: dict[str, set[str]], owner: str, had_by_others: Callable[[set[str]], set[str]]
 ) -> tuple[list[str], list[str]]:
     """Keys of the owner alone, and keys that may belong to another existing instance as well."""
-    others = living({each for owners in candidates.values() for each in owners} - {owner})
+    others = had_by_others({each for owners in candidates.values() for each in owners} - {owner})
     shared = {key for key, owners in candidates.items() if owners & others}
     return [key for key in candidates if key not in shared], sorted(shared)
 

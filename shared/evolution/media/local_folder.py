@@ -12,7 +12,7 @@ from shared.errors import Refused, RequirementNotMet
 from shared.evolution import instance_ids
 from shared.evolution.media import folders, rights
 from shared.evolution.media.storage import NotMounted, never
-from shared.evolution.usage import Neighbours, Usage
+from shared.evolution.usage import OtherNames, Usage
 
 # Into this trash, but perhaps into another one.
 _CANNOT_MOVE = (errno.EXDEV, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
@@ -26,7 +26,7 @@ _BY_ID, _BY_NAME = "instances", "chatwoot"  # prefixes of names in the trash
 class LocalFolder:
     """Evolution's working directory: instances/<id>/ and store/chatwoot/<name>/."""
 
-    unit = "files"
+    kind = "files"
     reach = None
 
     def __init__(self, root: Path) -> None:
@@ -68,16 +68,16 @@ class LocalFolder:
         return folders.may_write(place) and any(map(folders.may_write, tops))
 
     @folders.translate_file_errors()
-    def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
+    def rehearse(self, instance_id: str, name: str, other_names: OtherNames) -> None:
         """Look at the rights on each folder that will be moved and emptied."""
         self.probe()
-        for path in self._mine(instance_id, name, neighbours):
+        for path in self._mine(instance_id, name, other_names):
             rights.check(self.root, path)
 
-    def _mine(self, instance_id: str, name: str, neighbours: Neighbours) -> list[Path]:
+    def _mine(self, instance_id: str, name: str, other_names: OtherNames) -> list[Path]:
         """The paths, by id and by name, that erasing the instance moves away."""
         owned = self._owned(instance_id)
-        named = [self.root / path for path in self._named(name, neighbours)[0]]
+        named = [self.root / path for path in self._named(name, other_names)[0]]
         return list(filter(folders.exists, [*([owned] if owned else []), *named]))
 
     @folders.translate_file_errors()
@@ -109,9 +109,9 @@ class LocalFolder:
                 trash.rmdir()
 
     @folders.translate_file_errors()
-    def uncovered(self, instance_id: str, name: str, neighbours: Neighbours) -> list[str]:
+    def uncovered(self, instance_id: str, name: str, other_names: OtherNames) -> list[str]:
         """That to which symbolic links lead: they go, and are not followed."""
-        number = sum(map(folders.count_links, self._mine(instance_id, name, neighbours)))
+        number = sum(map(folders.count_links, self._mine(instance_id, name, other_names)))
         return [f"what symbolic links in the instance's folders lead to: {number}"] if number else []
 
     @folders.translate_file_errors()
@@ -140,34 +140,34 @@ class LocalFolder:
         return Usage(sum(each.number for each in held), sum(each.size_bytes for each in held), newest)
 
     @folders.translate_file_errors()
-    def count_named(self, name: str, neighbours: Neighbours) -> int:
+    def count_named(self, name: str, other_names: OtherNames) -> int:
         """The number of files in store/chatwoot/<name>, without nested folders of other instances."""
-        return sum(folders.count(self.root / path) for path in self._named(name, neighbours)[0])
+        return sum(folders.count(self.root / path) for path in self._named(name, other_names)[0])
 
     @folders.translate_file_errors()
-    def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
+    def find_named(self, other_names: OtherNames) -> dict[str, Usage]:
         """Folders in store/chatwoot whose names no existing instance has, without nested folders of others."""
-        names, others = folders.subfolders(self.root / _NAMED, instance_ids.is_storable), neighbours()
+        names, others = folders.subfolders(self.root / _NAMED, instance_ids.is_storable), other_names()
         found = {name: self._named(name, lambda: others)[0] for name in names}
         return {name: folders.measure(*(self.root / path for path in paths)) for name, paths in found.items() if paths}
 
     @folders.translate_file_errors()
-    def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+    def remove_named(self, name: str, deletion_id: UUID, other_names: OtherNames) -> tuple[int, list[str]]:
         """Move store/chatwoot/<name> into the trash, without nested folders of other instances."""
-        mine, shared = self._named(name, neighbours)
+        mine, shared = self._named(name, other_names)
         moved = 0
         for path in mine:
             files = folders.count(self.root / path)
             self._move(self.root / path, deletion_id, _BY_NAME)
             moved += files
         if mine:
-            self._remove_empty_parents(name, neighbours)
+            self._remove_empty_parents(name, other_names)
         return moved, shared
 
-    def _remove_empty_parents(self, name: str, neighbours: Neighbours) -> None:
+    def _remove_empty_parents(self, name: str, other_names: OtherNames) -> None:
         """Remove empty parents of the name's folder: a name with slashes makes several folders."""
         parent = posixpath.dirname(_named_path(name) or _NAMED)
-        others = {_named_path(other) for other in neighbours()} if parent.startswith(f"{_NAMED}/") else set()
+        others = {_named_path(other) for other in other_names()} if parent.startswith(f"{_NAMED}/") else set()
         while parent.startswith(f"{_NAMED}/") and parent not in others:
             try:
                 (self.root / parent).rmdir()
@@ -175,12 +175,12 @@ class LocalFolder:
                 return
             parent = posixpath.dirname(parent)
 
-    def _named(self, name: str, neighbours: Neighbours) -> tuple[list[str], list[str]]:
+    def _named(self, name: str, other_names: OtherNames) -> tuple[list[str], list[str]]:
         """Paths that belong to this name alone, and paths that belong to another instance as well."""
         own = _named_path(name)
         if own is None or not folders.exists(self.root / own) or not self._is_inside(self.root / own):
             return [], []
-        others = {path for other in neighbours() if (path := _named_path(other))}
+        others = {path for other in other_names() if (path := _named_path(other))}
         nested = {other for other in others if other.startswith(f"{own}/") and folders.exists(self.root / other)}
         is_folder = (self.root / own).is_dir() and not (self.root / own).is_symlink()
         in_other_folder = any(own.startswith(f"{other}/") for other in others)

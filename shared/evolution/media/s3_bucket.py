@@ -16,7 +16,7 @@ from shared.evolution.media.in_flight import InFlight
 from shared.evolution.media.s3_objects import Entry, Removal, S3Objects
 from shared.evolution.media.storage import COUNT_SECONDS, names_of_payload, never
 from shared.evolution.rehearsed import Rehearsed
-from shared.evolution.usage import Neighbours, Usage
+from shared.evolution.usage import OtherNames, Usage
 from shared.faults import s3 as faults
 from shared.settings import Settings
 
@@ -28,7 +28,7 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")  # not every server accepts
 class S3Bucket:
     """Evolution's bucket, with or without versions."""
 
-    unit = "objects"
+    kind = "objects"
 
     def __init__(self, settings: Settings, bucket: str) -> None:
         self.bucket = bucket
@@ -47,7 +47,7 @@ class S3Bucket:
             # Not HEAD: its answer has no body that says which of all errors it is.
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=f"{_ROOT}/", MaxKeys=1)
 
-    def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
+    def rehearse(self, instance_id: str, name: str, other_names: OtherNames) -> None:
         """Find the server's dialect, and try every call on a key that does not exist; the arguments are unused."""
         with self._translate_errors():
             self._rehearsed.once("calls", lambda: bucket_rehearsal.rehearse(self._client, self._objects, _ROOT))
@@ -78,7 +78,7 @@ class S3Bucket:
                 if stop():
                     return
 
-    def uncovered(self, instance_id: str, name: str, neighbours: Neighbours) -> list[str]:
+    def uncovered(self, instance_id: str, name: str, other_names: OtherNames) -> list[str]:
         """Old versions, where the server does not list them; else nothing, for an object leads nowhere."""
         if self._objects.lists_versions:
             return []
@@ -93,34 +93,34 @@ class S3Bucket:
         """Number and bytes of all object versions under the id, without unfinished uploads."""
         return _total([held for _, held in self._listed(self._prefix(instance_id))])
 
-    def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
+    def find_named(self, other_names: OtherNames) -> dict[str, Usage]:
         """Large SQS payloads that belong to no existing instance, by the shortest name that they may belong to."""
         found = [(names_of_payload(key.removeprefix(_PAYLOADS)), held) for key, held in self._listed(_PAYLOADS)]
-        others, orphans = set(neighbours()), dict[str, list[Usage]]()
+        others, orphans = set(other_names()), dict[str, list[Usage]]()
         for names, held in found:
             if names and not names & others:
                 orphans.setdefault(min(names, key=len), []).append(held)
         return {name: _total(each) for name, each in orphans.items()}
 
-    def count_named(self, name: str, neighbours: Neighbours) -> int:
+    def count_named(self, name: str, other_names: OtherNames) -> int:
         """The number of large SQS payloads that belong to this name alone."""
-        return len(self._named(name, neighbours)[0])
+        return len(self._named(name, other_names)[0])
 
-    def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+    def remove_named(self, name: str, deletion_id: UUID, other_names: OtherNames) -> tuple[int, list[str]]:
         """Remove the large SQS payloads that belong to this name alone.
 
         Returns their number, and the keys that were kept because another instance may own them.
         """
-        mine, shared = self._named(name, neighbours)
+        mine, shared = self._named(name, other_names)
         return sum(self._remove_all(iter([mine]))), shared
 
-    def _named(self, name: str, neighbours: Neighbours) -> tuple[list[Entry], list[str]]:
+    def _named(self, name: str, other_names: OtherNames) -> tuple[list[Entry], list[str]]:
         """Payloads that belong to this name alone, and keys that may belong to another instance as well."""
         # A prefix finds candidates.
         found = [entry for page in self._pages(_PAYLOADS + _CONTROL_CHARACTERS.split(f"{name}_")[0]) for entry in page]
         owners = {entry.key: names_of_payload(entry.key.removeprefix(_PAYLOADS)) for entry in found}
         found = [entry for entry in found if name in owners[entry.key]]
-        others = set(neighbours()) if found else set()
+        others = set(other_names()) if found else set()
         mine = [entry for entry in found if not owners[entry.key] & others]
         return mine, sorted({entry.key for entry in found} - {entry.key for entry in mine})
 

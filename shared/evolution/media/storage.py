@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.errors import Refused
 from shared.evolution.event_names import EVENT_FORMS
-from shared.evolution.usage import Neighbours, Usage
+from shared.evolution.usage import OtherNames, Usage
 
 # Evolution stores large SQS payloads as <name>_<event>_<ms>.json, with any spelling of the event.
 _PAYLOAD = re.compile(r"(?P<head>.+)_(?P<ms>\d+)\.json", re.DOTALL)
@@ -27,7 +27,7 @@ def never() -> bool:
 class Storage(Protocol):
     """A store of media. Erasing twice is harmless."""
 
-    unit: str  # what it counts: "files" or "objects"
+    kind: str  # what it counts: "files" or "objects"
 
     @property
     def reach(self) -> str | None:
@@ -36,7 +36,7 @@ class Storage(Protocol):
     def probe(self) -> None:
         """Raise Unreachable or Refused when the store cannot be used."""
 
-    def rehearse(self, instance_id: str, name: str, neighbours: Neighbours) -> None:
+    def rehearse(self, instance_id: str, name: str, other_names: OtherNames) -> None:
         """Try all that erasing this instance's media will use, and change nothing; raises Refused or Unreachable."""
 
     def count(self, instance_id: str) -> int:
@@ -48,7 +48,7 @@ class Storage(Protocol):
         Go on to its end, for what is removed is counted there: it asks stop() after each number, and ends soon.
         """
 
-    def uncovered(self, instance_id: str, name: str, neighbours: Neighbours) -> list[str]:
+    def uncovered(self, instance_id: str, name: str, other_names: OtherNames) -> list[str]:
         """What erasing does not reach although it may be the instance's, in sentences."""
 
     def ids(self) -> set[str]:
@@ -57,13 +57,13 @@ class Storage(Protocol):
     def measure(self, instance_id: str) -> Usage:
         """How much the store has under the id, without a time limit."""
 
-    def count_named(self, name: str, neighbours: Neighbours) -> int:
+    def count_named(self, name: str, other_names: OtherNames) -> int:
         """The number of files or objects that belong to this name, and to no other existing instance."""
 
-    def find_named(self, neighbours: Neighbours) -> dict[str, Usage]:
+    def find_named(self, other_names: OtherNames) -> dict[str, Usage]:
         """What is stored under names that no existing instance has, by name."""
 
-    def remove_named(self, name: str, deletion_id: UUID, neighbours: Neighbours) -> tuple[int, list[str]]:
+    def remove_named(self, name: str, deletion_id: UUID, other_names: OtherNames) -> tuple[int, list[str]]:
         """Remove what count_named() counts, or move it to the trash. Returns the number, and what others share."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.evolution.usage import Neighbours
+from shared.evolution.usage import OtherNames
 
 Counts = dict[str, int]
 
@@ -26,10 +26,10 @@ class Queues(Protocol):
     def rehearse(self, name: str) -> None:
         """Try all that removing what is kept by this name will use, and change nothing; raises Refused."""
 
-    def count_named(self, name: str, neighbours: Neighbours) -> Counts:
+    def count_named(self, name: str, other_names: OtherNames) -> Counts:
         """What belongs to this name, and to no other existing instance."""
 
-    def remove_named(self, name: str, neighbours: Neighbours) -> Removed:
+    def remove_named(self, name: str, other_names: OtherNames) -> Removed:
         """Remove what count_named() counts. Call it while the name is reserved."""
 
 

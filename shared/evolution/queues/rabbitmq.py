@@ -14,7 +14,7 @@ from shared import certificates
 from shared.errors import RequirementNotMet
 from shared.evolution.event_names import DOTTED_FORMS
 from shared.evolution.queues.queues import Counts, Removed, possible_names
-from shared.evolution.usage import Neighbours
+from shared.evolution.usage import OtherNames
 from shared.faults import rabbitmq as faults
 
 _MAX_NAME_BYTES = 255  # of a queue or an exchange
@@ -59,26 +59,26 @@ class RabbitMQ:
                     problem = f"RabbitMQ does not let Lethe's user delete {what} of the name ({said})"
                     raise RequirementNotMet(problem, "give the user `configure` on them", "queues") from error
 
-    def count_named(self, name: str, neighbours: Neighbours) -> Counts:
+    def count_named(self, name: str, other_names: OtherNames) -> Counts:
         """The number of queues and exchanges of the name."""
         with self._connected() as connection:
-            queues, exchanges, _ = self._find(connection, name, neighbours)
+            queues, exchanges, _ = self._find(connection, name, other_names)
         return {"queues": len(queues), "exchanges": len(exchanges)}
 
-    def remove_named(self, name: str, neighbours: Neighbours) -> Removed:
+    def remove_named(self, name: str, other_names: OtherNames) -> Removed:
         """Remove the exchange, so that nothing more is routed, then the queues with their messages."""
         with self._connected() as connection:
-            queues, exchanges, kept = self._find(connection, name, neighbours)
+            queues, exchanges, kept = self._find(connection, name, other_names)
             for exchange in exchanges:
                 connection.default_channel.exchange_delete(exchange)
             for queue in queues:
                 connection.default_channel.queue_delete(queue)
         return Removed({"queues": len(queues), "exchanges": len(exchanges)}, kept)
 
-    def _find(self, connection: Connection, name: str, neighbours: Neighbours) -> tuple[list[str], list[str], int]:
+    def _find(self, connection: Connection, name: str, other_names: OtherNames) -> tuple[list[str], list[str], int]:
         """Queues and exchanges that belong to this name alone, and how many others may belong to another name."""
         found = [queue for queue in sorted(_queues_of(name)) if _exists(connection, Channel.queue_declare, queue)]
-        others = {*neighbours(), *self._shared_names} if found else set[str]()
+        others = {*other_names(), *self._shared_names} if found else set[str]()
         mine = [queue for queue in found if not others & set(possible_names(queue, ".", DOTTED_FORMS))]
         exchanges, foreign = self._exchange(connection, name)
         return mine, exchanges, len(found) - len(mine) + foreign

@@ -13,7 +13,7 @@ from shared import certificates
 from shared.errors import Refused, RequirementNotMet, TransientError
 from shared.evolution.event_names import EVENT_FORMS
 from shared.evolution.queues.queues import Counts, Removed, possible_names
-from shared.evolution.usage import Neighbours
+from shared.evolution.usage import OtherNames
 from shared.faults import s3 as faults
 from shared.faults.kinds import Server
 from shared.settings import Settings
@@ -57,22 +57,22 @@ class Sqs:
                 problem = f"SQS does not let Lethe's key delete queues ({error.title})"
                 raise RequirementNotMet(problem, "grant sqs:DeleteQueue", "queues") from error
 
-    def count_named(self, name: str, neighbours: Neighbours) -> Counts:
+    def count_named(self, name: str, other_names: OtherNames) -> Counts:
         """Number of queues that belong to this instance name and to no other."""
-        return {"queues": len(self._find(name, neighbours)[0])}
+        return {"queues": len(self._find(name, other_names)[0])}
 
-    def remove_named(self, name: str, neighbours: Neighbours) -> Removed:
+    def remove_named(self, name: str, other_names: OtherNames) -> Removed:
         """Remove the queues that count_named() counts, with their messages. Returns also how many were kept."""
-        mine, kept = self._find(name, neighbours)
+        mine, kept = self._find(name, other_names)
         return Removed({"queues": sum(self._remove(url) for url in mine)}, kept)
 
-    def _find(self, name: str, neighbours: Neighbours) -> tuple[list[str], int]:
+    def _find(self, name: str, other_names: OtherNames) -> tuple[list[str], int]:
         """URLs of the queues that belong to this name alone, and how many others may belong to another name."""
         if not _POSSIBLE_INSTANCE_NAME.fullmatch(name):
             return [], 0  # SQS allows no queue of such a name
         owners = {url: set(_possible_instance_names(url)) for url in self._list(f"{name}_")}
         found = [url for url in owners if name in owners[url]]
-        others = {*neighbours(), *self._shared_names} if found else set[str]()
+        others = {*other_names(), *self._shared_names} if found else set[str]()
         mine = [url for url in found if not owners[url] & others]
         return mine, len(found) - len(mine)
 

@@ -24,7 +24,7 @@ def count_instances(tenant: Tenant) -> dict[str, int]:
 
 
 def states(tenant: Tenant) -> dict[str, str]:
-    """How each living instance is connected, by its id, as its server last wrote it down."""
+    """How each instance is connected, by its id, as its server last wrote it down."""
     columns = 'id, CAST("connectionStatus" AS text)'
     return dict(tenant.ask(f"SELECT {columns} FROM {tenant.table(ROOT)} WHERE {NOT_RESERVED} AND {_NOT_FENCED}", {}))
 

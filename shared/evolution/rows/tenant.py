@@ -168,7 +168,7 @@ class Tenant:
             return False
         return bool(self.ask(f"SELECT 1 FROM {self.table(ROOT)} WHERE token = :token LIMIT 1", {"token": token}))
 
-    def living(self, column: str, values: Iterable[str], *, besides: str) -> set[str]:
+    def had_by_others(self, column: str, values: Iterable[str], *, besides: str) -> set[str]:
         """Those of the names (or ids) that another instance than `besides` (an id) bears now."""
         wanted = [value for value in values if self.can_hold(value)]
         query = (
@@ -179,7 +179,7 @@ class Tenant:
             return set()
         return {value for (value,) in self.ask(query, {"values": wanted, "besides": besides})}
 
-    def neighbours(self, *, besides: str) -> list[str]:
+    def other_names(self, *, besides: str) -> list[str]:
         """The names of all other instances."""
         query = f"SELECT name FROM {self.table(ROOT)} WHERE id <> :besides AND {NOT_RESERVED}"
         return [name for (name,) in self.ask(query, {"besides": besides})]

@@ -210,14 +210,14 @@ def test_a_row_that_comes_back_during_the_look_is_left_alone(
     deletion_id, instance_id = erase(services, system)
     write_again(system, instance_id)
     turn_clock(services, 61)
-    find = services.tenant.living
+    find = services.tenant.had_by_others
     restored = iter([lambda: None, lambda: seed_instance(system.deployment, "restored", instance_id=instance_id)])
 
     def living(column: str, values: Any, *, besides: str) -> set[str]:
         next(restored, lambda: None)()
         return find(column, values, besides=besides)
 
-    monkeypatch.setattr(services.tenant, "living", living)
+    monkeypatch.setattr(services.tenant, "had_by_others", living)
     run_due(services)
     after, told = fingerprint(system.deployment), noted(services, deletion_id)
     turn_clock(services, 1000)

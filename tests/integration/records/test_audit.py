@@ -250,7 +250,7 @@ def test_a_cancelled_a_resumed_and_a_failed_one_are_there(api: System, services:
 
 
 class _Refusing:
-    unit = "files"
+    kind = "files"
 
     def probe(self) -> None:
         """As a store whose mount is wrong."""

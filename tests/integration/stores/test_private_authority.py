@@ -105,7 +105,7 @@ def test_without_the_file_no_server_is_trusted(system: System) -> None:
     with pytest.raises(Unreachable, match="no authority that Lethe trusts"):
         services.gateways[0].probe()
     with pytest.raises(Unreachable, match="bucket cannot be reached: SSLError"):
-        next(each for each in services.storages if each.unit == "objects").probe()
+        next(each for each in services.storages if each.kind == "objects").probe()
     assert services.cache
     for redis in (services.redis, services.cache.redis):
         with pytest.raises(Exception, match="certificate verify failed"):

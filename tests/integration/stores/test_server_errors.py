@@ -142,7 +142,7 @@ def test_a_name_that_the_databases_encoding_cannot_hold_does_not_exist(postgres_
 
     found, strange = tenant.find(name="José"), tenant.find(name="🦊")
     tokens = tenant.knows_token("ñ"), tenant.knows_token("🦊")
-    living = tenant.living("name", ["José", "🦊"], besides="2")
+    living = tenant.had_by_others("name", ["José", "🦊"], besides="2")
 
     engine.dispose()
     with psycopg.connect(postgres_part.url, autocommit=True) as server:
