@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from demo.parts import Redis as RedisPart
 from demo.ports import server_port
 from demo.processes import wait_until
 from shared.celery_app import QUEUE
+from shared.services import Services
 from tests.integration.places import decoded, files, redis_values
 from tests.system import GATEWAY_KEY, System
 
@@ -124,6 +126,12 @@ def listening(system: System) -> Iterator[list[dict[str, Any]]]:
     services.close()
 
 
+def enable_events(services: Services) -> None:
+    """As Flower does; a worker that has just been started does not listen yet."""
+    enable = partial(services.celery.control.broadcast, "enable_events", reply=True, limit=1)
+    wait_until(lambda: bool(enable()), 20, "a worker that sends events")
+
+
 def stop(system: System, *names: str) -> None:
     """Stop some of its processes."""
     for name in names:
@@ -151,12 +159,12 @@ def test_no_secret_is_in_anything_that_lethe_says(system: System) -> None:
     said += redis_values(services.redis)  # before a worker takes the message
     with listening(system) as heard:
         system.start(*WORKER, env=out_of_reach(system))
-        services.celery.control.enable_events()  # as Flower does
+        enable_events(services)
         wait_until(lambda: status(system, queued) == "waiting", 60, "a deletion that waits")
         listen_to_the_api()
         stop(system, *WORKER)
         system.start(*WORKER)
-        services.celery.control.enable_events()
+        enable_events(services)
         failed = system.delete("failing", key=token)
         listen_to_the_api()
     stop(system, "web")
