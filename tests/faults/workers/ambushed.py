@@ -1,5 +1,6 @@
 """A watched worker that stops at the point that an instance's name says, and waits there to be killed."""
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -38,9 +39,10 @@ def _ambush(moment: str, step: str | None = None) -> None:
     if not _claims or step not in (None, _claims[0].step):
         return
     name = _claims[0].instance_name
-    reached = FOLDER / f"{name}.reached"
-    if name == point(moment, _claims[0].step) and not reached.exists():
-        reached.touch()
+    reached, worker = FOLDER / f"{name}.reached", str(os.getppid())
+    # The same worker stops again: the time limit of a task may have ended the first stop.
+    if name == point(moment, _claims[0].step) and (not reached.exists() or reached.read_text() == worker):
+        reached.write_text(worker)
         threading.Event().wait()
 
 
