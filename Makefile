@@ -9,6 +9,9 @@ PARALLEL = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 # Else each process that is started compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# In memory where there is room for it: the servers of the tests write much, and keep nothing.
+MEMORY := $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8388608 { print "-p /dev/shm" }')
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all test-rabbitmq bench faults fuzz sure settings format lock
 
@@ -39,7 +42,8 @@ demo: $(READY) ## Delete an instance of a made-up deployment and watch (KEEP=1 l
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: $(READY) ## Run the tests that take minutes in all, side by side in PROCESSES processes
-	$(BIN)/python -m pytest -m 'not slow' $(PARALLEL)
+	@folder=$$(mktemp -d $(MEMORY)) && chmod 755 "$$folder" && trap 'rm -rf "$$folder"' EXIT && \
+		TMPDIR=$$folder $(BIN)/python -m pytest -m 'not slow' $(PARALLEL)
 
 test-all: test ## Run these, then all others: faults, fuzz, browser, nginx, PgBouncer, RabbitMQ, every name
 	$(BIN)/python -m pytest -m slow $(PARALLEL)

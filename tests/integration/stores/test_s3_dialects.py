@@ -175,7 +175,13 @@ def test_objects_go_with_a_few_calls_in_flight(system: System, place: S3Place) -
     """The next page is listed meanwhile; never more calls than allowed, and all are counted."""
     mine = str(uuid4())
     put(place, mine, SEVERAL_PAGES)
-    with bucket_behind(system, place, proxy := S3Proxy(place.endpoint, delay_seconds=0.3)) as bucket:
+
+    def hold_the_first(kind: str, _: Mapping[str, str]) -> None:
+        if kind == "POST delete":
+            wait_until(lambda: proxy.most_at_once[kind] >= 2, 20, "a second call in flight")
+
+    proxy = S3Proxy(place.endpoint, hold_the_first)
+    with bucket_behind(system, place, proxy) as bucket:
         assert sum(bucket.erase(mine, uuid4())) == SEVERAL_PAGES
 
     assert 2 <= proxy.most_at_once["POST delete"] <= MOST_IN_BULK
