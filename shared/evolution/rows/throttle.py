@@ -65,7 +65,7 @@ def reset(engine: Engine) -> None:
 
 @dataclass
 class Watch:
-    """Reads the throttle at most once a second, for whoever asks before each batch."""
+    """Reads the throttle at most once a second, though it is asked before each batch."""
 
     engine: Engine
     settings: Settings

@@ -125,7 +125,7 @@ def test_another_deployments_tables_are_not_called_copies(system: System) -> Non
 
 
 def test_a_logical_replication_slot_is_said(tmp_path: Path) -> None:
-    """Whoever reads it has the rows as well."""
+    """Its readers have received the rows as well."""
     part = Postgres.start(tmp_path, fast=True)
     with psycopg.connect(part.url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET wal_level = logical")
