@@ -1,4 +1,4 @@
-"""Writes the tables of docs/settings.md from shared/settings/model.py: `make settings`."""
+"""Writes the tables of docs/settings.md from shared/settings/fields.py: `make settings`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from shared.settings import Settings
 
 PAGE = Path(__file__).with_name("settings.md")
 BEGIN = (
-    "<!-- settings: `make settings` writes these tables, and a test compares them with shared/settings/model.py -->\n"
+    "<!-- settings: `make settings` writes these tables, and a test compares them with shared/settings/fields.py -->\n"
 )
 END = "<!-- end of settings -->\n"
 

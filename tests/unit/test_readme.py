@@ -71,7 +71,7 @@ def test_the_readme_and_the_api_page_show_the_same_bodies() -> None:
 
 
 def test_the_settings_page_is_what_make_settings_writes() -> None:
-    """Run `make settings` after a change in shared/settings/model.py."""
+    """Run `make settings` after a change in shared/settings/fields.py."""
     page = settings_table.PAGE.read_text()
 
     assert settings_table.render().strip() == page.split(settings_table.BEGIN)[1].split(settings_table.END)[0].strip()
