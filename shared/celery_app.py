@@ -9,7 +9,9 @@ from shared.servers import redis as redis_servers
 from shared.settings import Settings
 
 QUEUE = "lethe"
-NORMAL_PRIORITY, LOW_PRIORITY = 0, 9  # as Redis counts; the next slice of a large deletion has the low one
+# As Redis counts. The next slice of a large deletion has the low one; the first message of a deletion that was ordered
+# with many others the lowest one, so that a thousand of them delay no other.
+NORMAL_PRIORITY, LOW_PRIORITY, BULK_PRIORITY = 0, 6, 9
 
 
 # RabbitMQ redelivers a message when the connection of its worker ends: it needs no visibility timeout.
@@ -28,7 +30,7 @@ def task_name(step: str) -> str:
 
 def priority_on(broker: str, priority: int) -> int:
     """The priority as the broker counts: on RabbitMQ the greater number comes first."""
-    return LOW_PRIORITY - priority if _is_rabbitmq(broker) else priority
+    return BULK_PRIORITY - priority if _is_rabbitmq(broker) else priority
 
 
 def create(settings: Settings) -> Celery:
@@ -46,7 +48,7 @@ def create(settings: Settings) -> Celery:
         # Messages of a killed worker are redelivered within seconds, not after 10 x 10 rounds.
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
-        "priority_steps": [NORMAL_PRIORITY, LOW_PRIORITY],
+        "priority_steps": [NORMAL_PRIORITY, LOW_PRIORITY, BULK_PRIORITY],
         **options,
     }
     if _is_rabbitmq(settings.broker):

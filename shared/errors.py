@@ -67,5 +67,9 @@ class RightsLost(LetheError):
     """The requester does not have the permission for this deletion any more."""
 
 
+class ConnectedAgain(RightsLost):
+    """The instance is connected again, and its deletion was ordered only for as long as it is not."""
+
+
 class LostClaim(LetheError):
     """This worker no longer owns the deletion."""

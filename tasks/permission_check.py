@@ -10,7 +10,7 @@ from shared.access.permissions import SERVER, Permission, permissions_of
 from shared.database.connections import own_statement
 from shared.database.enums import Role
 from shared.database.models import ApiKey, Deletion
-from shared.errors import RightsLost
+from shared.errors import ConnectedAgain, RightsLost
 from tasks.context import Context
 
 _REQUESTER = (
@@ -33,6 +33,14 @@ def recheck_permission(ctx: Context) -> None:
         requester = connection.execute(_REQUESTER, {"of_deletion": ctx.deletion_id}).one()
     if requester.irrevocable_at is None and (why := _why_not(ctx, requester)):
         raise RightsLost(f"No longer permitted: {why}")
+
+
+def check_may_be_connected(ctx: Context) -> None:
+    """Raise ConnectedAgain for a deletion that was ordered only while the instance is disconnected."""
+    query = select(Deletion.only_disconnected).where(Deletion.id == ctx.deletion_id)
+    with own_statement(ctx.services.own) as connection:
+        if connection.scalar(query):
+            raise ConnectedAgain
 
 
 def _why_not(ctx: Context, requester: Row[*tuple[Any, ...]]) -> str | None:

@@ -15,11 +15,14 @@ from tasks.pipeline import NAMES
 log = logs.get(__name__)
 
 
-def publish(services: Services, message: StepMessage, *, priority: int = celery_app.NORMAL_PRIORITY) -> bool:
+def publish(services: Services, message: StepMessage, *, priority: int | None = None) -> bool:
     """Publish the chain from the deletion's next step on; False when the broker did not take it.
 
     Then the reconciler publishes it. The priority is that of the first message.
     """
+    if priority is None:
+        begins = message.in_bulk and message.position == 0
+        priority = celery_app.BULK_PRIORITY if begins else celery_app.NORMAL_PRIORITY
     arguments = (str(message.deletion_id), message.attempt)
     carried = message_headers.for_deletion(services.redis, message.deletion_id)
     steps = [

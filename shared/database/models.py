@@ -76,6 +76,9 @@ class Deletion(Base):
     next_look_at: Mapped[datetime | None]  # when the next recheck is due
     came_back: Mapped[dict[str, int] | None]  # counts of what rechecks have found, by kind
     came_back_at: Mapped[datetime | None]  # when a recheck last found something
+    bulk_id: Mapped[UUID | None]  # of the order of many deletions that it belongs to
+    # Cancelled by its first step if the instance is connected by then.
+    only_disconnected: Mapped[bool] = mapped_column(server_default=text("false"))
     failed_at: Mapped[datetime | None] = query_expression()  # no column: see shared.deletions.display
 
     steps: Mapped[list["Step"]] = relationship(order_by="Step.position", lazy="raise")
@@ -98,6 +101,7 @@ class Deletion(Base):
             postgresql_where=text("status IN ('queued', 'running', 'waiting')"),
         ),
         Index("ix_deletions_looks", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
+        Index("ix_deletions_bulk_id", "bulk_id", postgresql_where=text("bulk_id IS NOT NULL")),
         Index("ix_deletions_came_back", "came_back_at", postgresql_where=text("came_back_at IS NOT NULL")),
     )
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, case, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import IntegrityError
 
 from shared.access.confirmation import Confirmation
 from shared.audit import chain, entries
@@ -23,15 +22,22 @@ from shared.errors import LetheError
 _ACCEPT = text("""
 WITH deletion AS (
     INSERT INTO deletions (id, instance_id, instance_name, status, position, attempt, failures, nudges, next_attempt_at,
-        requester, requester_key_id, requester_key_hash, confirmed_by, confirmed_with, confirmed_at, confirmed_preview)
-    VALUES (:id, :instance_id, :instance_name, 'queued', 0, 1, 0, 0, now() + :republish_seconds * interval '1 second',
-        :role, :key_id, :token_hash, :confirmed_by, CAST(:means AS text),
-        CASE WHEN CAST(:means AS text) IS NOT NULL THEN now() END, :preview)
+        requester, requester_key_id, requester_key_hash, confirmed_by, confirmed_with, confirmed_at, confirmed_preview,
+        bulk_id, only_disconnected)
+    SELECT wanted.id, wanted.instance_id, wanted.instance_name, 'queued', 0, 1, 0, 0,
+        now() + :republish_seconds * interval '1 second', :role, :key_id, :token_hash, :confirmed_by,
+        CAST(:means AS text), CASE WHEN CAST(:means AS text) IS NOT NULL THEN now() END, :preview,
+        CAST(:bulk_id AS uuid), :only_disconnected
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:instance_ids AS text[]), CAST(:instance_names AS text[]))
+        AS wanted (id, instance_id, instance_name)
+    ON CONFLICT DO NOTHING
     RETURNING id
+), step AS (
+    INSERT INTO steps (deletion_id, name, position, status, attempts, failures, at_least)
+    SELECT id, step, number - 1, 'pending', 0, 0, false
+    FROM deletion, unnest(CAST(:steps AS text[])) WITH ORDINALITY AS ordered (step, number)
 )
-INSERT INTO steps (deletion_id, name, position, status, attempts, failures, at_least)
-SELECT id, step, number - 1, 'pending', 0, 0, false
-FROM deletion, unnest(CAST(:steps AS text[])) WITH ORDINALITY AS ordered (step, number)""")
+SELECT id FROM deletion""")
 
 
 class AlreadyRequested(LetheError):
@@ -47,6 +53,15 @@ class Requester:
     token_hash: str = ""  # of an instance's token, so that it can follow the deletion after the fence has removed it
 
 
+@dataclass(frozen=True)
+class NewDeletion:
+    """An instance whose deletion is to be accepted, and the id that the deletion will have."""
+
+    id: UUID
+    instance_id: str
+    instance_name: str
+
+
 def accept(
     connection: Connection,
     *,
@@ -59,10 +74,39 @@ def accept(
     confirmation: Confirmation | None = None,
 ) -> StepMessage:
     """Insert the deletion and its steps; raises AlreadyRequested when the instance has an unfinished deletion."""
+    accepted = accept_all(
+        connection,
+        [NewDeletion(deletion_id, instance_id, instance_name)],
+        requester=requester,
+        steps=steps,
+        republish_seconds=republish_seconds,
+        confirmation=confirmation,
+    )
+    if not accepted:
+        raise AlreadyRequested
+    return accepted[0]
+
+
+def accept_all(
+    connection: Connection,
+    wanted: Sequence[NewDeletion],
+    *,
+    requester: Requester,
+    steps: Sequence[str],
+    republish_seconds: float,
+    confirmation: Confirmation | None = None,
+    bulk_id: UUID | None = None,
+    only_disconnected: bool = False,
+) -> list[StepMessage]:
+    """Insert deletions and their steps in one statement; leaves out instances that have an unfinished deletion.
+
+    bulk_id: of the order that they belong to. only_disconnected: the first step cancels the deletion of an instance
+    that is connected by then.
+    """
     values = {
-        "id": deletion_id,
-        "instance_id": instance_id,
-        "instance_name": instance_name,
+        "ids": [each.id for each in wanted],
+        "instance_ids": [each.instance_id for each in wanted],
+        "instance_names": [each.instance_name for each in wanted],
         "role": requester.role,
         "key_id": requester.key_id,
         "token_hash": requester.token_hash,
@@ -70,13 +114,12 @@ def accept(
         "means": confirmation.means.value if confirmation else None,
         "preview": confirmation.preview if confirmation else None,
         "republish_seconds": republish_seconds,
+        "bulk_id": bulk_id,
+        "only_disconnected": only_disconnected,
         "steps": list(steps),
     }
-    try:
-        connection.execute(_ACCEPT, values)
-    except IntegrityError as error:
-        raise AlreadyRequested from error
-    return StepMessage(deletion_id, 1, 0)
+    accepted = set(connection.scalars(_ACCEPT, values))
+    return [StepMessage(each.id, 1, 0, bulk_id is not None) for each in wanted if each.id in accepted]
 
 
 def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
@@ -111,6 +154,7 @@ def resume(
     republish_seconds: float,
     without_gateways: Sequence[str] = (),
     confirmation: Confirmation | None = None,
+    bulk_id: UUID | None = None,
 ) -> StepMessage | None:
     """Continue a failed or waiting deletion where it stopped, as a new attempt; None when it is neither.
 
@@ -132,6 +176,7 @@ def resume(
             failed_step=None,
             **_requester_values(requester),
             **_confirmation_values(confirmation),
+            **({} if bulk_id is None else {"bulk_id": bulk_id}),
             next_attempt_at=from_now(republish_seconds),
             without_gateways=Deletion.without_gateways.op("||")(literal(list(without_gateways), JSONB)),
         )

@@ -25,6 +25,10 @@ class StepMessage:
     deletion_id: UUID
     attempt: int
     position: int
+    in_bulk: bool = False  # ordered with many others: single deletions begin before it
+
+
+_MESSAGE = Deletion.id, Deletion.attempt, Deletion.position, Deletion.bulk_id.is_not(None)
 
 
 def tick(engine: Engine, clock: str) -> None:
@@ -47,7 +51,7 @@ def take_over_stale(engine: Engine, *, stale_seconds: float, republish_seconds: 
         next_attempt_at=from_now(republish_seconds),
     )
     with own_transaction(engine) as connection:
-        rows = connection.execute(released.returning(Deletion.id, Deletion.attempt, Deletion.position)).all()
+        rows = connection.execute(released.returning(*_MESSAGE)).all()
         for row in rows:
             step = update(Step).where(Step.deletion_id == row.id, Step.position == row.position)
             connection.execute(step.values(at_least=True))
@@ -84,5 +88,5 @@ def _take(
         next_attempt_at=after_growing_pause(republish_seconds, Deletion.times_republished, max_pause_seconds),
     )
     with own_transaction(engine) as connection:
-        rows = connection.execute(taken.returning(Deletion.id, Deletion.attempt, Deletion.position)).all()
+        rows = connection.execute(taken.returning(*_MESSAGE)).all()
     return [StepMessage(*row) for row in rows]

@@ -25,6 +25,7 @@ def resume(
     *,
     action: Action = Action.RETRY,
     confirmation: Confirmation | None = None,
+    bulk_id: UUID | None = None,
 ) -> bool:
     """Resume a failed or waiting deletion, and publish it; False when it is neither."""
     settings = services.settings
@@ -36,6 +37,7 @@ def resume(
             republish_seconds=settings.nudge_seconds,
             without_gateways=without_gateways,
             confirmation=confirmation,
+            bulk_id=bulk_id,
         )
         if message is None:
             return False
