@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 MEMORY := $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8388608 { print "-p /dev/shm" }')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-rabbitmq bench faults fuzz sure settings format lock
+.PHONY: help install demo test test-all test-rabbitmq bench faults fuzz sure settings translations format lock
 
 # One line of progress from what pip prints, and pip's exit code.
 define SHOW_PIP
@@ -70,6 +70,9 @@ sure: $(READY) ## Everything CI does: format, lint, types, layers, all tests
 settings: $(READY) ## Write the tables of docs/settings.md and docs/operations/errors.md
 	$(BIN)/python -m docs.settings_table
 	$(BIN)/python -m docs.errors_table
+
+translations: $(READY) ## Collect all texts into the catalogue of translations, and compile it
+	$(BIN)/python -m docs.translations
 
 lock: ## Lock the newest versions that fit, with hashes and without host names
 	uv export --quiet --format requirements-txt --no-emit-project --no-header --all-groups --all-extras -o requirements.lock

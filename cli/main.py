@@ -3,10 +3,12 @@
 import click
 
 from cli.commands import audit, deletions, instances, keys, receipt, setup, upkeep
+from cli.language import lang_option
 from cli.runtime import Commands
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@lang_option
 @click.version_option(package_name="lethe", prog_name="lethe")
 def main() -> None:
     """Lethe erases WhatsApp instances, completely, exactly once, and provably.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from cli.language import TranslatedGroup
 from shared.errors import LetheError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ without_gateway_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
-class Commands(click.Group):
+class Commands(TranslatedGroup):
     """A group of commands that end without a traceback on Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: D102

@@ -36,6 +36,7 @@ def pytest_configure() -> None:
     """No setting of the shell that runs the tests reaches them, nor the processes that they start."""
     for name in [name for name in os.environ if name.startswith("LETHE_")]:
         del os.environ[name]
+    os.environ["LC_ALL"] = "C.UTF-8"  # texts are in English, whatever the developer speaks
 
 
 @pytest.fixture(scope="session", autouse=True)
