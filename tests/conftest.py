@@ -52,7 +52,8 @@ def pytest_sessionstart() -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What `make test` leaves out as a whole is not even imported there."""
-    return True if config.option.markexpr == "not slow" and collection_path in SLOW_FOLDERS else None
+    is_slow = collection_path in SLOW_FOLDERS or repeats.name_of(collection_path) in repeats.SLOW_MODULES
+    return True if config.option.markexpr == "not slow" and is_slow else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers

@@ -1,6 +1,7 @@
 """What `make test` leaves to `make test-all`: values of a kind that is tried already, and paths that repeat another."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,8 +49,6 @@ QUICK: dict[str, dict[str, tuple[Case, ...]]] = {
     "deletion/test_webhooks": {"test_an_address_that_is_none_is_given_up_at_once": with_values("url", "not a url")},
     "gateways/test_name_is_free": {
         "test_what_is_created_after_success_stays": with_values("distance", 0.03),
-        "test_creates_that_are_tried_during_the_deletion_lose_nothing": with_values("distance", 0.03),
-        "test_a_create_that_fails_late_cleans_up_the_reservation": with_values("session_cache", True),
     },
     "gateways/test_unlisted_servers": {
         "test_doctor_counts_the_instances_of_servers_that_are_not_listed": with_values("verdict", "broken"),
@@ -66,6 +65,10 @@ QUICK: dict[str, dict[str, tuple[Case, ...]]] = {
             {"table": "receipts", "statement": "DELETE FROM {}"},
             {"table": "receipt_keys", "statement": "TRUNCATE {}"},
         ),
+    },
+    "rehearsal/test_coverage": {
+        "test_what_the_database_keeps_is_said": with_values("case", "a view's copy"),
+        "test_a_link_among_the_instances_files_is_said": with_values("by", "inside"),
     },
     "rehearsal/test_rehearsal": {
         "test_a_cache_user_who_is_limited_to_the_prefix_is_enough": with_values("rules", ("+@all", "-@scripting")),
@@ -94,12 +97,22 @@ QUICK: dict[str, dict[str, tuple[Case, ...]]] = {
         ),
         "test_an_operators_trigger_does_what_it_did": with_values("fired", 0),
     },
+    "shared/test_services": {"test_a_store_that_is_set_has_its_client": with_values("setting", "s3_bucket")},
+    "stores/test_cache_pass": {
+        "test_another_ones_pass_proves_nothing_for_long": ({"age_seconds": 3600, "late": "instance:{}"},)
+    },
     "worker/test_pause_timer": {
         "test_a_deletion_that_was_postponed_goes_on_when_it_is_due": with_values("beat", ()),
     },
-    "worker/test_redis_refuses": {
-        "test_every_process_outlives_a_redis_that_refuses_writes": with_values("code", "OOM", "READONLY"),
-    },
+}
+
+# Modules that are slow as a whole, each for a deployment of a kind that needs servers of its own, or for a fault.
+SLOW_MODULES = {
+    "rehearsal/test_zero_rows",
+    "stores/test_private_authority",
+    "worker/test_client_certificates",
+    "worker/test_redis_refuses",
+    "worker/test_sentinel",
 }
 
 # Tests that are slow as a whole: each repeats a path that another test of `make test` goes, or waits for a time.
@@ -107,12 +120,17 @@ SLOW: dict[str, set[str]] = {
     "api/test_rate_limit": {
         "test_a_failed_deletion_is_not_resumed_above_the_limit",
         "test_a_full_hour_uses_up_no_minute",
+        "test_forty_calls_at_once_are_ten_deletions",
+        "test_a_new_secret_is_no_new_limit",
     },
+    "api/test_clients": {"test_evolutions_global_key_deletes_where_it_may"},  # access/test_global_key has it
     # What doctor says of each store in turn; the kinds are in test_what_is_wrong_is_named_with_what_to_do.
     "cli/test_doctor": {
         "test_an_empty_cache_beside_connected_instances_is_said",
         "test_a_files_root_without_a_folder_of_any_instance_is_said",
         "test_a_dead_cache_hides_no_storage",
+        "test_it_says_whether_evolutions_clients_need_another_key",
+        "test_a_replica_that_cannot_be_asked_is_said",
         "test_sessions_that_are_in_the_cache_need_no_folder",
         "test_a_dead_tenant_database_is_not_reported_as_a_wrong_schema",
         "test_the_advice_for_a_dead_broker_names_its_setting",
@@ -141,8 +159,18 @@ SLOW: dict[str, set[str]] = {
         "test_a_demanded_code_is_asked_for",
     },
     # They wait until the gateway's or the pause's time is over.
+    "deletion/test_deletion": {"test_a_dead_socket_is_recorded"},
     "gateways/test_in_memory": {"test_a_dead_socket_is_no_success"},
+    "gateways/test_reservation": {
+        "test_a_late_gateway_keeps_the_name_taken",
+        "test_media_that_cannot_be_seen_do_not_count_as_gone",
+    },
     "gateways/test_name_is_free": {
+        "test_creates_that_are_tried_during_the_deletion_lose_nothing",
+        "test_a_create_that_fails_late_cleans_up_the_reservation",
+        "test_a_server_that_was_restarted_is_not_waited_for",
+        "test_a_name_that_an_earlier_version_left_reserved_is_given_back",
+        "test_channels_are_put_back_when_the_right_is_lost",
         "test_the_clean_up_of_another_server_is_no_acknowledgement",
         "test_what_is_never_seen_ends_by_the_clock",
         "test_a_name_that_waited_for_an_absent_gateway_has_its_quiet_time",
@@ -151,6 +179,9 @@ SLOW: dict[str, set[str]] = {
     "worker/test_traces": {"test_what_the_reconciler_publishes_keeps_the_request_id"},
     "gateways/test_rechecks": {
         "test_a_folder_without_a_file_came_back_as_well",
+        "test_all_that_are_due_share_one_pass_over_the_keys",
+        "test_a_row_that_is_there_again_is_reported_once_and_left_alone",
+        "test_what_cannot_be_erased_is_reported_and_tried_again",
         "test_a_row_that_comes_back_during_the_look_is_left_alone",
         "test_two_workers_at_once_erase_and_report_once",
         "test_what_is_not_due_is_not_looked_for",
@@ -160,6 +191,7 @@ SLOW: dict[str, set[str]] = {
     },
     # Each form of a table that keeps its triggers; the kinds are in the tests that stay.
     "rows/test_rows_without_triggers": {
+        "test_a_deletion_that_is_killed_leaves_nothing_dangling",
         "test_a_deferred_reference_is_refused_at_its_commit",
         "test_a_table_that_is_keyed_to_messages_alone",
         "test_a_trigger_that_is_added_meanwhile_fires_from_then_on",
@@ -170,6 +202,18 @@ SLOW: dict[str, set[str]] = {
     },
     # Six schemas on one path; all other tests run on that of the newest.
     "rows/test_versions": {"test_every_version_is_erased_from_and_a_worker_outlives_its_migrations"},
+    # Each starts Python once more, to see what a process of the API has loaded.
+    "server/test_gunicorn_config": {
+        "test_the_application_alone_loads_no_migrations",
+        "test_making_the_application_starts_no_thread_and_opens_no_connection",
+    },
+    # Calls in flight against servers that are slow or busy.
+    "stores/test_s3_dialects": {
+        "test_objects_go_with_a_few_calls_in_flight",
+        "test_a_worker_that_is_killed_in_the_middle_finishes_once",
+        "test_a_server_that_stays_busy_lets_the_deletion_wait",
+        "test_a_server_that_is_busy_gets_fewer_calls",
+    },
     # More than one page of S3's answers.
     "stores/test_s3_bucket": {"test_all_unfinished_uploads_are_counted_and_removed"},
     "records/test_receipts": {
@@ -185,12 +229,17 @@ SLOW: dict[str, set[str]] = {
 }
 
 
+def name_of(path: Path) -> str:
+    """The folder's and the module's name."""
+    return f"{path.parent.name}/{path.stem}"
+
+
 def mark(items: Iterable[pytest.Item]) -> None:
     """Mark what is slow; all cases of a test are quick where none of them is named, as after a change."""
     tests: dict[str, list[tuple[pytest.Item, bool]]] = {}
     for item in items:
-        module, name = f"{item.path.parent.name}/{item.path.stem}", getattr(item, "originalname", item.name)
-        if name in SLOW.get(module, ()):
+        module, name = name_of(item.path), getattr(item, "originalname", item.name)
+        if module in SLOW_MODULES or name in SLOW.get(module, ()):
             item.add_marker(pytest.mark.slow)
         if cases := QUICK.get(module, {}).get(name):
             values = {key: _plain(value) for key, value in item.callspec.params.items()}  # type: ignore[attr-defined]

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.repeats import QUICK, SLOW
+from tests.repeats import QUICK, SLOW, SLOW_MODULES, name_of
 
-INTEGRATION = Path(__file__).parents[1] / "integration"
+MODULES = {name_of(path): path for path in Path(__file__).parents[1].glob("*/**/test_*.py")}
 
 
-@pytest.mark.parametrize("module", sorted({*QUICK, *SLOW}))
+@pytest.mark.parametrize("module", sorted({*QUICK, *SLOW, *SLOW_MODULES}))
 def test_each_test_that_is_named_exists(module: str) -> None:
     """Else it was renamed, and all its cases would be quick."""
-    text = (INTEGRATION / f"{module}.py").read_text()
+    text = MODULES[module].read_text()
 
     assert [name for name in (*QUICK.get(module, ()), *SLOW.get(module, ())) if f"def {name}(" not in text] == []

@@ -67,12 +67,12 @@ DIALECTS = pytest.mark.parametrize(
     ("refuse", "reach"),
     [
         pytest.param(R2, "current versions only", id="R2"),
-        pytest.param(GARAGE, "current versions only", id="Garage"),
-        pytest.param(plain_list, "current versions only", id="a plain list"),
-        pytest.param(without_md5, "all versions", id="older MinIO"),
+        pytest.param(GARAGE, "current versions only", id="Garage", marks=pytest.mark.slow),
+        pytest.param(plain_list, "current versions only", id="a plain list", marks=pytest.mark.slow),
+        pytest.param(without_md5, "all versions", id="older MinIO", marks=pytest.mark.slow),
         pytest.param(NO_BULK, "all versions", id="no bulk deletes"),
-        pytest.param(NO_BULK_405, "all versions", id="bulk deletes not allowed"),
-        pytest.param(NEITHER, "current versions only", id="neither"),
+        pytest.param(NO_BULK_405, "all versions", id="bulk deletes not allowed", marks=pytest.mark.slow),
+        pytest.param(NEITHER, "current versions only", id="neither", marks=pytest.mark.slow),
     ],
 )
 
