@@ -75,6 +75,7 @@ class Redis:
             self._data,
         ]
         argv += ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--databases", str(DATABASES)]
+        argv += ["--set-proc-title", "no"]  # it would overwrite the environment that others read in /proc
         process = Process.start("redis", argv, log=self._log, cwd=self._data)
         wait_until(lambda: self._answers(process.pid), START_SECONDS, "Redis", process=process)
         return process

@@ -74,6 +74,7 @@ class RedisPair:
         lines = [
             f"port {port}",
             "bind 127.0.0.1",
+            "set-proc-title no",
             f"sentinel monitor {SERVICE} 127.0.0.1 {self.servers[0].port} 2",
             f"sentinel auth-pass {SERVICE} {PASSWORD}",
             f"sentinel down-after-milliseconds {SERVICE} 2000",
