@@ -128,11 +128,13 @@ def _of_module(tree: ast.Module, errors: dict[str, str], *, with_titles: bool) -
 
 
 def _of_call(call: ast.Call, name: str, errors: dict[str, str]) -> Iterator[Found]:
-    texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    texts = [str(argument.value) for argument in call.args if isinstance(argument, ast.Constant)]
     if name == "_" and texts:
-        yield str(texts[0]), None
+        yield texts[0], None
     elif name == "ngettext" and len(texts) == 2:
-        yield (str(texts[0]), str(texts[1])), None
+        yield (texts[0], texts[1]), None
+    elif name == "quantity" and texts:
+        yield (f"{{n:,}} {texts[0]}", f"{{n:,}} {texts[1] if len(texts) > 1 else f'{texts[0]}s'}"), None
     elif name in ("N_", "__init__") or name in errors:
         yield from ((text, CONTEXT) for argument in call.args for text in _sentences(argument))
     elif name == "Rule":

@@ -33,7 +33,7 @@ def requested_by(deletion: Deletion) -> str:
 def confirmed(deletion: Deletion) -> str | None:
     """How the deletion was confirmed; a caller that is limited to some instances sees no key."""
     if not auth.principal().sees_all:
-        return deletion.confirmed_with.words if deletion.confirmed_with else None
+        return display.confirmation_words(deletion.confirmed_with) if deletion.confirmed_with else None
     return display.confirmation(deletion)
 
 

@@ -16,6 +16,7 @@ from shared.database.connections import translate_errors
 from shared.database.models import ENDED, Deletion
 from shared.evolution.rows import listing
 from shared.evolution.rows.tenant import Instance
+from shared.translations.texts import _
 from tasks import pipeline
 from tasks.context import Target
 
@@ -83,7 +84,7 @@ def log_out(instance_id: str) -> AnyResponse:
     """End the instance's WhatsApp session."""
     _permitted(instance_id)
     orders.log_out(orders.find(Action.LOGOUT, instance_id=instance_id))
-    flash("Logged out. Nothing was deleted.")
+    flash(_("Logged out. Nothing was deleted."))
     return redirect(url_for("console.instances.show_instance", instance_id=instance_id), 303)
 
 

@@ -10,18 +10,6 @@ class ConfirmationMethod(StrEnum):
     CODE = "code"
     TERMINAL = "terminal"  # typed on the server
 
-    @property
-    def words(self) -> str:
-        """For people."""
-        return _WORDS[self]
-
-
-_WORDS = {
-    ConfirmationMethod.TOKEN: "with the token of a preview",
-    ConfirmationMethod.CODE: "with a one-time code",
-    ConfirmationMethod.TERMINAL: "typed on the server",
-}
-
 
 class Role(StrEnum):
     """Role of a caller: of an API key, or of an instance with its own token."""

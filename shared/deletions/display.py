@@ -1,16 +1,19 @@
-"""A deletion as people see it: loaded with its steps, webhooks and time of failure, and described in words."""
+"""A deletion as people see it: loaded with its steps, webhooks and time of failure, and described in their language."""
 
 from uuid import UUID
 
 from sqlalchemy import Engine, case, func, select
 from sqlalchemy.orm import Session, selectinload, with_expression
 
-from shared import formatting
 from shared.access.api_keys import BOOTSTRAP, EVOLUTION
 from shared.audit.entries import WORKER, Action, Decision
 from shared.database.connections import own_statement, translate_errors
-from shared.database.enums import Role
+from shared.database.enums import ConfirmationMethod, Role
 from shared.database.models import ApiKey, AuditLine, Deletion, DeletionStatus, WebhookStatus
+from shared.formatting import quantity
+from shared.translations import sentences
+from shared.translations.marks import N_
+from shared.translations.texts import _
 from shared.webhooks import outbox
 
 # Only the audit keeps this time. Lines of other roles are about failed requests.
@@ -62,28 +65,40 @@ def load_key_name(own: Engine, deletion: Deletion) -> str | None:
 def requester(role: str, key_id: str | None, key_name: str | None) -> str:
     """Who requested a deletion: `admin, key 1f0c5e2a9b7d 'shop'`, or `server os:root`."""
     if role == Role.INSTANCE:
-        return "the instance's token"
+        return _("the instance's token")
     if key_id == BOOTSTRAP:
         return f"{role}, LETHE_ADMIN_KEY"
     if key_id == EVOLUTION:
         return f"{role}, LETHE_GATEWAY_KEY"
     if key_name is None:
         return " ".join(filter(None, (role, key_id)))
-    return f"{role}, key {key_id} {key_name!r}"
+    return _("{role}, key {id} {name!r}", role=role, id=key_id, name=key_name)
 
 
 def confirmation(deletion: Deletion) -> str | None:
     """How the deletion was confirmed, and by which key when that is not the requester's; None without confirmation."""
     if deletion.confirmed_with is None:
         return None
-    by = "" if deletion.confirmed_by == deletion.requester_key_id else f", by {deletion.confirmed_by}"
-    return f"{deletion.confirmed_with.words}{by}"
+    words = confirmation_words(deletion.confirmed_with)
+    if deletion.confirmed_by == deletion.requester_key_id:
+        return words
+    return _("{how}, by {key}", how=words, key=deletion.confirmed_by)
+
+
+def confirmation_words(method: ConfirmationMethod) -> str:
+    """How a deletion is confirmed by this method."""
+    return {
+        ConfirmationMethod.TOKEN: _("with the token of a preview"),
+        ConfirmationMethod.CODE: _("with a one-time code"),
+        ConfirmationMethod.TERMINAL: _("typed on the server"),
+    }[method]
 
 
 def webhook(status: str, tries: int, error: str | None) -> str:
     """What became of one webhook: `given up after 3 tries, status 502`."""
-    result = "given up" if status == WebhookStatus.EXPIRED else status
+    result = N_("given up") if status == WebhookStatus.EXPIRED else status
     if error == outbox.WITHDRAWN:
-        result, error = "withdrawn", None
-    after = f" after {formatting.quantity(tries, 'try', 'tries')}" if tries else ""
-    return f"{result}{after}" + (f", {error}" if error else "")
+        result, error = N_("withdrawn"), None
+    result = sentences.translated(result)
+    after = _("{result} after {tries}", result=result, tries=quantity(tries, "try", "tries")) if tries else result
+    return after + (f", {sentences.translated(error)}" if error else "")

@@ -8,12 +8,14 @@ from hashlib import sha256
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from shared import formatting
+from shared.translations import language
 
 
 def render(document: str) -> str:
     """The HTML page of a signed receipt."""
     digest = sha256(document.encode()).hexdigest()
-    return _PAGES.get_template("receipt.html").render(json.loads(document), digest=digest)
+    with language.only_here(language.ENGLISH):  # as it was signed
+        return _PAGES.get_template("receipt.html").render(json.loads(document), digest=digest)
 
 
 def style_hash(page: str) -> str:

@@ -10,7 +10,7 @@ function guard(form) {
   const look = () => {
     const matches = typed.value === form.dataset.expected;
     button.disabled = !matches;
-    const words = matches ? "It matches." : typed.value ? "It does not match yet." : "";
+    const words = matches ? form.dataset.match : typed.value ? form.dataset.differs : "";
     if (said.textContent !== words) said.textContent = words;
   };
   typed.addEventListener("input", look);

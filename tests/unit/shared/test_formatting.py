@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared import formatting
+from shared.translations import language
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -54,3 +55,15 @@ def test_a_utc_time_is_the_same_from_the_database_and_from_json() -> None:
     assert formatting.utc_time("2026-11-25T08:00:00.123+00:00") == "2026-11-25 08:00:00 UTC"
     assert formatting.utc_time(datetime(2026, 11, 25, 8, tzinfo=UTC)) == "2026-11-25 08:00:00 UTC"
     assert formatting.utc_time(None) == "–"
+
+
+def test_all_of_it_in_portuguese() -> None:
+    """Points between thousands, days first, and units of Babel's."""
+    with language.only_here(language.PORTUGUESE):
+        assert formatting.number(20_001) == "20.001"
+        assert formatting.counts_in_line({"Message": 60_000}) == "Message 60.000"
+        assert formatting.utc_time(NOW) == "01/03/2026 12:00:00 UTC"
+        assert formatting.utc_time(None) == "–"
+        assert [formatting.duration(timedelta(seconds=each)) for each in (0.46, 12, 120, 7_200, 172_800)] == [
+            "0,5 s", "12 s", "2 min", "2 h", "2 dias",
+        ]  # fmt: skip
