@@ -1,4 +1,4 @@
-"""The endpoints of deletions: order, list, show, resume and cancel them."""
+"""The endpoints of deletions: order, list, show, resume, run now and cancel them."""
 
 import json
 from uuid import UUID
@@ -23,9 +23,9 @@ from shared.errors import LetheError
 from shared.evolution.rows import servers
 from tasks import pipeline
 from tasks.context import Target
-from tasks.orders import resume
+from tasks.orders import resume, schedule
 
-blueprint = protected_blueprint("deletions", __name__, "Order deletions, follow them, resume or cancel them")
+blueprint = protected_blueprint("deletions", __name__, "Order deletions, follow them, resume, run now or cancel them")
 
 _FOUND = responses.response(DeletionView, "The deletion as it is now", deletion=examples.DELETION)
 _CANCELLED = responses.response(DeletionView, "Cancelled: nothing was removed", deletion=examples.CANCELLED)
@@ -33,7 +33,7 @@ _ORDERED = responses.response(
     Ordered,
     "Accepted; the workers carry it out",
     headers=("Location",),
-    links=responses.links_to("showDeletion", "cancelDeletion", "retryDeletion", "showReceipt"),
+    links=responses.links_to("showDeletion", "cancelDeletion", "runDeletionNow", "retryDeletion", "showReceipt"),
     deletion=examples.DELETION,
 )
 
@@ -52,9 +52,9 @@ def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001
     if body.dry_run:
         return _preview(body)
     if body.instance_name is not None:
-        deletion_id = orders.submit_by_name(body.instance_name)
+        deletion_id = orders.submit_by_name(body.instance_name, body.not_before)
     else:
-        deletion_id = orders.submit_by_id(str(body.instance_id))
+        deletion_id = orders.submit_by_id(str(body.instance_id), body.not_before)
     return _accepted(deletion_id)
 
 
@@ -127,6 +127,25 @@ def _check_without_gateways(gateways: list[str]) -> None:
 
 
 @blueprint.post(
+    "/deletions/<uuid:deletion_id>/run-now",
+    summary="Run a scheduled deletion now",
+    responses={202: _ORDERED, **responses.errors(404, 409, 429)},
+)
+def run_deletion_now(path: ById) -> Response:
+    """Begin a scheduled deletion now, not at its moment."""
+    run_now(path.deletion_id)
+    return _accepted(path.deletion_id)
+
+
+def run_now(deletion_id: UUID) -> None:
+    """Begin a scheduled deletion now; raises Conflict for any other status."""
+    deletion = find_changeable(deletion_id)
+    if not schedule.run_now(resources.services(), deletion.id, orders.caller()):
+        status = _load(deletion.id).status.value
+        raise Conflict(f"The deletion is {status}: only a scheduled one can be run now", deletionId=str(deletion.id))
+
+
+@blueprint.post(
     "/deletions/<uuid:deletion_id>/cancel",
     summary="Cancel a deletion",
     responses={200: _CANCELLED, **responses.errors(404, 409)},
@@ -147,7 +166,7 @@ def cancel(deletion_id: UUID) -> None:
 
 
 def find_changeable(deletion_id: UUID) -> Deletion:
-    """The deletion, if the caller may resume or cancel it; raises Unauthorized or NotFound."""
+    """The deletion, if the caller may resume, run or cancel it; raises Unauthorized or NotFound."""
     deletion = find_permitted(deletion_id)
     if not auth.may_change(deletion):
         raise Unauthorized
@@ -183,6 +202,7 @@ def _preview(order: Order) -> Response:
     auditing.set_action(Action.PREVIEW)
     _check_without_gateways(order.without_gateway)
     instance = orders.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
+    schedule.check(resources.services(), order.not_before)
     target = Target(resources.services(), instance.id, instance.name, tuple(order.without_gateway))
     planned, found = pipeline.preview(target), pipeline.coverage_of(target)
     preview = Preview(

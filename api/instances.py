@@ -1,5 +1,7 @@
 """The two documented endpoints: DELETE /instance/delete/{name} and DELETE /instance/logout/{name}."""
 
+import math
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,13 +9,16 @@ from flask import Response
 
 from api.openapi import examples, responses
 from api.openapi.blueprints import protected_blueprint
-from api.openapi.schemas import ByName, Error, Pending, Preference, Success
+from api.openapi.documented_schemas import Pending, Success
+from api.openapi.schemas import ByName, Error, Preference
 from api.request import auth, orders, prefer_header, raw_target, resources
 from api.request.errors import BadRequest, DeletionFailed, json_response
 from api.request.prefer_header import WaitPreference
 from shared.audit.entries import Action
+from shared.database import timing
 from shared.database.models import UNDER_WAY, DeletionStatus
 from shared.deletions import display, waiting
+from shared.deletions.display import Standing
 from shared.errors import LetheError
 
 _RETRY_AFTER_SECONDS = 5
@@ -28,10 +33,11 @@ blueprint = protected_blueprint("instances", __name__, "The two endpoints of Evo
         200: responses.response(Success, "Everything was removed, and that was checked", deleted=examples.DELETED),
         202: responses.response(
             Pending,
-            "Not finished yet; the workers carry it on",
+            "Not finished yet: the workers carry it on, or it is scheduled and begins at `notBefore`",
             headers=("Location", "Retry-After", "Preference-Applied"),
             links=responses.links_to("showDeletion", at="/response/deletionId"),
             pending=examples.PENDING,
+            scheduled=examples.SCHEDULED,
         ),
         **responses.errors(409, 428, 429),
         400: responses.response(
@@ -94,39 +100,55 @@ def _is_known(name: str) -> bool:
 
 
 def _report(deletion_id: UUID, preference: WaitPreference) -> Response:
-    """Wait for the end as long as the caller prefers, then answer with the result, or 202."""
-    status, reason = _wait(deletion_id, preference.wait_seconds)
+    """Wait for the end as long as the caller prefers, then answer with the result, or 202; at once if scheduled."""
+    status, reason, not_before = _wait(deletion_id, preference.wait_seconds)
     if status is DeletionStatus.SUCCEEDED:
         return json_response(_success("Instance deleted"))
+    if status is DeletionStatus.SCHEDULED and not_before:
+        return _pending(deletion_id, preference, "Instance deletion scheduled", not_before)
     if status not in UNDER_WAY:
         raise DeletionFailed(
             reason or f"The deletion was {status.value}",
             headers={"Location": f"/deletions/{deletion_id}"},
             deletionId=str(deletion_id),
         )
-    headers = {"Location": f"/deletions/{deletion_id}", "Retry-After": str(_RETRY_AFTER_SECONDS)}
-    if preference.applied:
+    return _pending(deletion_id, preference, "Instance deletion in progress")
+
+
+def _pending(
+    deletion_id: UUID, preference: WaitPreference, message: str, not_before: datetime | None = None
+) -> Response:
+    """202; for a scheduled deletion with its moment."""
+    headers, response = {"Location": f"/deletions/{deletion_id}"}, {"message": message, "deletionId": str(deletion_id)}
+    seconds = _RETRY_AFTER_SECONDS
+    if not_before:
+        response["notBefore"] = not_before.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        seconds = max(1, math.ceil((not_before - timing.now(resources.services().own)).total_seconds()))
+    headers["Retry-After"] = str(seconds)
+    if preference.applied and not (not_before and preference.wait_seconds):  # a scheduled one is not waited for
         headers["Preference-Applied"] = preference.applied
-    response = {"message": "Instance deletion in progress", "deletionId": str(deletion_id)}
     return json_response({"status": "PENDING", "error": False, "response": response}, 202, headers)
 
 
-def _wait(deletion_id: UUID, seconds: float) -> tuple[DeletionStatus, str | None]:
-    """Wait for the end; the last status seen, and its reason. Does not wait when no waiting slot is free."""
+def _wait(deletion_id: UUID, seconds: float) -> Standing:
+    """Wait for the end; the last status seen. Does not wait when no waiting slot is free, nor for a moment."""
     services, slots = resources.services(), resources.waiting_slots()
-    seen: list[tuple[DeletionStatus, str | None]] = [(DeletionStatus.QUEUED, None)]
+    seen = [Standing(DeletionStatus.QUEUED)]
 
     def has_ended() -> bool:
         seen.append(display.load_status(services.own, deletion_id))
-        return seen[-1][0] not in UNDER_WAY
+        return seen[-1].status not in UNDER_WAY
 
-    if seconds > 0 and slots.acquire(blocking=False):
-        try:
-            waiting.wait_until(services.redis, deletion_id, has_ended, seconds)
-        except LetheError:  # the deletion is accepted; it only cannot be watched now
-            return DeletionStatus.QUEUED, None
-        finally:
-            slots.release()
+    try:
+        if seconds > 0 and slots.acquire(blocking=False):
+            try:
+                waiting.wait_until(services.redis, deletion_id, has_ended, seconds)
+            finally:
+                slots.release()
+        elif (now := display.load_status(services.own, deletion_id)).status is DeletionStatus.SCHEDULED:
+            return now
+    except LetheError:  # the deletion is accepted; it only cannot be watched now
+        return Standing(DeletionStatus.QUEUED)
     return seen[-1]
 
 

@@ -18,7 +18,7 @@ from shared.webhooks.delivery import NOT_ALLOWED
 
 _FIELDS = (
     "id", "status", "reason", "hint", "needs_operator", "instance_id", "instance_name", "failed_step",
-    "accepted_at", "started_at",
+    "accepted_at", "not_before", "started_at",
     "irrevocable_at", "finished_at", "failed_at", "next_attempt_at", "next_look_at", "waiting_since",
     "without_gateways",
 )  # fmt: skip
@@ -61,9 +61,11 @@ def _labelled_rows(
     """The label and text of each row above the table of steps."""
     deletion = known.deletion
     yield "instance", deletion.instance_id
-    for title, at in (("accepted", deletion.accepted_at), ("started", deletion.started_at)):
-        if at:
-            yield title, formatting.time_ago(at, now)
+    yield "accepted", formatting.time_ago(deletion.accepted_at, now)
+    if deletion.not_before and deletion.status is not DeletionStatus.SCHEDULED:
+        yield "not before", formatting.local_time(deletion.not_before)
+    if deletion.started_at:
+        yield "started", formatting.time_ago(deletion.started_at, now)
     if deletion.irrevocable_at:
         yield "irrevocable", f"since {formatting.local_time(deletion.irrevocable_at)}"
     if deletion.failed_at:
@@ -91,7 +93,10 @@ def _labelled_rows(
 def _status_details(
     deletion: Deletion, now: datetime, deadline: timedelta, max_failures: int
 ) -> Iterator[tuple[str, str]]:
-    """Why it has this status, and when it continues."""
+    """Why it has this status, and when it begins or continues."""
+    if deletion.status is DeletionStatus.SCHEDULED and deletion.not_before:
+        yield "begins", formatting.time_until(deletion.not_before, now)
+        yield "next", f"`lethe cancel {deletion.id}` keeps the instance, `lethe run-now {deletion.id}` does not wait"
     if deletion.reason:
         yield "reason", deletion.reason
     if deletion.hint:

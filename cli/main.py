@@ -31,6 +31,7 @@ for _command in (
     deletions.list_deletions,
     deletions.show,
     deletions.retry,
+    deletions.run_now,
     deletions.cancel,
     upkeep.examine,
     upkeep.sweep,

@@ -1,6 +1,7 @@
 """Orders deletions, one or many, waits for their end, and reports the results."""
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from shared import formatting
 from shared.audit.entries import Action, Decision
 from shared.database.models import UNDER_WAY, DeletionStatus
 from shared.deletions import display, waiting
+from shared.errors import Refused
 from shared.services import Services
+from shared.translations.texts import _
 from tasks.orders import delete
 from tasks.orders.caller import Caller
 
@@ -42,11 +45,12 @@ class Result:
     status: str  # of the deletion, or "refused"
     reason: str | None = None
     exists: bool = True  # whether an instance or a deletion has this name or id
+    not_before: datetime | None = None  # when a scheduled deletion begins
 
     @property
     def good(self) -> bool:
-        """Whether the deletion is under way or has succeeded."""
-        return self.status in (*UNDER_WAY, DeletionStatus.SUCCEEDED)
+        """Whether the deletion is scheduled, under way, or has succeeded."""
+        return self.status in (DeletionStatus.SCHEDULED, *UNDER_WAY, DeletionStatus.SUCCEEDED)
 
 
 def read_names(file: Path) -> list[Order]:
@@ -60,20 +64,28 @@ def read_names(file: Path) -> list[Order]:
     return orders or stop(f"{file} contains no name")
 
 
-def submit_all(made: Services, caller: Caller, wanted: list[Order], results: list[Result], *, wait: bool) -> None:
-    """Submit each order and add its result to results; with wait, wait for the ends of all deletions."""
+def submit_all(
+    made: Services,
+    caller: Caller,
+    wanted: list[Order],
+    results: list[Result],
+    *,
+    wait: bool,
+    not_before: datetime | None = None,
+) -> None:
+    """Submit each order and add its result to results; with wait, wait for the ends of all that are not scheduled."""
     for order in wanted:
-        results.append(_submit(made, caller, order))
+        results.append(_submit(made, caller, order, not_before))
     if wait:
         results[:] = [_wait_for_end(made, result) for result in results]
 
 
-def _submit(made: Services, caller: Caller, order: Order) -> Result:
+def _submit(made: Services, caller: Caller, order: Order, not_before: datetime | None) -> Result:
     try:
         if order.name is not None:
-            deletion_id = delete.by_name(made, caller, order.name)
+            deletion_id = delete.by_name(made, caller, order.name, not_before)
         else:
-            deletion_id = delete.by_id(made, caller, order.called)
+            deletion_id = delete.by_id(made, caller, order.called, not_before)
     except delete.UnknownInstance as error:
         account.audit(made, Action.DELETE, Decision.REFUSED, "unknown instance")
         return Result(order.called, None, "refused", error.title, exists=False)
@@ -83,6 +95,12 @@ def _submit(made: Services, caller: Caller, order: Order) -> Result:
     except delete.AlreadyBeingDeleted as error:
         account.audit(made, Action.DELETE, Decision.REFUSED, "already being deleted", deletion_id=error.deletion_id)
         return Result(order.called, str(error.deletion_id) if error.deletion_id else None, "refused", error.title)
+    except Refused as error:  # by the rehearsal of one that is to be scheduled
+        account.audit(made, Action.DELETE, Decision.REFUSED, "refused by the rehearsal")
+        return Result(order.called, None, "refused", error.title)
+    standing = display.load_status(made.own, deletion_id)
+    if standing.status is DeletionStatus.SCHEDULED:
+        return Result(order.called, str(deletion_id), standing.status.value, not_before=standing.not_before)
     return Result(order.called, str(deletion_id), DeletionStatus.QUEUED.value)
 
 
@@ -92,12 +110,12 @@ def _wait_for_end(made: Services, result: Result) -> Result:
     deletion_id = UUID(result.deletion_id)
 
     def ended() -> bool:
-        return display.load_status(made.own, deletion_id)[0] not in UNDER_WAY
+        return display.load_status(made.own, deletion_id).status not in UNDER_WAY
 
     while not waiting.wait_until(made.redis, deletion_id, ended, _LONGEST_WAIT_SECONDS):
         continue
-    status, reason = display.load_status(made.own, deletion_id)
-    return Result(result.called, result.deletion_id, status.value, reason)
+    status, reason, not_before = display.load_status(made.own, deletion_id)
+    return Result(result.called, result.deletion_id, status.value, reason, not_before=not_before)
 
 
 def show(results: list[Result], *, as_json: bool) -> None:
@@ -107,6 +125,8 @@ def show(results: list[Result], *, as_json: bool) -> None:
         return
     for result in results:
         deletion_id, reason = result.deletion_id or "-", result.reason or ""
+        if result.status == DeletionStatus.SCHEDULED and result.not_before:
+            reason = _("begins {time}", time=formatting.time_until(result.not_before, datetime.now(UTC)))
         click.echo(f"{deletion_id:<36}  {result.status:<9}  {result.called!r}  {reason}".rstrip())
 
 

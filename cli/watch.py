@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.runtime import print_json
+from shared import formatting
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.deletions import progress
 from shared.deletions.progress import Progress
+from shared.translations.texts import _
 
 _POLL_SECONDS = 0.5
 _ENDED = (DeletionStatus.SUCCEEDED, DeletionStatus.FAILED, DeletionStatus.CANCELLED)
@@ -81,7 +83,7 @@ def _draw(load: Load, console: Console) -> bool:
 def _table(deletion: Deletion, lines: list[Line]) -> Table:
     title = Text(f"{deletion.id}  {deletion.status.value}", style="bold")
     # Text, not markup: brackets in a name or reason are shown as they are.
-    caption = Text(f"{deletion.instance_name!r} {deletion.reason or ''}")
+    caption = Text(f"{deletion.instance_name!r} {_why(deletion)}")
     table = Table(title=title, caption=caption, box=None, title_justify="left", caption_justify="left")
     for head in ("step", "status"):
         table.add_column(head)
@@ -107,7 +109,14 @@ def _print_line(deletion: Deletion, lines: list[Line]) -> None:
     done = sum(line.step.status is StepStatus.DONE for line in lines)
     line = next((each for each in lines if each.step.status is not StepStatus.DONE), None)
     at = f"{line.step.name} {line.step.status.value} {line.amount} {line.speed}" if line else ""
-    click.echo(f"{deletion.status.value}  {done} of {len(lines)} steps  {at}{deletion.reason or ''}".rstrip())
+    click.echo(f"{deletion.status.value}  {done} of {len(lines)} steps  {at}{_why(deletion)}".rstrip())
+
+
+def _why(deletion: Deletion) -> str:
+    """When a scheduled deletion begins, else why a deletion waits or has stopped."""
+    if deletion.status is DeletionStatus.SCHEDULED and deletion.not_before:
+        return _("begins at {time}", time=formatting.local_time(deletion.not_before))
+    return deletion.reason or ""
 
 
 def _facts(deletion: Deletion, lines: list[Line]) -> dict[str, Any]:
@@ -121,4 +130,5 @@ def _facts(deletion: Deletion, lines: list[Line]) -> dict[str, Any]:
         }
         for line in lines
     }
-    return {"id": deletion.id, "status": deletion.status, "reason": deletion.reason, "steps": steps}
+    facts = {"id": deletion.id, "status": deletion.status, "reason": deletion.reason}
+    return {**facts, "notBefore": deletion.not_before, "steps": steps}

@@ -35,7 +35,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "instance_tokens_may_delete", "gateway_key_may_delete",
             "limit_per_minute", "limit_per_hour", "wrong_keys_per_minute",
-            "confirmation", "code_lock_seconds", "console_idle_seconds",
+            "grace_seconds", "confirmation", "code_lock_seconds", "console_idle_seconds",
         ),
     ),
     "Advanced: webhooks and receipts": (

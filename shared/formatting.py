@@ -1,7 +1,7 @@
 """How numbers, names, times and durations are written for people, in the language of the reader."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared.translations import language
 from shared.translations.texts import _, ngettext, with_separators
@@ -44,7 +44,7 @@ def quoted(names: Iterable[str]) -> str:
 def utc_time(at: datetime | str | None) -> str:
     """A time in UTC, given as datetime or ISO 8601; a dash for None."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return f"{_date_and_time(moment)} UTC" if moment else "–"
+    return f"{_date_and_time(moment.astimezone(UTC))} UTC" if moment else "–"
 
 
 def local_time(at: datetime) -> str:

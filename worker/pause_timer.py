@@ -1,11 +1,11 @@
-"""Publishes postponed deletions when their pause is over: a thread in each process of a worker."""
+"""Publishes postponed and scheduled deletions at their time: a thread in each process of a worker."""
 
 import threading
 import time
 from multiprocessing.sharedctypes import RawValue
 
 from shared import logs
-from shared.deletions import republishing
+from shared.deletions import lifecycle, republishing
 from shared.services import Services
 from tasks import publishing
 
@@ -63,7 +63,7 @@ class PauseTimer:
         """Publish what is due; returns the seconds to the next due deletion, None if that is after the next query."""
         _next_look.value = time.monotonic() + LOOK_SECONDS
         try:
-            due_in = republishing.next_postponed_in_seconds(self._services.own, within_seconds=LOOK_SECONDS)
+            due_in = republishing.next_due_in_seconds(self._services.own, within_seconds=LOOK_SECONDS)
             if due_in is None or due_in > 0:
                 return due_in
             return 0 if self._publish() else _LOCKED_SECONDS
@@ -74,12 +74,15 @@ class PauseTimer:
 
     def _publish(self) -> int:
         settings = self._services.settings
-        due = republishing.take_postponed(
-            self._services.own,
-            republish_seconds=settings.nudge_seconds,
-            max_pause_seconds=settings.max_pause_seconds,
-        )
+        due = [
+            *lifecycle.queue_scheduled(self._services.own, republish_seconds=settings.nudge_seconds),
+            *republishing.take_postponed(
+                self._services.own,
+                republish_seconds=settings.nudge_seconds,
+                max_pause_seconds=settings.max_pause_seconds,
+            ),
+        ]
         unpublished = sum(not publishing.publish(self._services, message) for message in due)
         if due:
-            log.info("pauses over", due=len(due), unpublished=unpublished)
+            log.info("deletions due", due=len(due), unpublished=unpublished)
         return len(due)

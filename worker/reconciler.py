@@ -1,4 +1,4 @@
-"""Publishes deletions again that no worker runs: their worker died, their message was lost, or their pause is over."""
+"""Publishes deletions that no worker runs: it died, the message was lost, or the pause or a moment has come."""
 
 from redis.exceptions import RedisError
 
@@ -23,9 +23,12 @@ def reconcile(services: Services) -> int:
     failed = lifecycle.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
     if failed:
         log.error("deletions failed at the deadline", deletions=failed)
-    due = republishing.take_due(
-        services.own, republish_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
-    )
+    due = [
+        *lifecycle.queue_scheduled(services.own, republish_seconds=settings.nudge_seconds),
+        *republishing.take_due(
+            services.own, republish_seconds=settings.nudge_seconds, max_pause_seconds=settings.max_pause_seconds
+        ),
+    ]
     unpublished = sum(not publishing.publish(services, message) for message in (*stale, *due))
     _write_refusals(services)
     republishing.tick(services.own, "reconciler")

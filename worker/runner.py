@@ -72,6 +72,7 @@ class Runner:
         began = time.monotonic()
         try:
             if claim.planned is None:
+                claim = self._with_present_name(claim)
                 self._plan(claim)
             return self._run_with_retries(step, self._context(claim, began, lost))
         except LostClaim:
@@ -91,6 +92,14 @@ class Runner:
             log.exception("step raised")
             return self._postpone(claim, f"unexpected {type(error).__name__}", is_failure=True)
         return self._stopped(claim)
+
+    def _with_present_name(self, claim: Claim) -> Claim:
+        """The claim of a scheduled deletion under the name that its instance has at the moment, if it has one."""
+        found = self.services.tenant.find(instance_id=claim.instance_id) if claim.was_scheduled else None
+        if found is None or found.name == claim.instance_name or found.name.startswith("lethe:"):  # fenced
+            return claim
+        log.warning("renamed since it was scheduled")
+        return claims.rename(self.services.own, claim, found.name)
 
     def _plan(self, claim: Claim) -> None:
         target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways, thorough=False)

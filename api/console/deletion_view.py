@@ -67,10 +67,16 @@ def can_cancel(deletion: Deletion) -> bool:
     untouched = all(step.attempts == 0 for step in deletion.steps)
     return (
         untouched
-        and deletion.status in UNDER_WAY
+        and deletion.status in (*UNDER_WAY, DeletionStatus.SCHEDULED)
         and auth.has_permission(Permission.CANCEL)
         and auth.may_change(deletion)
     )
+
+
+def can_run_now(deletion: Deletion) -> bool:
+    """Whether it is scheduled, and the caller can begin it now."""
+    is_scheduled = deletion.status is DeletionStatus.SCHEDULED
+    return is_scheduled and auth.has_permission(Permission.DELETE) and auth.may_change(deletion)
 
 
 def may_give_up_gateways() -> bool:

@@ -1,4 +1,4 @@
-"""The console's pages of deletions: the list, one deletion and its progress, resume, cancel, receipt."""
+"""The console's pages of deletions: the list, one deletion and its progress, resume, run now, cancel, receipt."""
 
 from uuid import UUID
 
@@ -44,6 +44,13 @@ def retry_deletion(deletion_id: UUID) -> AnyResponse:
     return deletion_view.redirect_to(deletion_id)
 
 
+@blueprint.post("/<uuid:deletion_id>/run-now")
+def run_deletion_now(deletion_id: UUID) -> AnyResponse:
+    """Begin a scheduled deletion now."""
+    deletions.run_now(deletion_id)
+    return deletion_view.redirect_to(deletion_id)
+
+
 @blueprint.post("/<uuid:deletion_id>/cancel")
 def cancel_deletion(deletion_id: UUID) -> AnyResponse:
     """Cancel a deletion that has not begun."""
@@ -72,6 +79,7 @@ def _context(deletion_id: UUID) -> dict[str, object]:
         "under_way": deletion.status in UNDER_WAY,
         "can_retry": can_retry,
         "must_confirm": deletion_view.needs_confirmation(deletion),
+        "can_run_now": deletion_view.can_run_now(deletion),
         "can_cancel": deletion_view.can_cancel(deletion),
         "to_give_up": _to_give_up(deletion) if can_retry and deletion_view.may_give_up_gateways() else [],
     }

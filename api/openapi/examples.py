@@ -10,6 +10,7 @@ _HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 BY_NAME = {"instanceName": "my-instance"}
 BY_ID = {"instanceId": _INSTANCE_ID}
+LATER = {"instanceName": "my-instance", "notBefore": "2026-12-24T08:00:00-03:00"}
 DRY_RUN = {"instanceName": "my-instance", "dryRun": True}
 RESUME: dict[str, Any] = {}
 RESUME_WITHOUT = {"withoutGateway": ["http://evolution-2:8080"]}
@@ -20,6 +21,15 @@ PENDING = {
     "status": "PENDING",
     "error": False,
     "response": {"message": "Instance deletion in progress", "deletionId": DELETION_ID},
+}
+SCHEDULED = {
+    "status": "PENDING",
+    "error": False,
+    "response": {
+        "message": "Instance deletion scheduled",
+        "deletionId": DELETION_ID,
+        "notBefore": "2026-12-02T08:00:00Z",
+    },
 }
 UNKNOWN = {"error": True, "message": 'The "my-instance" instance does not exist'}
 FAILED = {
@@ -68,6 +78,7 @@ DELETION: dict[str, Any] = {
     "status": "running",
     "attempt": 1,
     "acceptedAt": "2026-11-25T08:00:00Z",
+    "notBefore": None,
     "startedAt": "2026-11-25T08:00:00Z",
     "irrevocableAt": "2026-11-25T08:00:01Z",
     "finishedAt": None,

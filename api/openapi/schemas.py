@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    Strict,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -40,12 +41,12 @@ Storable = Annotated[Text, Field(pattern="^[^\\x00]*$")]  # PostgreSQL text cann
 
 def _written_out(value: object) -> object:
     """Refuse numbers, which pydantic would read as seconds since 1970."""
-    if isinstance(value, str) and "T" not in value.upper():
+    if not isinstance(value, str) or "T" not in value.upper():
         raise ValueError("must be a time such as 2026-11-25T08:00:00Z")
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+Moment = Annotated[AwareDatetime, Strict(False), BeforeValidator(_written_out)]
 
 
 class Schema(BaseModel):
@@ -108,10 +109,16 @@ class Order(Schema):
         byName=examples.BY_NAME,
         byId=examples.BY_ID,
         dryRun=examples.DRY_RUN,
+        later=examples.LATER,
     )
 
     instance_name: Text | SkipJsonSchema[None] = Field(None, description="Name of the instance")
     instance_id: Text | SkipJsonSchema[None] = Field(None, description="Id of the instance")
+    not_before: Moment | SkipJsonSchema[None] = Field(
+        None,
+        description="Schedule it: it begins at this moment (ISO 8601 with offset, at most 90 days ahead), and can be"
+        " cancelled until then",
+    )
     dry_run: bool = Field(False, description="Only count what would be removed, and change nothing")
     without_gateway: list[Text] = Field([], description="With dryRun: gateways that are not asked, as with a retry")
 
@@ -193,9 +200,12 @@ class DeletionView(Schema):
     id: UUID
     instance_id: str
     instance_name: str = Field(description="As it was when the deletion was accepted")
-    status: DeletionStatus = Field(description="failed can be resumed; succeeded and cancelled never change again")
+    status: DeletionStatus = Field(
+        description="scheduled begins at notBefore; failed can be resumed; succeeded and cancelled never change again"
+    )
     attempt: int = Field(description="Raised whenever the deletion is resumed")
     accepted_at: datetime
+    not_before: datetime | None = Field(description="The moment before which it does not begin, if it was scheduled")
     started_at: datetime | None
     irrevocable_at: datetime | None = Field(description="The point of no return: from then on it cannot be cancelled")
     finished_at: datetime | None
@@ -251,34 +261,6 @@ class Preview(Schema):
     not_rehearsed: list[str] = Field(description="What could not be tried before the deletion, in sentences")
     warning: str
     confirmation_token: str = Field(description="For the header X-Confirmation-Token, with the same key, for 5 minutes")
-
-
-class Message(BaseModel):
-    """The inner object of the documented responses."""
-
-    message: str
-
-
-class Success(BaseModel):
-    """The documented response."""
-
-    status: Literal["SUCCESS"]
-    error: Literal[False]
-    response: Message
-
-
-class PendingMessage(Message):
-    """With the deletion's id."""
-
-    deletionId: UUID  # noqa: N815
-
-
-class Pending(BaseModel):
-    """Accepted, and not finished yet."""
-
-    status: Literal["PENDING"]
-    error: Literal[False]
-    response: PendingMessage
 
 
 class Error(BaseModel):

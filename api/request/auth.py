@@ -29,6 +29,7 @@ REQUIRED = {
     "deletions.list_deletions": Permission.READ,
     "deletions.show_deletion": Permission.READ,
     "deletions.retry_deletion": Permission.RETRY,
+    "deletions.run_deletion_now": Permission.DELETE,
     "deletions.cancel_deletion": Permission.CANCEL,
     "receipts.show_receipt": Permission.RECEIPTS,
     "audit.list_lines": Permission.AUDIT,
@@ -41,6 +42,7 @@ REQUIRED = {
     "console.deletions.show_deletion": Permission.READ,
     "console.deletions.show_progress": Permission.READ,
     "console.deletions.retry_deletion": Permission.RETRY,
+    "console.deletions.run_deletion_now": Permission.DELETE,
     "console.deletions.cancel_deletion": Permission.CANCEL,
     "console.gateways.show_form": Permission.RETRY,
     "console.gateways.give_up": Permission.RETRY,
@@ -181,7 +183,7 @@ def _has_requested(deletion: Deletion) -> bool:
 
 
 def may_change(deletion: Deletion) -> bool:
-    """Whether the caller may resume or cancel the deletion; an instance's token may change only its own."""
+    """Whether the caller may resume, run or cancel the deletion; an instance's token may change only its own."""
     if principal().role is Role.INSTANCE:
         return deletion.requester == Role.INSTANCE and _has_requested(deletion)
     return may_access(None, deletion)

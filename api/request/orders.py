@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID
 
 from api.request import auditing, auth, confirmation, rate_limit, resources
@@ -19,16 +20,16 @@ from tasks.orders.caller import Caller
 log = logs.get(__name__)
 
 
-def submit_by_name(name: str) -> UUID:
+def submit_by_name(name: str, not_before: datetime | None = None) -> UUID:
     """Accept (or resume) the deletion of the instance with this name; returns the deletion's id."""
     with _answering():
-        return delete.by_name(resources.services(), caller(), name)
+        return delete.by_name(resources.services(), caller(), name, not_before)
 
 
-def submit_by_id(instance_id: str) -> UUID:
+def submit_by_id(instance_id: str, not_before: datetime | None = None) -> UUID:
     """Accept (or resume) the deletion of the instance with this id; returns the deletion's id."""
     with _answering():
-        return delete.by_id(resources.services(), caller(), instance_id)
+        return delete.by_id(resources.services(), caller(), instance_id, not_before)
 
 
 def find(action: Action, *, name: str | None = None, instance_id: str | None = None) -> Instance:

@@ -12,10 +12,11 @@ from shared import formatting
 from shared.database.connections import translate_errors
 from shared.database.enums import Role
 from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
+from shared.translations.texts import _
 
 
 def show(status: str | None, limit: int, as_json: bool) -> None:
-    """One line for each deletion: age, step, requester, and why it waits or has stopped."""
+    """One line for each deletion: age, step, requester, and why it waits or has stopped, or when it begins."""
     with connected_to_own_database() as own:
         rows = _newest(own, DeletionStatus(status) if status else None, limit)
     if as_json:
@@ -52,6 +53,7 @@ def _facts(deletion: Deletion, step: str | None, key_name: str | None) -> dict[s
         "reason": deletion.reason,
         "instanceId": deletion.instance_id,
         "acceptedAt": deletion.accepted_at,
+        "notBefore": deletion.not_before,
         "finishedAt": deletion.finished_at,
         "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id, "keyName": key_name},
     }
@@ -63,4 +65,6 @@ def _row(row: dict[str, Any], now: datetime) -> str:
     by = who["role"] if who["role"] == Role.INSTANCE else f"{who['role']} {name}"
     age = formatting.duration(now - row["acceptedAt"])
     line = f"{row['id']}  {row['status']:<9}  {age:>7}  {row['step'] or '':<14}  {by:<20}  {row['name']!r}"
-    return f"{line}  {row['reason'] or ''}".rstrip()
+    is_scheduled = row["status"] == DeletionStatus.SCHEDULED
+    begins = _("begins {time}", time=formatting.time_until(row["notBefore"], now)) if is_scheduled else None
+    return f"{line}  {begins or row['reason'] or ''}".rstrip()

@@ -1,5 +1,6 @@
 """What `lethe delete`, `logout` and `preview` do, without the API."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -22,7 +23,15 @@ from tasks.orders import delete as delete_orders
 from tasks.orders.caller import without_confirmation
 
 
-def delete(name: str | None, instance_id: str | None, file: Path | None, wait: bool, yes: bool, as_json: bool) -> None:
+def delete(
+    name: str | None,
+    instance_id: str | None,
+    file: Path | None,
+    not_before: datetime | None,
+    wait: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Submit the orders after they were confirmed, and report the results."""
     if sum(given is not None for given in (name, instance_id, file)) != 1:
         raise click.UsageError("Give one of NAME, --id and --from-file")
@@ -32,7 +41,7 @@ def delete(name: str | None, instance_id: str | None, file: Path | None, wait: b
         confirm = _confirm(made, wanted, many=file is not None, yes=yes)
         results: list[Result] = []
         try:
-            orders.submit_all(made, account.caller(confirm), wanted, results, wait=wait)
+            orders.submit_all(made, account.caller(confirm), wanted, results, wait=wait, not_before=not_before)
         finally:  # accepted orders are reported, also after an error
             orders.show(results, as_json=as_json)
     orders.check_all_done(results)

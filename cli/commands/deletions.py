@@ -1,4 +1,4 @@
-"""Deletions: list, show, resume and cancel them."""
+"""Deletions: list, show, resume, run now and cancel them."""
 
 import shutil
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from cli.runtime import (
     without_gateway_option,
 )
 from shared.database.enums import DeletionStatus
+from shared.translations.texts import _
 
 if TYPE_CHECKING:
     from cli.deletion_view import DeletionWithKeyName
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def list_deletions(**given: Any) -> None:
     """List the newest deletions.
 
-    Each with its age, its step, who requested it, and why it waits or has stopped.
+    Each with its age, its step, who requested it, and why it waits or has stopped, or when it begins.
 
     Example: lethe list --status failed
     """
@@ -92,11 +93,29 @@ def retry(deletion_id: UUID, without_gateways: tuple[str, ...], as_json: bool) -
     output({"id": deletion_id, "resumed": True}, f"{deletion_id} continues", as_json=as_json)
 
 
+@click.command("run-now")
+@click.argument("deletion_id", type=click.UUID)
+@json_option
+def run_now(deletion_id: UUID, as_json: bool) -> None:
+    """Begin a scheduled deletion now, not at its moment.
+
+    Example: lethe run-now 3f0c...
+    """
+    from cli import account
+    from tasks.orders import schedule
+
+    with connected() as services:
+        if not schedule.run_now(services, deletion_id, account.caller()):
+            status = _status_sentence(services, deletion_id)
+            stop(_("Only a scheduled deletion can be run now: {status}", status=status))
+    output({"id": deletion_id, "runsNow": True}, _("{id} begins now", id=deletion_id), as_json=as_json)
+
+
 @click.command()
 @click.argument("deletion_id", type=click.UUID)
 @json_option
 def cancel(deletion_id: UUID, as_json: bool) -> None:
-    """Cancel a deletion whose first step has not begun.
+    """Cancel a deletion that is scheduled, or whose first step has not begun.
 
     Example: lethe cancel 3f0c...
     """

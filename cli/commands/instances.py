@@ -17,6 +17,12 @@ from cli.runtime import json_option, without_gateway_option
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="One name per line, exactly as it is. There are no comments: a name may begin with #.",
 )
+@click.option(
+    "--not-before",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]),
+    metavar="MOMENT",
+    help="Begin at this moment, such as 2026-12-24T08:00-03:00, at most 90 days ahead; until then it can be cancelled.",
+)
 @click.option("--wait", is_flag=True, help="Wait until it ends; Ctrl-C ends the waiting, not the deletion.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 @json_option

@@ -8,7 +8,7 @@ from shared.database.enums import Role
 class Permission(StrEnum):
     """What a caller may do; each endpoint needs one permission."""
 
-    DELETE = "delete"  # and to preview, which is part of a deletion and reads all stores
+    DELETE = "delete"  # and to preview, which is part of a deletion and reads all stores; to run a scheduled one now
     LOGOUT = "logout"
     READ = "read"
     RETRY = "retry"
@@ -21,7 +21,7 @@ SERVER = "server"  # requester of a deletion that the command line ordered: no r
 KEY_ROLES = (Role.ADMIN, Role.CLIENT, Role.OPERATOR, Role.VIEWER, Role.AUDITOR)
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.CLIENT: frozenset({Permission.DELETE, Permission.LOGOUT, Permission.READ}),
+    Role.CLIENT: frozenset({Permission.DELETE, Permission.CANCEL, Permission.LOGOUT, Permission.READ}),
     Role.OPERATOR: frozenset({Permission.LOGOUT, Permission.READ}),
     Role.VIEWER: frozenset({Permission.READ}),
     Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT, Permission.RECEIPTS}),

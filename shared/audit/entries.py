@@ -18,6 +18,7 @@ class Action(StrEnum):
     PREVIEW = "preview"
     RETRY = "retry"
     CANCEL = "cancel"
+    RUN_NOW = "run_now"  # a scheduled deletion begins before its moment
     READ = "read"
     SIGN_IN = "sign_in"
     RECEIPT = "receipt"

@@ -25,6 +25,7 @@ class Role(StrEnum):
 class DeletionStatus(StrEnum):
     """Status of a deletion; only shared.deletions writes it."""
 
+    SCHEDULED = "scheduled"  # accepted, and not before its moment; the instance is untouched until then
     QUEUED = "queued"  # accepted or resumed, and not claimed since
     RUNNING = "running"  # a worker runs its steps
     WAITING = "waiting"  # for a dependency, or for the next try

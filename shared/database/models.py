@@ -70,6 +70,7 @@ class Deletion(Base):
     confirmed_at: Mapped[datetime | None]
     confirmed_preview: Mapped[str | None]  # SHA-256 of the preview
     accepted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    not_before: Mapped[datetime | None]  # the moment of a scheduled deletion; stays when it has come
     started_at: Mapped[datetime | None]
     irrevocable_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -100,6 +101,7 @@ class Deletion(Base):
             "next_attempt_at",
             postgresql_where=text("status IN ('queued', 'running', 'waiting')"),
         ),
+        Index("ix_deletions_scheduled", "not_before", postgresql_where=text("status = 'scheduled'")),
         Index("ix_deletions_looks", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
         Index("ix_deletions_bulk_id", "bulk_id", postgresql_where=text("bulk_id IS NOT NULL")),
         Index("ix_deletions_came_back", "came_back_at", postgresql_where=text("came_back_at IS NOT NULL")),

@@ -1,7 +1,7 @@
 """Claims: the right to run one step. Guarded UPDATEs take it, keep it, and end it with the step's outcome."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,6 +35,7 @@ class Claim:
     notes: Mapping[str, Any]
     earlier_notes: Mapping[str, Mapping[str, Any]]  # of the steps that are done, by their names
     without_gateways: tuple[str, ...]
+    was_scheduled: bool = False  # between the order and its moment, the instance may have been renamed
 
 
 def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_seconds: float) -> Claim | None:
@@ -65,6 +66,7 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
         notes=row.notes,
         earlier_notes=row.earlier_notes or {},
         without_gateways=tuple(row.without_gateways),
+        was_scheduled=row.was_scheduled,
     )
 
 
@@ -95,6 +97,13 @@ def send_heartbeat(engine: Engine, claim: Claim) -> None:
     """Renew the claim; raises LostClaim."""
     with own_transaction(engine, durable=False) as connection:
         write(connection, claim, heartbeat_at=func.now())
+
+
+def rename(engine: Engine, claim: Claim, name: str) -> Claim:
+    """Continue under the name that the instance has now; raises LostClaim."""
+    with own_transaction(engine) as connection:
+        write(connection, claim, instance_name=name)
+    return replace(claim, instance_name=name)
 
 
 def make_irrevocable(engine: Engine, claim: Claim) -> None:

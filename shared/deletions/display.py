@@ -1,5 +1,7 @@
 """A deletion as people see it: loaded with its steps, webhooks and time of failure, and described in their language."""
 
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Engine, case, func, select
@@ -47,12 +49,20 @@ def newest_of_name(own: Engine, name: str) -> Deletion | None:
         return session.scalar(query)
 
 
-def load_status(own: Engine, deletion_id: UUID) -> tuple[DeletionStatus, str | None]:
-    """Its status, and the reason why it waits or has stopped."""
-    query = select(Deletion.status, Deletion.reason).where(Deletion.id == deletion_id)
+class Standing(NamedTuple):
+    """The status of a deletion, why it waits or has stopped, and when it begins if it is scheduled."""
+
+    status: DeletionStatus
+    reason: str | None = None
+    not_before: datetime | None = None
+
+
+def load_status(own: Engine, deletion_id: UUID) -> Standing:
+    """The present status."""
+    query = select(Deletion.status, Deletion.reason, Deletion.not_before).where(Deletion.id == deletion_id)
     with own_statement(own) as connection:
-        status, reason = connection.execute(query).one()
-    return DeletionStatus(status), reason
+        status, reason, not_before = connection.execute(query).one()
+    return Standing(DeletionStatus(status), reason, not_before)
 
 
 def load_key_name(own: Engine, deletion: Deletion) -> str | None:

@@ -1,7 +1,8 @@
-"""Changes of a deletion that no worker makes: accepted, resumed, cancelled, failed at its deadline."""
+"""Changes of a deletion that no worker makes: accepted, scheduled, queued, resumed, cancelled, failed at deadline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,22 +15,25 @@ from shared.audit.entries import Decision
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
-from shared.database.timing import from_now
-from shared.deletions.republishing import StepMessage
+from shared.database.timing import due_rows, from_now
+from shared.deletions.republishing import MESSAGE, StepMessage
 from shared.errors import LetheError
 
+_AT_ONCE = 500
 # Plain SQL, in one statement: callers wait for it, and SQLAlchemy takes long to build it.
 _ACCEPT = text("""
 WITH deletion AS (
     INSERT INTO deletions (id, instance_id, instance_name, status, position, attempt, failures, nudges, next_attempt_at,
         requester, requester_key_id, requester_key_hash, confirmed_by, confirmed_with, confirmed_at, confirmed_preview,
-        bulk_id, only_disconnected)
-    SELECT wanted.id, wanted.instance_id, wanted.instance_name, 'queued', 0, 1, 0, 0,
-        now() + :republish_seconds * interval '1 second', :role, :key_id, :token_hash, :confirmed_by,
+        bulk_id, only_disconnected, not_before)
+    SELECT wanted.id, wanted.instance_id, wanted.instance_name,
+        CASE WHEN moment IS NULL THEN 'queued' ELSE 'scheduled' END, 0, 1, 0, 0,
+        CASE WHEN moment IS NULL THEN now() + :republish_seconds * interval '1 second' END,
+        :role, :key_id, :token_hash, :confirmed_by,
         CAST(:means AS text), CASE WHEN CAST(:means AS text) IS NOT NULL THEN now() END, :preview,
-        CAST(:bulk_id AS uuid), :only_disconnected
+        CAST(:bulk_id AS uuid), :only_disconnected, moment
     FROM unnest(CAST(:ids AS uuid[]), CAST(:instance_ids AS text[]), CAST(:instance_names AS text[]))
-        AS wanted (id, instance_id, instance_name)
+        AS wanted (id, instance_id, instance_name), (SELECT CAST(:not_before AS timestamptz) AS moment) AS given
     ON CONFLICT DO NOTHING
     RETURNING id
 ), step AS (
@@ -72,6 +76,7 @@ def accept(
     steps: Sequence[str],
     republish_seconds: float,
     confirmation: Confirmation | None = None,
+    not_before: datetime | None = None,
 ) -> StepMessage:
     """Insert the deletion and its steps; raises AlreadyRequested when the instance has an unfinished deletion."""
     accepted = accept_all(
@@ -81,6 +86,7 @@ def accept(
         steps=steps,
         republish_seconds=republish_seconds,
         confirmation=confirmation,
+        not_before=not_before,
     )
     if not accepted:
         raise AlreadyRequested
@@ -97,11 +103,12 @@ def accept_all(
     confirmation: Confirmation | None = None,
     bulk_id: UUID | None = None,
     only_disconnected: bool = False,
+    not_before: datetime | None = None,
 ) -> list[StepMessage]:
     """Insert deletions and their steps in one statement; leaves out instances that have an unfinished deletion.
 
     bulk_id: of the order that they belong to. only_disconnected: the first step cancels the deletion of an instance
-    that is connected by then.
+    that is connected by then. not_before: they are scheduled, and their messages are published at that moment.
     """
     values = {
         "ids": [each.id for each in wanted],
@@ -116,6 +123,7 @@ def accept_all(
         "republish_seconds": republish_seconds,
         "bulk_id": bulk_id,
         "only_disconnected": only_disconnected,
+        "not_before": not_before,
         "steps": list(steps),
     }
     accepted = set(connection.scalars(_ACCEPT, values))
@@ -179,6 +187,36 @@ def resume(
             **({} if bulk_id is None else {"bulk_id": bulk_id}),
             next_attempt_at=from_now(republish_seconds),
             without_gateways=Deletion.without_gateways.op("||")(literal(list(without_gateways), JSONB)),
+        )
+        .returning(Deletion.id, Deletion.attempt, Deletion.position)
+    ).one_or_none()
+    return StepMessage(*row) if row else None
+
+
+def queue_scheduled(engine: Engine, *, republish_seconds: float) -> list[StepMessage]:
+    """Queue the scheduled deletions whose moment has come. Only then can a worker claim them."""
+    is_scheduled = Deletion.status == DeletionStatus.SCHEDULED
+    due = update(Deletion).where(
+        Deletion.id.in_(due_rows(Deletion.id, Deletion.not_before, is_scheduled, limit=_AT_ONCE)), is_scheduled
+    )
+    queued = due.values(status=DeletionStatus.QUEUED, next_attempt_at=from_now(republish_seconds))
+    with own_transaction(engine) as connection:
+        rows = connection.execute(queued.returning(*MESSAGE)).all()
+    return [StepMessage(*row) for row in rows]
+
+
+def run_now(
+    connection: Connection, deletion_id: UUID, requester: Requester, *, republish_seconds: float
+) -> StepMessage | None:
+    """Queue a scheduled deletion before its moment; None when it is not scheduled. The caller becomes the requester."""
+    row = connection.execute(
+        update(Deletion)
+        .where(Deletion.id == deletion_id, Deletion.status == DeletionStatus.SCHEDULED)
+        .values(
+            status=DeletionStatus.QUEUED,
+            not_before=func.now(),
+            next_attempt_at=from_now(republish_seconds),
+            **_requester_values(requester),
         )
         .returning(Deletion.id, Deletion.attempt, Deletion.position)
     ).one_or_none()

@@ -1,11 +1,11 @@
-"""Finds deletions whose step message must be sent again: their worker died, or their next attempt is due."""
+"""Finds deletions whose step message must be sent: their worker died, or their next attempt or their moment is due."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.database.connections import own_statement, own_transaction
@@ -15,6 +15,7 @@ from shared.database.timing import after_growing_pause, due_rows, from_now
 _UNCLAIMED = Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None)
 # Postponed by its step, and not published since.
 _POSTPONED = Deletion.status == DeletionStatus.WAITING, Deletion.owner.is_(None), Deletion.times_republished == 0
+_SCHEDULED = Deletion.status == DeletionStatus.SCHEDULED
 _AT_ONCE = 500
 
 
@@ -28,7 +29,7 @@ class StepMessage:
     in_bulk: bool = False  # ordered with many others: single deletions begin before it
 
 
-_MESSAGE = Deletion.id, Deletion.attempt, Deletion.position, Deletion.bulk_id.is_not(None)
+MESSAGE = Deletion.id, Deletion.attempt, Deletion.position, Deletion.bulk_id.is_not(None)
 
 
 def tick(engine: Engine, clock: str) -> None:
@@ -51,7 +52,7 @@ def take_over_stale(engine: Engine, *, stale_seconds: float, republish_seconds: 
         next_attempt_at=from_now(republish_seconds),
     )
     with own_transaction(engine) as connection:
-        rows = connection.execute(released.returning(*_MESSAGE)).all()
+        rows = connection.execute(released.returning(*MESSAGE)).all()
         for row in rows:
             step = update(Step).where(Step.deletion_id == row.id, Step.position == row.position)
             connection.execute(step.values(at_least=True))
@@ -68,10 +69,14 @@ def take_postponed(engine: Engine, *, republish_seconds: float, max_pause_second
     return _take(engine, _POSTPONED, republish_seconds, max_pause_seconds)
 
 
-def next_postponed_in_seconds(engine: Engine, *, within_seconds: float) -> float | None:
-    """Seconds until the next postponed deletion is due (0 or less: it is due); None when none is due that soon."""
-    soon = Deletion.next_attempt_at <= from_now(within_seconds)
-    query = select(func.extract("epoch", func.min(Deletion.next_attempt_at) - func.now())).where(*_POSTPONED, soon)
+def next_due_in_seconds(engine: Engine, *, within_seconds: float) -> float | None:
+    """Seconds until the next postponed or scheduled deletion is due (0 or less: it is due); None when none is soon."""
+    soon = from_now(within_seconds)
+    moments = union_all(
+        select(Deletion.next_attempt_at.label("at")).where(*_POSTPONED, Deletion.next_attempt_at <= soon),
+        select(Deletion.not_before).where(_SCHEDULED, Deletion.not_before <= soon),
+    ).subquery()
+    query = select(func.extract("epoch", func.min(moments.c.at) - func.now()))
     with own_statement(engine) as connection:
         seconds = connection.execute(query).scalar()
     return None if seconds is None else float(seconds)
@@ -88,5 +93,5 @@ def _take(
         next_attempt_at=after_growing_pause(republish_seconds, Deletion.times_republished, max_pause_seconds),
     )
     with own_transaction(engine) as connection:
-        rows = connection.execute(taken.returning(*_MESSAGE)).all()
+        rows = connection.execute(taken.returning(*MESSAGE)).all()
     return [StepMessage(*row) for row in rows]

@@ -38,6 +38,12 @@ class Fields(BaseSettings):
     confirmation: ConfirmationMode = Field(
         ConfirmationMode.OFF, description="How deletions are confirmed: off, token or totp"
     )
+    grace_seconds: float = Field(
+        0,
+        ge=0,
+        le=7_776_000,
+        description="How long a new deletion stays scheduled, and can be cancelled; 90 days at most",
+    )
     code_lock_seconds: float = Field(900, gt=0, description="How long a key is locked after five wrong codes")
     console_idle_seconds: int = Field(1800, ge=60, description="How long an idle console stays signed in")
     secret_key: SecretStr = Field(

@@ -18,6 +18,7 @@ from tasks.context import Context
 
 log = logs.get(__name__)
 _DISABLED, _STEP = "channels_off", "logout"  # the note that names the tables, and the step that keeps it
+_LEAVES_IN_USE = (*ENDED, DeletionStatus.SCHEDULED)  # the instance is used, until a scheduled one begins
 _STOPPED = (DeletionStatus.FAILED, DeletionStatus.CANCELLED)
 
 
@@ -39,7 +40,7 @@ def disabled_tables(claim: Claim) -> list[str]:
 def restore(services: Services, instance_id: str | None = None) -> None:
     """Enable again what deletions have disabled that stopped before their point of no return.
 
-    For one instance, or for all without an unfinished deletion. When the tenant database is unreachable, the
+    For one instance, or for all without a deletion that has begun. When the tenant database is unreachable, the
     reconciler's next round does it.
     """
     try:
@@ -71,14 +72,14 @@ class _Of(Enum):
     """Whose channels are looked for."""
 
     ONE = "one instance"
-    ALL = "all without an unfinished deletion"
+    ALL = "all without a deletion that has begun"
 
 
 @cache  # each logout asks, and SQLAlchemy takes long to build it
 def _to_restore(of: _Of, *, locked: bool = False) -> Select[tuple[UUID, str, dict[str, Any]]]:
     other = aliased(Deletion)
     under_way = exists().where(
-        other.instance_id == Deletion.instance_id, other.id != Deletion.id, other.status.not_in(ENDED)
+        other.instance_id == Deletion.instance_id, other.id != Deletion.id, other.status.not_in(_LEAVES_IN_USE)
     )
     query = (
         select(Deletion.id, Deletion.instance_id, Step.notes)

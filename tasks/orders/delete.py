@@ -1,6 +1,7 @@
 """Orders to delete an instance: accept a new deletion or resume the failed one; also preview and logout orders."""
 
 import time
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from redis.exceptions import RedisError
@@ -21,7 +22,7 @@ from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks import pipeline, publishing
 from tasks.gateways import in_memory
-from tasks.orders import resume
+from tasks.orders import resume, schedule
 from tasks.orders.caller import Caller
 
 log = logs.get(__name__)
@@ -49,25 +50,29 @@ class UnknownInstance(LetheError):
 class AlreadyBeingDeleted(LetheError):
     """An unfinished deletion of the instance exists; deletion_id is None while its row is not committed."""
 
-    def __init__(self, name: str, deletion_id: UUID | None = None) -> None:
-        super().__init__(f'The "{name}" instance is already being deleted')
+    def __init__(self, name: str, deletion_id: UUID | None = None, why: str = "is already being deleted") -> None:
+        super().__init__(f'The "{name}" instance {why}')
         self.deletion_id = deletion_id
 
 
-def by_name(services: Services, caller: Caller, name: str) -> UUID:
-    """Accept (or resume) the deletion of the instance with that name; returns the deletion's id."""
+def by_name(services: Services, caller: Caller, name: str, not_before: datetime | None = None) -> UUID:
+    """Accept (or resume) the deletion of the instance with that name; returns the deletion's id.
+
+    not_before: when it begins. Without it, a new deletion begins after the grace period of the settings.
+    """
     unfinished = _newest_unfinished(services, _OF_NAME, name)
     instance = services.tenant.find(name=name)
     if instance is None and unfinished is None:
         instance = _in_memory_only(services, caller, name)
-    return _submit(services, caller, instance, unfinished, name)
+    return _submit(services, caller, instance, unfinished, name, not_before)
 
 
-def by_id(services: Services, caller: Caller, instance_id: str) -> UUID:
+def by_id(services: Services, caller: Caller, instance_id: str, not_before: datetime | None = None) -> UUID:
     """Accept (or resume) the deletion of the instance with that id; returns the deletion's id."""
     # In this order: a deletion that ends between the two queries is found, and its instance is not.
     unfinished = _newest_unfinished(services, _OF_INSTANCE, instance_id)
-    return _submit(services, caller, services.tenant.find(instance_id=instance_id), unfinished, instance_id)
+    instance = services.tenant.find(instance_id=instance_id)
+    return _submit(services, caller, instance, unfinished, instance_id, not_before)
 
 
 def find(
@@ -124,31 +129,40 @@ def _newest_unfinished(services: Services, query: Select[Deletion], value: str) 
 
 
 def _submit(
-    services: Services, caller: Caller, instance: Instance | None, unfinished: Deletion | None, called: str
+    services: Services,
+    caller: Caller,
+    instance: Instance | None,
+    unfinished: Deletion | None,
+    called: str,
+    not_before: datetime | None,
 ) -> UUID:
     if instance and unfinished and unfinished.instance_id != instance.id:
         unfinished = None  # of an earlier instance with this name
     caller.authorise(instance, unfinished)
+    schedule.check(services, not_before)
     if unfinished:
-        return _resume_or_refuse(services, caller, unfinished, instance)
+        return _follow_up(services, caller, unfinished, instance, not_before)
     if instance is None:
         raise UnknownInstance(called)
-    return _accept(services, caller, instance)
+    return _accept(services, caller, instance, not_before)
 
 
-def _accept(services: Services, caller: Caller, instance: Instance) -> UUID:
+def _accept(services: Services, caller: Caller, instance: Instance, wanted: datetime | None) -> UUID:
     confirmation, deletion_id = caller.confirm(instance), uuid4()
+    not_before = schedule.begins_at(services, wanted)
+    if not_before:  # before the lock, whose first lease is short
+        schedule.rehearse(services, instance)
     if not lock.acquire(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
-        return _resume_or_refuse(services, caller, _wait_for_row(services, instance), instance)
+        return _follow_up(services, caller, _wait_for_row(services, instance), instance, wanted)
     try:
-        message = insert(services, caller, instance, deletion_id, confirmation=confirmation)
+        message = insert(services, caller, instance, deletion_id, confirmation=confirmation, not_before=not_before)
     except Exception as error:
         _release_lock(services, instance.id, deletion_id)
         if isinstance(error, lifecycle.AlreadyRequested):
-            return _resume_or_refuse(services, caller, _wait_for_row(services, instance), instance)
+            return _follow_up(services, caller, _wait_for_row(services, instance), instance, wanted)
         raise
     log.info("accepted", deletion_id=str(deletion_id), instance_id=instance.id, requester=caller.actor.role)
-    if not publishing.publish(services, message):
+    if not_before is None and not publishing.publish(services, message):
         log.warning("not published, the reconciler will", deletion_id=str(deletion_id))
     return deletion_id
 
@@ -161,6 +175,7 @@ def insert(
     *,
     action: Action = Action.DELETE,
     confirmation: Confirmation | None = None,
+    not_before: datetime | None = None,
 ) -> StepMessage:
     """Insert the deletion and its audit line in one transaction; raises AlreadyRequested."""
     with own_transaction(services.own) as connection:
@@ -173,11 +188,13 @@ def insert(
             steps=pipeline.NAMES,
             republish_seconds=services.settings.nudge_seconds,
             confirmation=confirmation,
+            not_before=not_before,
         )
         if confirmation:
             confirmation.use(connection)
         caller.count_request()
-        chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance.id, deletion_id))
+        reason = f"scheduled for {not_before.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if not_before else None
+        chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance.id, deletion_id, reason))
     return message
 
 
@@ -193,7 +210,18 @@ def _wait_for_row(services: Services, instance: Instance) -> Deletion:
         time.sleep(0.05)  # between two queries for a row that another call is about to commit
 
 
-def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion, instance: Instance | None) -> UUID:
+def _follow_up(
+    services: Services, caller: Caller, deletion: Deletion, instance: Instance | None, not_before: datetime | None
+) -> UUID:
+    """Report a scheduled deletion, resume a failed one, refuse any other. None of them gets another moment."""
+    if deletion.status is DeletionStatus.SCHEDULED and not_before in (None, deletion.not_before):
+        return _report(services, caller, deletion)
+    if not_before is not None:
+        raise AlreadyBeingDeleted(
+            deletion.instance_name,
+            deletion.id,
+            f"has a deletion already, which is {deletion.status.value}: its moment is not changed",
+        )
     if deletion.status is DeletionStatus.FAILED:
         confirmation = resume.confirm_again(caller, deletion, instance)
         lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
@@ -206,6 +234,17 @@ def _resume_or_refuse(services: Services, caller: Caller, deletion: Deletion, in
             log.info("resumed", deletion_id=str(deletion.id))
             return deletion.id
     raise AlreadyBeingDeleted(deletion.instance_name, deletion.id)
+
+
+def _report(services: Services, caller: Caller, deletion: Deletion) -> UUID:
+    """The id of a scheduled deletion that was ordered once more: the order changes nothing."""
+    with own_transaction(services.own) as connection:
+        caller.count_request()
+        repeated = Entry(
+            Action.DELETE, Decision.ACCEPTED, caller.actor, deletion.instance_id, deletion.id, "scheduled already"
+        )
+        chain.append(connection, repeated)
+    return deletion.id
 
 
 def _release_lock(services: Services, instance_id: str, deletion_id: UUID) -> None:

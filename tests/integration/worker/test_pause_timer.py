@@ -155,7 +155,7 @@ def test_what_nobody_has_claimed_yet_is_left_to_the_reconciler(services: Service
     with services.own.begin() as connection:
         connection.execute(text("UPDATE deletions SET next_attempt_at = now() - interval '1 hour'"))
 
-    assert republishing.next_postponed_in_seconds(services.own, within_seconds=1) is None
+    assert republishing.next_due_in_seconds(services.own, within_seconds=1) is None
     assert take_postponed(services.own) == []
     assert len(take_due(services.own)) == 1
 
@@ -164,9 +164,7 @@ def test_a_short_pause_is_not_made_longer(services: Services, monkeypatch: pytes
     """The process that postpones a step wakes its pause timer, whose next look may be far away."""
     looks, published = list[float | None](), list[UUID]()
     monkeypatch.setattr(pause_timer, "LOOK_SECONDS", 600.0)
-    monkeypatch.setattr(
-        republishing, "next_postponed_in_seconds", noting(republishing.next_postponed_in_seconds, looks)
-    )
+    monkeypatch.setattr(republishing, "next_due_in_seconds", noting(republishing.next_due_in_seconds, looks))
     monkeypatch.setattr(publishing, "publish", lambda services, message: published.append(message.deletion_id) or True)
     timer = PauseTimer(services)
     timer.start()
@@ -187,4 +185,4 @@ def test_a_pause_timer_that_is_stopped_publishes_nothing_more(services: Services
 
     postponed_deletion(services, seconds=0.001)
 
-    assert republishing.next_postponed_in_seconds(services.own, within_seconds=1) is not None
+    assert republishing.next_due_in_seconds(services.own, within_seconds=1) is not None

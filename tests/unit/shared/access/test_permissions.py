@@ -14,7 +14,7 @@ def test_admins_and_clients_alone_change_the_fate_of_an_instance(role: Role) -> 
 
 def test_a_client_does_what_it_did_with_evolution() -> None:
     """Not what Evolution has no call for."""
-    assert PERMISSIONS[Role.CLIENT] == {Permission.DELETE, Permission.LOGOUT, Permission.READ}
+    assert PERMISSIONS[Role.CLIENT] == {Permission.DELETE, Permission.CANCEL, Permission.LOGOUT, Permission.READ}
 
 
 def test_an_admin_may_do_everything() -> None:
