@@ -15,6 +15,7 @@ _TITLES = {
     Server.FILES: ("Files", "errno"),
     Server.RABBITMQ: ("RabbitMQ", "first word of the error"),
     Server.SQS: ("SQS", "error code"),
+    Server.KAFKA: ("Kafka", "error name; librdkafka's own begin with _"),
 }
 
 

@@ -20,14 +20,14 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         " above, these are enough for most deployments; all further tables are for special needs.",
         (
             "cache_url", "files_root", "s3_bucket", "s3_access_key", "s3_secret_key", "rabbitmq_url", "sqs_region",
-            "bind",
+            "kafka_url", "bind",
         ),
     ),
     "Advanced: Evolution's stores": (
         "Set them when your deployment differs from Evolution's defaults.",
         (
             "tenant_schema", "cache_prefix", "s3_endpoint", "s3_port", "s3_use_ssl", "s3_region", "s3_addressing",
-            "sqs_endpoint", "sqs_access_key", "sqs_secret_key", "shared_queue_names",
+            "sqs_endpoint", "sqs_access_key", "sqs_secret_key", "kafka_topic_prefix", "shared_queue_names",
         ),
     ),
     "Advanced: who may delete": (

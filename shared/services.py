@@ -98,6 +98,11 @@ def _queues(settings: Settings) -> tuple[Queues, ...]:
         from shared.evolution.queues.sqs import Sqs  # boto3 again
 
         queues.append(Sqs(settings, settings.sqs_region, shared_names))
+    if settings.kafka_url:
+        from shared.evolution.queues.kafka import Kafka  # of an extra
+
+        url, prefix = settings.kafka_url.get_secret_value(), settings.kafka_topic_prefix
+        queues.append(Kafka(url, prefix, certificates.bundle(settings.ca_file)))
     return tuple(queues)
 
 

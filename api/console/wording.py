@@ -18,6 +18,7 @@ _UNITS: dict[str, Callable[[int], str]] = {
     "objects": lambda n: quantity(n, "object"),
     "queues": lambda n: quantity(n, "queue"),
     "exchanges": lambda n: quantity(n, "exchange"),
+    "topics": lambda n: quantity(n, "topic"),
     "gateways": lambda n: quantity(n, "gateway"),
     "instances": lambda n: quantity(n, "instance"),
     "row": lambda n: quantity(n, "row"),

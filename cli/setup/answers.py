@@ -17,7 +17,9 @@ HOST = "host.docker.internal"  # the host of a container, in docker-compose.yml
 # the secret key.
 KEPT = ("LETHE_ADMIN_KEY", "LETHE_SECRET_KEY", "LETHE_DATABASE_PASSWORD", "FLOWER_BASIC_AUTH")
 _OTHER_PORT = 8090
-_SERVERS = ("tenant_database_url", "cache_url", "s3_endpoint", "rabbitmq_url", "webhook_global_url", "gateways")
+_SERVERS = (
+    "tenant_database_url", "cache_url", "s3_endpoint", "rabbitmq_url", "kafka_url", "webhook_global_url", "gateways",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,10 @@ def _leave_the_container(made: Answers, options: Options) -> None:
 def _with_host(url: str, host: str) -> str:
     if not mapping.is_local(url):
         return url
-    parts = urlsplit(url)
+    parts = urlsplit(url if "://" in url else f"//{url}")  # a further broker of Kafka has no scheme
     login, at, _ = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{login}{at}{host}{f':{parts.port}' if parts.port else ''}").geturl()
+    made = parts._replace(netloc=f"{login}{at}{host}{f':{parts.port}' if parts.port else ''}").geturl()
+    return made if "://" in url else made.removeprefix("//")
 
 
 def _role(made: Answers, kept: Mapping[str, str], *, with_own_database: bool) -> None:

@@ -3,9 +3,10 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from cli.setup.problems import Problem
+from shared.servers import kafka
 from shared.settings.forms import postgresql, published, servers
 
 _POSTGRESQL = ("", "postgresql", "psql_bouncer")
@@ -116,12 +117,37 @@ def _queues(evolution: Mapping[str, str], made: Mapped) -> None:
             sqs_secret_key=evolution.get("SQS_SECRET_ACCESS_KEY", ""),
         )
     if _is_on(evolution, "KAFKA_ENABLED"):
-        made.notes.append("KAFKA_ENABLED is true: Lethe leaves an instance's topics in Kafka")
+        _kafka(evolution, made)
     own = (
         evolution.get(name, "") for name in ("RABBITMQ_EXCHANGE_NAME", "RABBITMQ_PREFIX_KEY", "SQS_GLOBAL_PREFIX_NAME")
     )
     if more := [name for name in own if name and name not in _SHARED_QUEUES]:
         made.settings["shared_queue_names"] = ",".join([*_SHARED_QUEUES, *dict.fromkeys(more)])
+
+
+def _kafka(evolution: Mapping[str, str], made: Mapped) -> None:
+    brokers, parameters, login = evolution.get("KAFKA_BROKERS", "") or "localhost:9092", dict[str, str](), ""
+    if _is_on(evolution, "KAFKA_SASL_ENABLED"):
+        user, password = evolution.get("KAFKA_SASL_USERNAME", ""), evolution.get("KAFKA_SASL_PASSWORD", "")
+        login = f"{quote(user, safe='')}:{quote(password, safe='')}@"
+        parameters |= _set(mechanism=evolution.get("KAFKA_SASL_MECHANISM", "").lower())
+    is_tls = _is_on(evolution, "KAFKA_SSL_ENABLED")
+    if is_tls and evolution.get("KAFKA_SSL_REJECT_UNAUTHORIZED", "") == "false":
+        parameters["verify"] = "false"
+    url = f"kafka{'+ssl' if is_tls else ''}://{login}{brokers}{'?' if parameters else ''}{urlencode(parameters)}"
+    try:
+        kafka.configuration(url, None)
+    except ValueError as error:
+        raise Problem(f"KAFKA_: {error}") from None
+    made.settings["kafka_url"] = url
+    if (prefix := evolution.get("KAFKA_TOPIC_PREFIX", "")) not in ("", "evolution"):
+        made.settings["kafka_topic_prefix"] = prefix
+    if is_tls and evolution.get("KAFKA_SSL_CA"):
+        made.notes.append("KAFKA_SSL_CA is set: write it into a file, and let LETHE_CA_FILE name that")
+    if is_tls and evolution.get("KAFKA_SSL_CERT"):
+        made.notes.append(
+            "KAFKA_SSL_CERT is set: write it and KAFKA_SSL_KEY into files, and add cert= and key= to LETHE_KAFKA_URL"
+        )
 
 
 def _webhook(evolution: Mapping[str, str], made: Mapped) -> None:

@@ -15,6 +15,7 @@ class Server(StrEnum):
     FILES = "errno"
     RABBITMQ = "AMQP"
     SQS = "SQS"
+    KAFKA = "Kafka"
 
 
 class Kind(StrEnum):

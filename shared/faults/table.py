@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from shared.faults import broker_rules
 from shared.faults.kinds import Kind, Rule, Server
 
-_PG, _REDIS, _S3, _FILES, _AMQP, _SQS = Server
+_PG, _REDIS, _S3, _FILES = Server.POSTGRESQL, Server.REDIS, Server.S3, Server.FILES
 RULES = (
     Rule(_PG, ("08",), Kind.AWAY, "the connection is lost", "Start the server, or mend the URL."),
     Rule(
@@ -198,76 +199,7 @@ RULES = (
         "Let Lethe's account write to it, and mount it writable.",
     ),
     Rule(_FILES, ("",), Kind.TRIED_AGAIN, "anything else"),
-    Rule(
-        _AMQP,
-        ("AWAY", "CONNECTION_FORCED"),
-        Kind.AWAY,
-        "no connection, or the server stops",
-        "Start the server, or mend LETHE_RABBITMQ_URL.",
-        own="Start the server, or mend LETHE_BROKER_URL.",
-    ),
-    Rule(
-        _AMQP,
-        ("INTERNAL_ERROR", "RESOURCE_LOCKED", "UNAVAILABLE"),
-        Kind.BUSY,
-        "a virtual host or a queue's node is down, or another connection holds the queue",
-        "`rabbitmqctl cluster_status` and `list_queues name state` say which.",
-    ),
-    Rule(
-        _AMQP,
-        ("CONNECTION_LIMIT",),
-        Kind.BUSY,
-        "no more connections are allowed",
-        "Raise the limit: `rabbitmqctl set_vhost_limits` or `set_user_limits`.",
-    ),
-    Rule(
-        _AMQP,
-        ("ACCESS_REFUSED",),
-        Kind.FAILS,
-        "it does not accept the user, or the user lacks a right",
-        "Mend LETHE_RABBITMQ_URL, or give the user `configure` on the queues and exchanges of the instances.",
-        own="Mend LETHE_BROKER_URL, or give the user all permissions in its virtual host.",
-    ),
-    Rule(
-        _AMQP,
-        ("NOT_ALLOWED",),
-        Kind.FAILS,
-        "the virtual host is not there, or not for this user",
-        "LETHE_RABBITMQ_URL has to end with Evolution's virtual host, in which the user needs permissions.",
-        own="LETHE_BROKER_URL has to end with a virtual host in which the user has permissions.",
-    ),
-    Rule(_AMQP, ("NOT_IMPLEMENTED", "COMMAND_INVALID", "SYNTAX_ERROR"), Kind.FAILS, "it does not know the call"),
-    Rule(_AMQP, ("",), Kind.TRIED_AGAIN, "anything else"),
-    Rule(_SQS, ("AWAY",), Kind.AWAY, "no connection, or no answer in time", "Mend LETHE_SQS_ENDPOINT or _REGION."),
-    Rule(
-        _SQS,
-        ("RequestThrottled", "ThrottlingException", "Throttling", "ServiceUnavailable", "503", "RequestTimeTooSkewed"),
-        Kind.BUSY,
-        "the server is busy, or its clock is another",
-    ),
-    Rule(
-        _SQS,
-        (
-            "AccessDenied",
-            "AccessDeniedException",
-            "403",
-            "InvalidClientTokenId",
-            "SignatureDoesNotMatch",
-            "UnrecognizedClientException",
-            "ExpiredToken",
-        ),
-        Kind.FAILS,
-        "the key is not accepted, or lacks a right",
-        "Mend LETHE_SQS_ACCESS_KEY, or grant sqs:ListQueues and sqs:DeleteQueue.",
-    ),
-    Rule(
-        _SQS,
-        ("InvalidAction", "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", "404"),
-        Kind.FAILS,
-        "the server does not know the call",
-        "Is LETHE_SQS_ENDPOINT that of an SQS server, and LETHE_SQS_REGION right?",
-    ),
-    Rule(_SQS, ("",), Kind.TRIED_AGAIN, "anything else"),
+    *broker_rules.RULES,
 )
 
 

@@ -87,6 +87,10 @@ class Fields(BaseSettings):
     sqs_endpoint: str | None = Field(None, description="SQS endpoint URL; without it, AWS")
     sqs_access_key: SecretStr | None = Field(None, description="SQS access key")
     sqs_secret_key: SecretStr | None = Field(None, description="SQS secret key")
+    kafka_url: SecretStr | None = Field(
+        None, description="Evolution's Kafka: kafka:// or, with TLS, kafka+ssl://; needs lethe[kafka]"
+    )
+    kafka_topic_prefix: str = Field("evolution", description="Evolution's KAFKA_TOPIC_PREFIX")
     shared_queue_names: str = Field(
         "evolution_exchange,evolution,global",
         description="Exchange and prefixes that all instances share, separated by commas: never removed",

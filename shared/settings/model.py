@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from shared.servers import REDIS_SCHEMES, postgresql
+from shared.servers import REDIS_SCHEMES, kafka, postgresql
 from shared.settings import checks
 from shared.settings.errors import or_nearest, raise_wrong
 from shared.settings.fields import Fields
@@ -24,6 +24,7 @@ _SCHEMES = {
     "database_url": _POSTGRES,
     "tenant_database_url": _POSTGRES,
     "rabbitmq_url": ("amqp", "amqps"),
+    "kafka_url": kafka.SCHEMES,
     "broker_url": (),  # of any kind
 }
 
@@ -69,7 +70,9 @@ class Settings(Fields):
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return checks.origins(origins)
 
-    @field_validator("database_url", "tenant_database_url", "redis_url", "cache_url", "broker_url", "rabbitmq_url")
+    @field_validator(
+        "database_url", "tenant_database_url", "redis_url", "cache_url", "broker_url", "rabbitmq_url", "kafka_url"
+    )
     @classmethod
     def _check_url(cls, url: SecretStr | None, field: ValidationInfo) -> SecretStr | None:
         if url is None:
@@ -81,6 +84,8 @@ class Settings(Fields):
             raise ValueError(f"a URL is needed that begins with {beginnings}")
         if known is _POSTGRES:
             postgresql.check(url.get_secret_value())
+        if known is kafka.SCHEMES:
+            kafka.configuration(url.get_secret_value(), None)
         if scheme in REDIS_SCHEMES and (scheme.startswith("sentinel") or "?" in url.get_secret_value()):
             from shared.servers import redis  # with redis-py, which most commands of the CLI do not need
 
@@ -110,7 +115,7 @@ class Settings(Fields):
             certificates.check(path)
         return path
 
-    @field_validator("files_root", "ca_file", "cache_url", "broker_url", "rabbitmq_url", mode="before")
+    @field_validator("files_root", "ca_file", "cache_url", "broker_url", "rabbitmq_url", "kafka_url", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -143,9 +148,11 @@ class Settings(Fields):
         return self
 
     @model_validator(mode="after")
-    def _check_traces(self) -> Self:
+    def _check_extras(self) -> Self:
         if self.traces and find_spec("opentelemetry") is None:
             raise ValueError("LETHE_TRACES needs what `pip install lethe[otel]` brings")
+        if self.kafka_url and find_spec("confluent_kafka") is None:
+            raise ValueError("LETHE_KAFKA_URL needs what `pip install lethe[kafka]` brings")
         return self
 
     @property

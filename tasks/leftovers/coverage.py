@@ -74,7 +74,9 @@ def _of_the_instance(target: Target, tables: set[str]) -> Iterator[str]:
 
 def _stores_not_set(services: Services) -> dict[str, str]:
     """By the table whose row speaks of it."""
-    settings, stores = services.settings, {"Kafka": "Kafka topics of the instance"}
+    settings, stores = services.settings, dict[str, str]()
+    if settings.kafka_url is None:
+        stores["Kafka"] = "topics of the instance in Kafka: LETHE_KAFKA_URL is not set"
     if settings.rabbitmq_url is None:
         stores["Rabbitmq"] = "queues and exchanges of the instance in RabbitMQ: LETHE_RABBITMQ_URL is not set"
     if settings.sqs_region is None:

@@ -1,4 +1,4 @@
-"""The interface of message brokers with queues of instances: RabbitMQ (rabbitmq) or Amazon SQS (sqs)."""
+"""The interface of message brokers with queues of instances: RabbitMQ (rabbitmq), Amazon SQS (sqs) or Kafka (kafka)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -167,7 +167,8 @@ def test_a_link_among_the_instances_files_is_said(system: System, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("table", "setting"), [("Kafka", "Kafka topics"), ("Rabbitmq", "LETHE_RABBITMQ_URL"), ("Sqs", "LETHE_SQS_REGION")]
+    ("table", "setting"),
+    [("Kafka", "LETHE_KAFKA_URL"), ("Rabbitmq", "LETHE_RABBITMQ_URL"), ("Sqs", "LETHE_SQS_REGION")],
 )
 def test_a_store_that_a_row_speaks_of_and_lethe_is_not_told_of_is_said(
     system: System, table: str, setting: str

@@ -210,8 +210,8 @@ def test_what_carries_a_password_is_a_secret() -> None:
 @pytest.mark.parametrize("name", [name for name in SECRETS if name not in ("webhook_key", "receipt_key")])
 def test_a_secret_is_never_shown(make_settings: MakeSettings, name: str) -> None:
     """Neither in repr nor in str nor in JSON."""
-    schemes = {"database_url": "postgresql://", "tenant_database_url": "postgresql://", "rabbitmq_url": "amqp://"}
-    scheme = schemes.get(name, "redis://")
+    schemes = dict.fromkeys(("database_url", "tenant_database_url"), "postgresql://")
+    scheme = (schemes | {"rabbitmq_url": "amqp://", "kafka_url": "kafka://"}).get(name, "redis://")
     secret = f"{scheme}hunter2:{'hunter2' * 8}@host.invalid" if name.endswith("_url") else "hunter2:" * 8
     made = make_settings(**{name: secret})
 

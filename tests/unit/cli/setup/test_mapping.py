@@ -48,6 +48,30 @@ DATABASE = "postgresql://u:hunter2@h:5432/evolution?schema=evolution_api"
             {"sqs_region": "r", "sqs_access_key": "a", "sqs_secret_key": "s"},
         ),
         ({"SQS_ENABLED": "false", "SQS_REGION": "r", "SQS_ACCOUNT_ID": "1"}, {}),
+        ({"KAFKA_ENABLED": "false", "KAFKA_BROKERS": "h:9092"}, {}),
+        ({"KAFKA_ENABLED": "true", "KAFKA_CLIENT_ID": "x"}, {"kafka_url": "kafka://localhost:9092"}),
+        (
+            {"KAFKA_ENABLED": "true", "KAFKA_BROKERS": "a:9092,b:9093", "KAFKA_TOPIC_PREFIX": "acme"},
+            {"kafka_url": "kafka://a:9092,b:9093", "kafka_topic_prefix": "acme"},
+        ),
+        (
+            {
+                "KAFKA_ENABLED": "true",
+                "KAFKA_BROKERS": "a:9092",
+                "KAFKA_TOPIC_PREFIX": "evolution",
+                "KAFKA_SASL_ENABLED": "true",
+                "KAFKA_SASL_MECHANISM": "scram-sha-512",
+                "KAFKA_SASL_USERNAME": "u@x",
+                "KAFKA_SASL_PASSWORD": "p/?",
+                "KAFKA_SSL_ENABLED": "true",
+                "KAFKA_SSL_REJECT_UNAUTHORIZED": "false",
+            },
+            {"kafka_url": "kafka+ssl://u%40x:p%2F%3F@a:9092?mechanism=scram-sha-512&verify=false"},
+        ),
+        (
+            {"KAFKA_ENABLED": "true", "KAFKA_SASL_USERNAME": "u", "KAFKA_SSL_CA": "x"},
+            {"kafka_url": "kafka://localhost:9092"},
+        ),
         ({"WEBHOOK_GLOBAL_ENABLED": "false", "WEBHOOK_GLOBAL_URL": "https://r.example.com"}, {}),
         (
             {
@@ -78,7 +102,8 @@ def test_a_variable_of_evolution_becomes_a_setting(evolution: dict[str, str], be
 @pytest.mark.parametrize(
     ("evolution", "note"),
     [
-        ({"KAFKA_ENABLED": "true", "KAFKA_BROKERS": "h:9092"}, "leaves an instance's topics"),
+        ({"KAFKA_ENABLED": "true", "KAFKA_SSL_ENABLED": "true", "KAFKA_SSL_CA": "PEM"}, "LETHE_CA_FILE"),
+        ({"KAFKA_ENABLED": "true", "KAFKA_SSL_ENABLED": "true", "KAFKA_SSL_CERT": "PEM"}, "LETHE_KAFKA_URL"),
         ({"WEBHOOK_GLOBAL_ENABLED": "true", "WEBHOOK_GLOBAL_URL": "https://h.example.com"}, "INSTANCE_DELETE"),
     ],
 )
@@ -96,6 +121,11 @@ def test_what_is_not_taken_over_is_said(evolution: dict[str, str], note: str) ->
         ({"DATABASE_PROVIDER": "oracle"}, "DATABASE_PROVIDER is neither"),
         ({"AUTHENTICATION_API_KEY": "429683C4C977415CAAFCCE10F7D57E11"}, "published example"),
         ({"AUTHENTICATION_API_KEY": "BQYHJGJHJ"}, "published example"),
+        ({"KAFKA_ENABLED": "true", "KAFKA_BROKERS": "h:port"}, "KAFKA_: a broker is a host and a port"),
+        (
+            {"KAFKA_ENABLED": "true", "KAFKA_SASL_ENABLED": "true", "KAFKA_SASL_MECHANISM": "oauthbearer"},
+            "the mechanism is none of",
+        ),
         ({"S3_ENABLED": "true", "S3_ENDPOINT": "minio/bucket"}, "S3_ENDPOINT: write the host alone"),
     ],
 )
