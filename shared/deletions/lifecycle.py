@@ -100,10 +100,10 @@ def accept_all(
     requester: Requester,
     steps: Sequence[str],
     republish_seconds: float,
+    not_before: datetime | None,
     confirmation: Confirmation | None = None,
     bulk_id: UUID | None = None,
     only_disconnected: bool = False,
-    not_before: datetime | None = None,
 ) -> list[StepMessage]:
     """Insert deletions and their steps in one statement; leaves out instances that have an unfinished deletion.
 
