@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
+import psycopg
 import requests
 
 from demo import stage
@@ -64,6 +65,18 @@ class Ground:
         for place in ("instances", "store"):
             (root / place).mkdir(parents=True)
         return Deployment(self.tenant_database(), f"{self.redis_base}/{self._cache_numbers}", root, s3=s3)
+
+    @contextmanager
+    def copy(self, deployment: Deployment) -> Iterator[Deployment]:
+        """The deployment with a copy of its database, on disk and in no buffer; dropped afterwards."""
+        self._databases += 1
+        base, _, template = deployment.database_url.rpartition("/")
+        name = f"{template}_copy_{self._databases}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")  # it makes a checkpoint, too
+        try:
+            yield replace(deployment, database_url=f"{base}/{name}")
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def settings(self, deployment: Deployment, gateway: str, **changes: Any) -> Settings:
         """Settings as an operator has them: all defaults but for the addresses, and limits that never bind."""
@@ -153,6 +166,10 @@ class Ground:
                 process.stop()
         finally:
             server.stop()
+
+    def _execute(self, statement: LiteralString) -> None:
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            connection.execute(statement)
 
     def _create_database(self, kind: str) -> str:
         self._databases += 1

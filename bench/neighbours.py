@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, cycle
 from multiprocessing.connection import Connection
 
@@ -14,10 +15,8 @@ import psycopg
 
 from bench.figures import Figure
 from bench.ground import Ground
-from bench.rows import plain_way, seed_tenant, settle
-from bench.steps import ready, run_step
+from bench.rows import Template, seed_tenant
 from demo.evolution.deployment import Deployment, SeededInstance
-from shared import services
 
 _APART = multiprocessing.get_context("spawn")  # so that it does not wait for this process's interpreter lock
 _RATE = 200  # calls a second
@@ -118,21 +117,15 @@ def _during(deployment: Deployment, neighbour: SeededInstance, act: Callable[[],
 def measure(ground: Ground, scale: str) -> Iterator[Figure]:
     """What the neighbour loses beside Lethe, and its p99, against the plain way."""
     deployment = ground.deployment()
-    made = services.create(ground.settings(deployment, "http://127.0.0.1:9"))
     neighbour = seed_tenant(deployment, "neighbour", _MESSAGES[scale])
+    template = Template.of(ground, deployment, seed_tenant(deployment, "ours", _MESSAGES[scale]))
     found: dict[str, list[Watch]] = {"idle": [], "ours": [], "theirs": []}
     for at in range(_ROUNDS[scale]):
-        instances = {way: seed_tenant(deployment, f"{way} {at}", _MESSAGES[scale]) for way in ("ours", "theirs")}
-        deletion_id = ready(made, instances["ours"], "delete_records")
-        acts: dict[str, Callable[[], object]] = {
-            "idle": lambda: time.sleep(_IDLE_SECONDS[scale]),  # the reference: nothing else is done
-            "ours": lambda: run_step(made, deletion_id, "delete_records"),  # noqa: B023
-            "theirs": lambda: plain_way(made, instances["theirs"]),  # noqa: B023
-        }
-        for way in acts if at % 2 else reversed(acts):
-            settle(made)
-            found[way].append(_during(deployment, neighbour, acts[way]))
-    made.close()
+        for way in found if at % 2 else reversed(found):
+            with template.deletion(way) as (copy, act):
+                if way == "idle":
+                    act = partial(time.sleep, _IDLE_SECONDS[scale])  # the reference: nothing else is done
+                found[way].append(_during(copy, neighbour, act))
     yield from _figures(found)
 
 

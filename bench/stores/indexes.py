@@ -3,15 +3,12 @@
 import statistics
 from collections.abc import Iterator
 
-from sqlalchemy import text
+import psycopg
 
 from bench.figures import Figure
 from bench.ground import Ground
-from bench.rows import plain_way, seed_tenant, settle
-from bench.steps import ready, run_step
-from bench.timing import timed
+from bench.rows import Template, seed_tenant
 from demo.evolution.seed import seed_instance
-from shared import services
 
 _MESSAGES = {"small": 20_000, "medium": 500_000, "large": 500_000}
 _ROUNDS = 3
@@ -21,31 +18,19 @@ _INDEX = 'CREATE INDEX "Message_sessionId_bench" ON "Message" ("sessionId")'
 def measure(ground: Ground, scale: str) -> Iterator[Figure]:
     """100 sessions and 1,000 messages of the instance; the others have far more."""
     deployment = ground.deployment()
-    made = services.create(ground.settings(deployment, "http://127.0.0.1:9"))
     seed_tenant(deployment, "others", _MESSAGES[scale])
+    instance = seed_instance(deployment, "ours", messages=1_000, sessions=100)
 
-    def both(kind: str) -> tuple[float, float]:
-        ours, theirs = [], []
-        for at in range(_ROUNDS):
-            mine, plain = (
-                seed_instance(deployment, f"{kind} {way} {at}", messages=1_000, sessions=100)
-                for way in ("ours", "plain")
-            )
-            deletion_id = ready(made, mine, "delete_records")
-            settle(made)
-            for way in ("ours", "theirs") if at % 2 else ("theirs", "ours"):
-                if way == "theirs":
-                    theirs.append(timed(lambda: plain_way(made, plain)))  # noqa: B023
-                else:
-                    ours.append(timed(lambda: run_step(made, deletion_id, "delete_records")))  # noqa: B023
-        return statistics.median(ours), statistics.median(theirs)
+    def each() -> dict[str, float]:
+        took = Template.of(ground, deployment, instance).take_turns(_ROUNDS)
+        return {way: statistics.median(seconds) for way, seconds in took.items()}
 
-    without = both("without")
-    with made.tenant.engine.begin() as connection:
-        connection.execute(text(_INDEX))
-    with_index = both("with")
-    made.close()
+    without = each()
+    with psycopg.connect(deployment.database_url, autocommit=True) as connection:
+        connection.execute(_INDEX)
+    with_index = each()
     what = f"100 sessions beside {_MESSAGES[scale]:,} messages"
-    yield Figure(f"{what}, no index", "one DELETE per table", *without, "s", at_most=0.1)
-    yield Figure(f"{what}, indexed", "one DELETE per table", *with_index, "s")
-    yield Figure(f"{what}: what the index saves", "without it", with_index[0], without[0], "s")
+    yield Figure(f"{what}, no index", "one DELETE per table", without["ours"], without["theirs"], "s", at_most=0.1)
+    yield Figure(f"{what}, no index, with triggers", "one DELETE per table", without["always"], without["theirs"], "s")
+    yield Figure(f"{what}, indexed", "one DELETE per table", with_index["ours"], with_index["theirs"], "s")
+    yield Figure(f"{what}: what the index saves", "without it", with_index["ours"], without["ours"], "s")
