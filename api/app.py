@@ -8,7 +8,7 @@ from flask import Response, g, request
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import audit, deletions, instances, operations, receipts
+from api import audit, deletions, evidence, instances, operations, receipts
 from api.console import blueprint as console
 from api.console import session
 from api.guards import cors, json_bodies, loop_guard
@@ -47,6 +47,7 @@ def create(given: Services | None = None) -> OpenAPI:
         deletions.blueprint,
         audit.blueprint,
         receipts.blueprint,
+        evidence.blueprint,
         operations.blueprint,
         docs.blueprint,
     ):

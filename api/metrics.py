@@ -21,6 +21,7 @@ _STEPS = "SELECT name, sum(attempts), sum(failures) FROM steps GROUP BY 1"
 _ENDED = "SELECT status, count(*) FROM deletions WHERE status IN ('succeeded', 'cancelled', 'failed') GROUP BY 1"
 _NEED_OPERATOR = "SELECT count(*) FROM deletions WHERE status = 'failed' AND irrevocable_at IS NOT NULL"
 _WEBHOOKS = "SELECT status, count(*) FROM webhook_events GROUP BY 1"
+_STAMPS = "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM stamps WHERE next_try_at IS NOT NULL"
 _CAME_BACK = """
 SELECT kind, sum(CAST(number AS bigint)) FROM deletions, jsonb_each_text(came_back) AS found (kind, number)
 WHERE came_back_at IS NOT NULL GROUP BY 1"""
@@ -63,6 +64,8 @@ def _collect(connection: Connection) -> Iterable[Metric]:
     yield from (attempts, failures)
     yield _by_status(connection, _WEBHOOKS, "lethe_webhooks", "Webhooks by status")
     yield _came_back(connection)
+    waited = connection.execute(text(_STAMPS)).scalar_one()
+    yield GaugeMetricFamily("lethe_oldest_stamp_seconds", "Age of the oldest time stamp that is not there yet", waited)
     last = connection.execute(text(_RECONCILER)).scalar_one()
     yield GaugeMetricFamily("lethe_reconciler_last_run_timestamp_seconds", "When the reconciler last ran", float(last))
 

@@ -19,9 +19,15 @@ from shared.database.models import Deletion, DeletionStatus
 from shared.receipts import page as receipt_page
 from shared.receipts import receipt
 from shared.receipts.receipt import ReceiptChanged
+from shared.stamps import outbox as stamps
+from shared.stamps.outbox import Subject
 
 log = logs.get(__name__)
-_AS_PAGE = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}
+_STAMP = "application/timestamp-reply"
+_IN_OTHER_FORMS = {
+    "text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"},
+    _STAMP: {"schema": {"type": "string", "format": "binary"}, "example": "(DER)"},
+}
 
 blueprint = protected_blueprint("receipts", __name__, "The signed proof of a deletion", 404, 409)
 
@@ -29,7 +35,9 @@ blueprint = protected_blueprint("receipts", __name__, "The signed proof of a del
 class Form(BaseModel):
     """The format of the receipt."""
 
-    format: Literal["json", "html"] = Field("json", description="json, as it was signed, or html, to print")
+    format: Literal["json", "html", "stamp"] = Field(
+        "json", description="json, as it was signed; html, to print; stamp, its time stamp (RFC 3161)"
+    )
 
 
 class SignedReceipt(Schema):
@@ -44,14 +52,14 @@ class SignedReceipt(Schema):
 @blueprint.get(
     "/deletions/<uuid:deletion_id>/receipt",
     summary="Prove a deletion",
-    responses={200: responses.response(SignedReceipt, "The receipt", also=_AS_PAGE, receipt=examples.RECEIPT)},
+    responses={200: responses.response(SignedReceipt, "The receipt", also=_IN_OTHER_FORMS, receipt=examples.RECEIPT)},
 )
 def show_receipt(path: ById, query: Form) -> Response:
     """The receipt, signed with a key of /.well-known/lethe-keys.json; from the deletion's success on."""
     return show(path.deletion_id, query.format)
 
 
-def show(deletion_id: UUID, form: Literal["json", "html"]) -> Response:
+def show(deletion_id: UUID, form: Literal["json", "html", "stamp"]) -> Response:
     """The receipt, if the caller may see its deletion; raises Conflict when it has not succeeded."""
     deletion = deletions.find_permitted(deletion_id)
     document = _document(deletion)
@@ -59,7 +67,18 @@ def show(deletion_id: UUID, form: Literal["json", "html"]) -> Response:
     if form == "html":
         html = receipt_page.render(document)
         return page(html, f"style-src '{receipt_page.style_hash(html)}'")
+    if form == "stamp":
+        return Response(_stamp(deletion), content_type=_STAMP)
     return Response(document, content_type="application/json; charset=utf-8")
+
+
+def _stamp(deletion: Deletion) -> bytes:
+    found = stamps.find(resources.services().own, Subject.RECEIPT, deletion.id)
+    if found is None:
+        raise NotFound("No time stamp was asked for: LETHE_TIMESTAMP_URL was not set")
+    if found.token is None:
+        raise NotFound("The time stamp is not there yet")
+    return found.token
 
 
 def _document(deletion: Deletion) -> str:

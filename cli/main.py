@@ -2,7 +2,7 @@
 
 import click
 
-from cli.commands import audit, deletions, instances, keys, receipt, setup, upkeep
+from cli.commands import audit, deletions, evidence, instances, keys, receipt, setup, upkeep
 from cli.language import lang_option
 from cli.runtime import Commands
 
@@ -40,6 +40,7 @@ for _command in (
     keys.group,
     keys.show_webhook_key,
     receipt.group,
+    evidence.attest,
     audit.group,
     setup.init,
     setup.show_config,

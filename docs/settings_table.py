@@ -40,7 +40,10 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "Advanced: webhooks and receipts": (
         "See [webhooks](api.md#webhooks) and [receipts](receipts.md).",
-        ("webhook_global_url", "webhook_global_by_events", "webhook_allow", "webhook_key", "receipt_key"),
+        (
+            "webhook_global_url", "webhook_global_by_events", "webhook_allow", "webhook_key", "receipt_key",
+            "timestamp_url", "timestamp_ca_file",
+        ),
     ),
     "Advanced: Lethe's own processes": (
         "See [sizing](operations/sizing.md) and [brokers](operations/brokers.md).",

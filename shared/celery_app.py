@@ -98,6 +98,7 @@ def create(settings: Settings) -> Celery:
             "reconcile": _every(settings.reconcile_seconds, "lethe.reconcile"),
             "look_again": _every(settings.reconcile_seconds, "lethe.look_again"),
             "redeliver": _every(settings.redeliver_seconds, "lethe.redeliver"),
+            **({"stamp": _every(settings.redeliver_seconds, "lethe.stamp")} if settings.timestamp_url else {}),
         },
     )
     return app

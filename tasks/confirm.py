@@ -49,7 +49,8 @@ def run(ctx: Context) -> Progress:
         tables = counting.remaining(tenant, plan, ctx.instance_id)
     left = [f'rows in "{table}"' for table in tables]
     if ctx.services.cache and not has_no_keys:
-        left += _find_keys(ctx, ctx.services.cache, by_name_too=is_unused)
+        candidates = ctx.services.cache.find_candidates([ctx.instance_id], [ctx.instance_name])
+        left += by_name.find_keys(ctx, ctx.services.cache, candidates, by_name_too=is_unused)
     left += [storage.kind for storage in ctx.services.storages if storage.count(ctx.instance_id)]
     left += named
     if reservation.is_there():
@@ -90,15 +91,6 @@ def _remove_named(ctx: Context, reservation: Reservation) -> list[str]:
     outcomes = ctx.claim.earlier_notes["deregister"].get(drops.GATEWAYS, {})
     dropped = {url for url, outcome in outcomes.items() if outcome in (drops.DROPPED, drops.NOT_HELD)}
     return [*by_name.find_kept(ctx), *by_name.find_holders(ctx, dropped)]
-
-
-def _find_keys(ctx: Context, cache: Cache, *, by_name_too: bool) -> list[str]:
-    """The kinds of keys that the instance still has, in words."""
-    candidates = cache.find_candidates([ctx.instance_id], [ctx.instance_name])
-    left = ["cache keys"] if cache.by_id(ctx.instance_id, ctx.had_by_others, candidates)[0] else []
-    if by_name_too and by_name.count_keys(ctx, cache, candidates):
-        left.append("cache keys of the name")
-    return left
 
 
 def _unlink_keys(ctx: Context, reservation: Reservation, *, by_name_too: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The Celery tasks, one per step and three for beat; `celery -A worker.celery_tasks` starts workers and beat."""
+"""The Celery tasks, one per step and four for beat; `celery -A worker.celery_tasks` starts workers and beat."""
 
 import gc
 import time
@@ -52,7 +52,7 @@ def _load(**_: object) -> None:
     """Before the fork, so that the children share the memory of it; no connection is opened here."""
     from sqlalchemy.orm import configure_mappers
 
-    from worker import pause_timer, reconciler, runner, webhook_retries  # noqa: F401
+    from worker import pause_timer, reconciler, runner, stamping, webhook_retries  # noqa: F401
 
     _services()
     configure_mappers()  # else each child does it at its first query
@@ -154,6 +154,14 @@ def redeliver() -> int:
     from worker import webhook_retries
 
     return _skip_on_error(lambda: webhook_retries.redeliver(_services()))
+
+
+@app.task(name="lethe.stamp")
+def stamp() -> int:
+    """Every redeliver_seconds, by beat, where LETHE_TIMESTAMP_URL is set."""
+    from worker import stamping
+
+    return _skip_on_error(lambda: stamping.stamp(_services()))
 
 
 @app.task(name="lethe.reconcile")

@@ -9,7 +9,7 @@ from flask.blueprints import BlueprintSetupState
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.console import audit, deletions, gateways, instances, language, session, sign_in, wording
+from api.console import audit, deletions, evidence, gateways, instances, language, session, sign_in, wording
 from api.request import auth, resources
 from api.request.errors import Unconfirmed, as_api_error
 from shared import formatting
@@ -24,7 +24,7 @@ from shared.translations.texts import _
 blueprint = Blueprint(
     "console", __name__, url_prefix="/console", template_folder="templates", static_folder="static", cli_group=None
 )
-for pages in (sign_in, language, instances, deletions, gateways, audit):
+for pages in (sign_in, language, instances, deletions, evidence, gateways, audit):
     blueprint.register_blueprint(pages.blueprint)
 
 OPEN = frozenset(

@@ -1,12 +1,15 @@
 """What the console shows of a deletion: who requested it, how it was confirmed, and what the caller can do with it."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from flask import redirect, url_for
 from werkzeug.wrappers import Response
 
+from api import evidence
 from api.request import auth, resources
 from shared.access.permissions import Permission
 from shared.database.enums import Role
@@ -77,6 +80,15 @@ def can_run_now(deletion: Deletion) -> bool:
     """Whether it is scheduled, and the caller can begin it now."""
     is_scheduled = deletion.status is DeletionStatus.SCHEDULED
     return is_scheduled and auth.has_permission(Permission.DELETE) and auth.may_change(deletion)
+
+
+def attested(deletion: Deletion) -> dict[str, Any] | None:
+    """What the newest attestation says; None without one, or for a caller that may not see it."""
+    if deletion.status is not DeletionStatus.SUCCEEDED or not auth.has_permission(Permission.RECEIPTS):
+        return None
+    document = evidence.newest(deletion)
+    said: dict[str, Any] | None = json.loads(document)["attestation"] if document else None
+    return said
 
 
 def may_give_up_gateways() -> bool:

@@ -61,7 +61,8 @@ def cancel_deletion(deletion_id: UUID) -> AnyResponse:
 @blueprint.get("/<uuid:deletion_id>/receipt")
 def show_receipt(deletion_id: UUID) -> Response:
     """As a page to print, or with format=json as it was signed."""
-    return receipts.show(deletion_id, "json" if request.args.get("format") == "json" else "html")
+    form = request.args.get("format")
+    return receipts.show(deletion_id, "json" if form == "json" else "stamp" if form == "stamp" else "html")
 
 
 def _context(deletion_id: UUID) -> dict[str, object]:
@@ -81,6 +82,7 @@ def _context(deletion_id: UUID) -> dict[str, object]:
         "must_confirm": deletion_view.needs_confirmation(deletion),
         "can_run_now": deletion_view.can_run_now(deletion),
         "can_cancel": deletion_view.can_cancel(deletion),
+        "attested": deletion_view.attested(deletion),
         "to_give_up": _to_give_up(deletion) if can_retry and deletion_view.may_give_up_gateways() else [],
     }
 

@@ -102,6 +102,24 @@ RECEIPT = {
     "keyId": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
     "signature": "3q2-7w",
 }
+ATTESTATION = {
+    "attestation": {
+        "kind": "lethe.attestation.v1",
+        "deletionId": DELETION_ID,
+        "instanceId": _INSTANCE_ID,
+        "receipt": {"sha256": _HASH, "finishedAt": "2026-11-25T08:00:09.120+00:00"},
+        "at": "2026-12-25T08:00:00.031+00:00",
+        "stores": ["rows", "files", "keys", "gateways"],
+        "byNameToo": True,
+        "instanceExists": False,
+        "found": 0,
+        "findings": [],
+        "notCovered": [],
+    },
+    "algorithm": "Ed25519",
+    "keyId": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+    "signature": "3q2-7w",
+}
 KEYS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}
 AUDIT = {
     "lines": [

@@ -23,6 +23,8 @@ _ACTIONS = {
     "deletions.run_deletion_now": Action.RUN_NOW,
     "deletions.cancel_deletion": Action.CANCEL,
     "receipts.show_receipt": Action.RECEIPT,
+    "evidence.attest": Action.ATTEST,
+    "evidence.show_attestation": Action.ATTEST,
     "console.sign_in.sign_in": Action.SIGN_IN,
     "console.instances.preview_deletion": Action.PREVIEW,
     "console.instances.order_deletion": Action.DELETE,
@@ -32,6 +34,8 @@ _ACTIONS = {
     "console.deletions.cancel_deletion": Action.CANCEL,
     "console.gateways.give_up": Action.RETRY,
     "console.deletions.show_receipt": Action.RECEIPT,
+    "console.evidence.attest": Action.ATTEST,
+    "console.evidence.show_attestation": Action.ATTEST,
 }
 
 

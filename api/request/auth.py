@@ -32,6 +32,8 @@ REQUIRED = {
     "deletions.run_deletion_now": Permission.DELETE,
     "deletions.cancel_deletion": Permission.CANCEL,
     "receipts.show_receipt": Permission.RECEIPTS,
+    "evidence.attest": Permission.RECEIPTS,
+    "evidence.show_attestation": Permission.RECEIPTS,
     "audit.list_lines": Permission.AUDIT,
     "console.instances.list_instances": Permission.READ,
     "console.instances.show_instance": Permission.READ,
@@ -47,6 +49,8 @@ REQUIRED = {
     "console.gateways.show_form": Permission.RETRY,
     "console.gateways.give_up": Permission.RETRY,
     "console.deletions.show_receipt": Permission.RECEIPTS,
+    "console.evidence.attest": Permission.RECEIPTS,
+    "console.evidence.show_attestation": Permission.RECEIPTS,
     "console.audit.list_lines": Permission.AUDIT,
 }
 

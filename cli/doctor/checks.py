@@ -20,6 +20,7 @@ from shared.errors import LetheError
 from shared.servers import redis as redis_servers
 from shared.services import Services
 from shared.settings import PREFIX, ConfirmationMode
+from shared.stamps import authority
 
 _PING_SECONDS = 1.5
 _CLIENTS_KEY = f"{PREFIX}GATEWAY_KEY_MAY_DELETE=true"
@@ -140,6 +141,15 @@ def _reconciler(services: Services) -> Iterator[Finding]:
         yield Finding("reconciler", Verdict.OK, f"ran {age:,.0f} s ago")
 
 
+def _time_stamps(services: Services) -> Iterator[Finding]:
+    part = "time stamps"
+    if services.settings.timestamp_url is None:
+        yield Finding(part, Verdict.UNUSED, f"{PREFIX}TIMESTAMP_URL is not set: no receipt is stamped")
+        return
+    _, verified = authority.stamp(b"a test of lethe doctor", services.settings)
+    yield Finding(part, Verdict.OK, f"{verified.authority} answers")
+
+
 # Each part with its check, and what to do when the check itself fails.
 _PARTS: dict[str, tuple[Check, str]] = {
     "own database": (_own_database, f"start it, or correct {PREFIX}DATABASE_URL"),
@@ -157,6 +167,7 @@ _PARTS: dict[str, tuple[Check, str]] = {
     "servers": (evolution.check_servers, "fix the tenant database first"),
     "cache": (evolution.check_cache, f"start it, or correct {PREFIX}CACHE_URL"),
     "storages": (evolution.check_storages, "correct the settings of files root and bucket"),
+    "time stamps": (_time_stamps, f"correct {PREFIX}TIMESTAMP_URL and {PREFIX}TIMESTAMP_CA_FILE"),
     "replicas": (evolution.check_replicas, f"correct {PREFIX}REPLICA_URLS"),
     "index": (evolution.check_indexes, "fix the tenant database and its schema first"),
     "row triggers": (evolution.check_triggers, "fix the tenant database and its schema first"),

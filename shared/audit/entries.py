@@ -28,6 +28,8 @@ class Action(StrEnum):
     LOOK_AGAIN = "look_again"  # the check for data that came back after a deletion
     THROTTLE = "throttle"  # `lethe throttle` changed how fast rows are erased
     WEBHOOK = "webhook"
+    ATTEST = "attest"  # a look into every store for an erased instance, and a signed statement on it
+    EVIDENCE = "evidence"  # a bundle of all that proves a deletion was read
 
 
 class Decision(StrEnum):

@@ -23,6 +23,11 @@ def record_receipt_read(engine: Engine, reader: Actor, instance_id: str, deletio
     _record(engine, Entry(Action.RECEIPT, Decision.ACCEPTED, reader, instance_id, deletion_id))
 
 
+def record_attestation_read(engine: Engine, reader: Actor, instance_id: str, deletion_id: UUID) -> None:
+    """Record that an attestation is read. Call it before the attestation is shown."""
+    _record(engine, Entry(Action.ATTEST, Decision.ACCEPTED, reader, instance_id, deletion_id, reason="read"))
+
+
 def _record(engine: Engine, entry: Entry) -> None:
     with own_transaction(engine) as connection:
         if not connection.scalar(select(exists().where(*_same_read(entry)))):

@@ -5,41 +5,25 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, LargeBinary, MetaData, text
+from sqlalchemy import BigInteger, Enum, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_expression, relationship
+from sqlalchemy.orm import Mapped, mapped_column, query_expression, relationship
 
+from shared.database.base import Base as Base
 from shared.database.enums import ENDED as ENDED
 from shared.database.enums import UNDER_WAY as UNDER_WAY
 from shared.database.enums import ConfirmationMethod, Role
 from shared.database.enums import DeletionStatus as DeletionStatus
 from shared.database.enums import StepStatus as StepStatus
 from shared.database.enums import WebhookStatus as WebhookStatus
+from shared.database.evidence_models import Attestation as Attestation
+from shared.database.evidence_models import Stamp as Stamp
 from shared.faults.sentences import advice_for
 
 
 def _text(kind: type[StrEnum]) -> Enum:
     """A text column with the value of the enum, so that a new value needs no migration."""
     return Enum(kind, native_enum=False, create_constraint=False, length=16, values_callable=list)
-
-
-class Base(DeclarativeBase):
-    """Base of all tables; it names constraints and indexes, so that migrations can change them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 - read by SQLAlchemy, never written
-        datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        dict[str, int]: JSONB,
-        list[str]: JSONB,
-    }
 
 
 class Deletion(Base):

@@ -15,6 +15,8 @@ from shared.database.models import Deletion, Receipt, Step, WebhookEvent
 from shared.errors import LetheError
 from shared.receipts import keys as receipt_keys
 from shared.settings import Settings
+from shared.stamps import outbox as stamps
+from shared.stamps.outbox import Subject
 
 KIND = "lethe.receipt.v1"
 _OF = bindparam("of_deletion", type_=Uuid)
@@ -35,6 +37,7 @@ def write(connection: Connection, deletion_id: UUID, settings: Settings, line: P
     content = {"receipt": compose(deletion.one(), steps.all(), events.all(), settings.gateways, line)}
     document = signing.sign(content, receipt_keys.current(connection, settings))
     connection.execute(insert(Receipt), {"deletion_id": deletion_id, "document": document})
+    stamps.enqueue(connection, settings, Subject.RECEIPT, deletion_id)
 
 
 def load(engine: Engine, deletion_id: UUID) -> str | None:

@@ -106,6 +106,10 @@ class Fields(BaseSettings):
     webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is retried")
 
     receipt_key: SecretStr | None = Field(None, description="Key for receipts: Ed25519, PEM or base64; else generated")
+    timestamp_url: str | None = Field(None, description="Time-stamp authority (RFC 3161) for receipts and the audit")
+    timestamp_ca_file: Path | None = Field(
+        None, description="PEM file of the time-stamp authority's roots; else the public ones"
+    )
 
     bind: str = Field("127.0.0.1:8080", description="Address and port of the API")
     api_processes: int = Field(2, ge=1, description="Processes of the API")

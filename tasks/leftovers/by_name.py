@@ -44,6 +44,14 @@ def count_keys(target: Target, cache: Cache, candidates: Candidates) -> int:
     return len(mine) + cache.count_lost_messages(target.instance_name)
 
 
+def find_keys(target: Target, cache: Cache, candidates: Candidates, *, by_name_too: bool) -> list[str]:
+    """The kinds of keys that the instance still has among the candidates, in words."""
+    left = ["cache keys"] if cache.by_id(target.instance_id, target.had_by_others, candidates)[0] else []
+    if by_name_too and count_keys(target, cache, candidates):
+        left.append("cache keys of the name")
+    return left
+
+
 def find_kept(target: Target) -> list[str]:
     """Which media and queues are kept by the name, in words."""
     services, name = target.services, target.instance_name

@@ -30,6 +30,12 @@ def look(target: Target) -> Coverage:
     return Coverage(tuple(found), tuple(target.services.row_rehearsal.untried()))
 
 
+def standing(services: Services) -> list[str]:
+    """What no look reaches in this deployment, of whichever instance it is."""
+    found, _ = services.rehearsed.answer("not covered", lambda: _look_into_the_database(services))
+    return [*found, *_stores_not_set(services).values()]
+
+
 def note(ctx: Context) -> None:
     """Note what stays behind, once and before anything is moved away; for the receipt."""
     if _NOTE in ctx.notes:

@@ -35,6 +35,8 @@ CALLS: dict[str, tuple[str, str, str | None, int, set[Role]]] = {
     "retry": ("POST", f"/deletions/{NOBODY}/retry", "{}", 404, {Role.ADMIN}),
     "cancel": ("POST", f"/deletions/{NOBODY}/cancel", None, 404, {Role.ADMIN}),
     "receipt": ("GET", f"/deletions/{NOBODY}/receipt", None, 404, {Role.ADMIN, Role.AUDITOR}),
+    "attest": ("POST", f"/deletions/{NOBODY}/attestation", None, 404, {Role.ADMIN, Role.AUDITOR}),
+    "attestation": ("GET", f"/deletions/{NOBODY}/attestation", None, 404, {Role.ADMIN, Role.AUDITOR}),
     "audit": ("GET", "/audit", None, 200, {Role.ADMIN, Role.AUDITOR}),
 }
 

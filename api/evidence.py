@@ -1,0 +1,101 @@
+"""The endpoints of evidence: attest that an erased instance is still gone."""
+
+from uuid import UUID
+
+from flask import Response
+
+from api import deletions
+from api.openapi import examples, responses
+from api.openapi.blueprints import protected_blueprint
+from api.openapi.evidence_schemas import SignedAttestation
+from api.openapi.schemas import ById
+from api.request import auditing, rate_limit, resources
+from api.request.errors import Conflict, NotFound
+from shared import logs
+from shared.audit import reads as audit_reads
+from shared.database.models import Deletion, DeletionStatus
+from shared.evidence import attestation
+from shared.receipts.receipt import ReceiptChanged
+from shared.signing import InvalidDocument
+from tasks.orders import attest as attest_orders
+from tasks.orders.attest import NoReceipt
+
+log = logs.get(__name__)
+_NO_RECEIPT = "There is no receipt: the deletion succeeded before receipts were written, or it was removed"
+
+blueprint = protected_blueprint("evidence", __name__, "What proves a deletion later, to others", 404, 409)
+
+
+@blueprint.post(
+    "/deletions/<uuid:deletion_id>/attestation",
+    summary="Attest that it is still gone",
+    responses={201: responses.response(SignedAttestation, "The signed statement", attestation=examples.ATTESTATION)},
+)
+def attest(path: ById) -> Response:
+    """Look into every store now, by the instance's id, and sign what was found. Nothing is erased."""
+    return _signed(make(path.deletion_id), 201)
+
+
+@blueprint.get(
+    "/deletions/<uuid:deletion_id>/attestation",
+    summary="Show the newest attestation",
+    responses={200: responses.response(SignedAttestation, "The signed statement", attestation=examples.ATTESTATION)},
+)
+def show_attestation(path: ById) -> Response:
+    """The newest attestation, as it was signed."""
+    return show(path.deletion_id)
+
+
+def make(deletion_id: UUID) -> str:
+    """Attest; returns the signed document. Raises Conflict before the success, and LimitReached."""
+    deletion, services = deletions.find_permitted(deletion_id), resources.services()
+    ensure_succeeded(deletion)
+    erased = attest_orders.find(services.own, deletion_id)
+    if not erased:
+        raise NotFound(_NO_RECEIPT)
+    rate_limit.count("attestation")
+    try:
+        (made,) = attest_orders.attest(services, auditing.actor(), erased)
+    except NoReceipt:
+        raise NotFound(_NO_RECEIPT) from None
+    except ReceiptChanged as error:
+        raise changed(deletion_id, error.title) from error
+    return made.document
+
+
+def show(deletion_id: UUID) -> Response:
+    """The newest attestation, if the caller may see the deletion."""
+    deletion = deletions.find_permitted(deletion_id)
+    ensure_succeeded(deletion)
+    document = newest(deletion)
+    if document is None:
+        raise NotFound("It was not attested yet")
+    audit_reads.record_attestation_read(resources.services().own, auditing.actor(), deletion.instance_id, deletion_id)
+    return _signed(document, 200)
+
+
+def newest(deletion: Deletion) -> str | None:
+    """The newest attestation; raises Conflict when it was changed."""
+    try:
+        found = attestation.newest(resources.services().own, deletion.id)
+    except InvalidDocument as error:
+        raise changed(deletion.id, f"The stored attestation is not what was signed: {error.title}") from error
+    return found[1] if found else None
+
+
+def ensure_succeeded(deletion: Deletion) -> None:
+    """Raise Conflict unless the deletion has succeeded."""
+    if deletion.status is not DeletionStatus.SUCCEEDED:
+        raise Conflict(
+            f"The deletion is {deletion.status.value}: only a success can be attested", deletionId=str(deletion.id)
+        )
+
+
+def changed(deletion_id: UUID, why: str) -> Conflict:
+    """The error for a stored document that is not what was signed."""
+    log.error("evidence was changed", deletion_id=str(deletion_id), reason=why)
+    return Conflict(why, deletionId=str(deletion_id))
+
+
+def _signed(document: str, status: int) -> Response:
+    return Response(document, status, content_type="application/json; charset=utf-8")
