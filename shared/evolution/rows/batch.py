@@ -48,6 +48,8 @@ def delete(tenant: Tenant, owned: Owned, where: str, values: dict[str, object], 
         "statement_timeout": f"{_STATEMENT_SECONDS}s",
         "lock_timeout": f"{_LOCK_SECONDS}s",
         "jit": "off",
+        "max_parallel_workers_per_gather": "0",  # a deletion is not to take the cores of other work
+        "enable_mergejoin": "off",  # to look for a batch's keys, it would read an index from its beginning
         "row_security": "off",  # raises instead of hiding rows
         # With a LIMIT the planner likes to read a table from its beginning, where all is deleted already.
         **({"enable_seqscan": "off"} if owned.indexed else {}),
@@ -60,8 +62,7 @@ def delete(tenant: Tenant, owned: Owned, where: str, values: dict[str, object], 
         values = {**values, "facts": freed.facts, "tables": [tenant.table(owned.table)]}
     if freed and freed.key:
         kept = f"set_config('{REMOVED}', coalesce(CAST(array_agg(key) AS text), '{{}}'), true)"
-        scan = "set_config('enable_seqscan', 'off', true)"  # the planner thinks it cheap to compare with an array
-        remove = f"WITH removed AS ({remove} RETURNING {freed.key} AS key) SELECT count(*), {kept}, {scan} FROM removed"
+        remove = f"WITH removed AS ({remove} RETURNING {freed.key} AS key) SELECT count(*), {kept} FROM removed"
     # A look that reads a whole table, for want of an index, costs the same for few rows as for many.
     end = "statement_timestamp()" if owned.searched else "clock_timestamp()"
     statements = [f"{begin}, clock_timestamp()", remove, f"SELECT {look}, {end}"]

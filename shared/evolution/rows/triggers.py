@@ -20,7 +20,7 @@ SELECT c.relname::text AS name,
        WHEN k.columns > 1 THEN 'several of its columns are referred to'
        WHEN k.hidden IS NOT NULL THEN 'a table that refers to it cannot be read as a whole: ' || k.hidden
   END AS kept,
-  a.attname::text AS key, format_type(a.atttypid, NULL) AS type, k.tables, k.fields, k.indexed
+  a.attname::text AS key, format_type(a.atttypid, NULL) AS type, k.tables, k.fields
 FROM pg_class c
 CROSS JOIN LATERAL (
   SELECT min(tgname::text) AS name FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgenabled <> 'D') AS t
@@ -29,9 +29,7 @@ CROSS JOIN LATERAL (
          min(r.relname::text) FILTER (WHERE r.relrowsecurity OR cardinality(f.conkey) > 1
                                       OR NOT has_column_privilege(r.oid, f.conkey[1], 'SELECT')) AS hidden,
          array_agg(format('%I.%I', n.nspname, r.relname) ORDER BY f.oid) AS tables,
-         array_agg(quote_ident(b.attname) ORDER BY f.oid) AS fields,
-         array_agg(EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indkey[0] = b.attnum AND i.indisvalid
-                           AND i.indpred IS NULL) ORDER BY f.oid) AS indexed
+         array_agg(quote_ident(b.attname) ORDER BY f.oid) AS fields
   FROM pg_constraint f JOIN pg_class r ON r.oid = f.conrelid JOIN pg_namespace n ON n.oid = r.relnamespace
   JOIN pg_attribute b ON b.attrelid = f.conrelid AND b.attnum = f.conkey[1]
   WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0) AS k
@@ -50,7 +48,7 @@ class Freed:
     facts: str  # as they were when this was decided: a trigger or a key that is added later changes them
     key: str | None  # the quoted column that others refer to
     key_type: str | None
-    referrers: tuple[tuple[str, str, bool], ...]  # the quoted tables and columns that do, and if these have an index
+    referrers: tuple[tuple[str, str], ...]  # the quoted tables and columns that do
 
     @property
     def still_unreferenced(self) -> tuple[str, str]:
@@ -59,12 +57,11 @@ class Freed:
         Not before: a transaction that writes a reference locks the row that it refers to. The batch has waited for it,
         and every later one waits for the batch.
         """
-        removed = f"CAST(current_setting('{REMOVED}') AS {self.key_type}[])"
+        removed = f"unnest(CAST(current_setting('{REMOVED}') AS {self.key_type}[])) AS k(key)"
+        # Counted: with EXISTS, the planner expects to end at the first of the rows that it thinks it will find.
         looks = [
-            f"NOT EXISTS (SELECT FROM {table} AS r WHERE r.{column} = ANY ({removed}))"
-            if indexed  # else PostgreSQL would go through the array for each row of the table
-            else f"NOT EXISTS (SELECT FROM unnest({removed}) AS k(key) JOIN {table} AS r ON r.{column} = k.key)"
-            for table, column, indexed in self.referrers
+            f"(SELECT count(*) FROM {removed} JOIN {table} AS r ON r.{column} = k.key) = 0"
+            for table, column in self.referrers
         ]
         return f"(SELECT CAST(f AS text) FROM ({_FACTS}) AS f) = :facts", " AND ".join(looks) or "true"
 
@@ -88,10 +85,8 @@ def look(tenant: Tenant, tables: Iterable[Owned], *, always: bool) -> Triggers:
     query = f"SELECT f.*, CAST(f AS text) FROM ({_FACTS}) AS f"
     found = tenant.ask(query, {"tables": [tenant.table(name) for name in names]})
     freed = {
-        name: Freed(
-            facts, key and quote(key), key_type, tuple(zip(tables or (), fields or (), indexed or (), strict=True))
-        )
-        for name, kept, key, key_type, tables, fields, indexed, facts in found
+        name: Freed(facts, key and quote(key), key_type, tuple(zip(tables or (), fields or (), strict=True)))
+        for name, kept, key, key_type, tables, fields, facts in found
         if kept is None
     }
     return Triggers(freed, {name: kept for name, kept, *_ in found if kept is not None}, may_be_off)

@@ -62,7 +62,7 @@ class FakeTenant:
             return Answer([(True, True)])
         if "tables" in values and "pg_trigger" in str(statement):
             names = [table.rpartition(".")[2].strip('"') for table in values["tables"]]
-            return Answer([(n, None if n in self.free else "why", None, None, [], [], [], "facts") for n in names])
+            return Answer([(n, None if n in self.free else "why", None, None, [], [], "facts") for n in names])
         if "rights" in values:
             asked = list(zip(values["tables"], values["rights"], strict=True))
             return Answer([(at,) for at, pair in enumerate(asked, 1) if pair in self.denied])
