@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import media, neighbours, overhead, rows
+from bench import exports, media, neighbours, overhead, rows
 from bench.figures import Figure
 from bench.ground import Ground, ground
 from bench.host import scale_out, small_host
@@ -21,7 +21,7 @@ from bench.stores import indexes, keys
 
 MEASURES: dict[str, Callable[[Ground, str], Iterator[Figure]]] = {
     module.__name__.rpartition(".")[2]: module.measure
-    for module in (small_host, rows, neighbours, indexes, keys, media, overhead, scale_out)
+    for module in (small_host, rows, exports, neighbours, indexes, keys, media, overhead, scale_out)
 }
 RESULTS = Path(__file__).parent / "results"
 

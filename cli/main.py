@@ -2,7 +2,7 @@
 
 import click
 
-from cli.commands import audit, deletions, evidence, instances, keys, receipt, setup, upkeep
+from cli.commands import audit, deletions, evidence, export, instances, keys, receipt, setup, upkeep
 from cli.language import lang_option
 from cli.runtime import Commands
 
@@ -41,6 +41,7 @@ for _command in (
     keys.show_webhook_key,
     receipt.group,
     evidence.attest,
+    export.group,
     audit.group,
     setup.init,
     setup.show_config,

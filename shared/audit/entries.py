@@ -23,6 +23,7 @@ class Action(StrEnum):
     SIGN_IN = "sign_in"
     RECEIPT = "receipt"
     KEYS = "keys"
+    EXPORT = "export"  # an archive of an instance was written
     SWEEP = "sweep"  # `lethe sweep` removed leftovers of instances that do not exist
     TOMBSTONES = "tombstones"  # `lethe tombstones replay` deletes instances that a restored backup brought back
     LOOK_AGAIN = "look_again"  # the check for data that came back after a deletion

@@ -4,13 +4,15 @@ import errno
 import json
 import os
 import posixpath
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from shared.errors import Refused, RequirementNotMet
 from shared.evolution import instance_ids
-from shared.evolution.media import folders, rights
+from shared.evolution.media import file_items, folders, rights
+from shared.evolution.media.items import Item
 from shared.evolution.media.storage import NotMounted, never
 from shared.evolution.usage import OtherNames, Usage
 
@@ -107,6 +109,20 @@ class LocalFolder:
                         folders.remove(part) if part.name.startswith(_BY_ID) else (0 for _ in folders.remove(part))
                     )
                 trash.rmdir()
+
+    def items(self, instance_id: str, begin: str = "") -> Iterator[Item]:
+        """Files of the instance's folder; its sessions are in it."""
+        folder = self._owned(instance_id)
+        return file_items.of_files(self.root, [folder] if folder else [], begin, hold_sessions=True)
+
+    def named_items(self, name: str, other_names: OtherNames, begin: str = "") -> Iterator[Item]:
+        """Files of store/chatwoot/<name> that no other instance has."""
+        tops = [self.root / path for path in self._named(name, other_names)[0]]
+        return file_items.of_files(self.root, tops, begin, hold_sessions=False)
+
+    def clock(self) -> float:
+        """This machine's."""
+        return time.time()
 
     @folders.translate_file_errors()
     def uncovered(self, instance_id: str, name: str, other_names: OtherNames) -> list[str]:

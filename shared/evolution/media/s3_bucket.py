@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from email.utils import parsedate_to_datetime
 from itertools import chain
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from shared.errors import Refused
 from shared.evolution import instance_ids
 from shared.evolution.media import bucket_rehearsal, s3_client
 from shared.evolution.media.in_flight import InFlight
+from shared.evolution.media.items import Item, Readable
 from shared.evolution.media.s3_objects import Entry, Removal, S3Objects
 from shared.evolution.media.storage import COUNT_SECONDS, names_of_payload, never
 from shared.evolution.rehearsed import Rehearsed
@@ -77,6 +79,38 @@ class S3Bucket:
                 yield 1
                 if stop():
                     return
+
+    def items(self, instance_id: str, begin: str = "") -> Iterator[Item]:
+        """All versions of all objects under the id; delete markers and unfinished uploads cannot be copied."""
+        with self._translate_errors():
+            yield from self._as_items(self._objects.stored(self._prefix(instance_id), begin), begin)
+
+    def named_items(self, name: str, other_names: OtherNames, begin: str = "") -> Iterator[Item]:
+        """Large SQS payloads that belong to this name alone."""
+        mine = sorted(self._named(name, other_names)[0], key=lambda entry: entry.key)
+        return self._as_items(iter(mine), begin)
+
+    def clock(self) -> float:
+        """The server's, of the answer to a call."""
+        with self._translate_errors():
+            answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=f"{_ROOT}/", MaxKeys=1)
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
+
+    def _as_items(self, entries: Iterator[Entry], begin: str) -> Iterator[Item]:
+        previous = None
+        for entry in entries:
+            if entry.key >= begin and not entry.is_marker:
+                version = entry.version if entry.key == previous else None  # the newest comes first
+                yield Item(entry.key, entry.size_bytes, entry.newest.timestamp(), self._reader(entry), version)
+                previous = entry.key
+
+    def _reader(self, entry: Entry) -> Callable[[int, int], AbstractContextManager[Readable]]:
+        @contextmanager
+        def read(offset: int, length: int) -> Iterator[Readable]:
+            with self._translate_errors():
+                yield self._objects.open(entry, offset, length)
+
+        return read
 
     def uncovered(self, instance_id: str, name: str, other_names: OtherNames) -> list[str]:
         """Old versions, where the server does not list them; else nothing, for an object leads nowhere."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from shared.errors import LetheError, RequirementNotMet
+from shared.evolution.media.items import Readable, Vanished
 from shared.faults import s3 as faults
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Entry:
     version: str | None
     size_bytes: int
     newest: datetime
+    is_marker: bool = False
 
     @property
     def address(self) -> dict[str, str]:
@@ -60,16 +62,37 @@ class S3Objects:
         """The most objects that one call removes."""
         return _MOST_KEYS if self._removes_in_bulk else 1
 
-    def pages(self, prefix: str) -> Iterator[list[Entry]]:
+    def pages(self, prefix: str, after: str = "") -> Iterator[list[Entry]]:
         """All versions and delete markers below the prefix; where the server lists none, the current objects."""
-        for answer in self._answers(prefix):
+        for answer in self._answers(prefix, after):
             entries = [
-                Entry(each["Key"], each.get("VersionId"), each.get("Size", 0), each["LastModified"])
+                Entry(
+                    each["Key"],
+                    each.get("VersionId"),
+                    each.get("Size", 0),
+                    each["LastModified"],
+                    is_marker=kind == "DeleteMarkers",
+                )
                 for kind in ("Versions", "DeleteMarkers", "Contents")
                 for each in answer.get(kind, [])
             ]
             if entries:
                 yield entries
+
+    def stored(self, prefix: str, begin: str) -> Iterator[Entry]:
+        """What pages() lists, in the order of keys and each key's newest version first, from the key `begin` on."""
+        for page in self.pages(prefix, begin[:-1]):  # servers begin behind what they are given
+            yield from sorted(page, key=lambda entry: entry.key)  # versions and markers are two lists
+
+    def open(self, entry: Entry, offset: int, length: int) -> Readable:
+        """A part of what it holds; raises Vanished."""
+        span = {"Range": f"bytes={offset}-{offset + length - 1}"} if length else {}  # an empty object has no range
+        try:
+            return self._client.get_object(Bucket=self.bucket, **entry.address, **span)["Body"]  # type: ignore[arg-type]
+        except ClientError as error:
+            if code_of(error) in _GONE:
+                raise Vanished from error
+            raise
 
     def folders(self, prefix: str) -> Iterator[str]:
         """What stands in keys between the prefix and the next slash, once each."""
@@ -77,10 +100,11 @@ class S3Objects:
             for each in answer.get("CommonPrefixes", []):
                 yield each["Prefix"].removeprefix(prefix).rstrip("/")
 
-    def _answers(self, prefix: str, **options: str) -> Iterator[Mapping[str, Any]]:
+    def _answers(self, prefix: str, after: str = "", **options: str) -> Iterator[Mapping[str, Any]]:
         where = {"Bucket": self.bucket, "Prefix": prefix, **options}
         if self.lists_versions:
-            answers = iter(self._client.get_paginator("list_object_versions").paginate(**where))  # type: ignore[arg-type]
+            begin = {"KeyMarker": after} if after else {}
+            answers = iter(self._client.get_paginator("list_object_versions").paginate(**where, **begin))  # type: ignore[arg-type]
             try:
                 first = next(answers)
             except ClientError as error:
@@ -90,7 +114,8 @@ class S3Objects:
             else:
                 yield from chain([first], answers)
                 return
-        yield from self._client.get_paginator("list_objects_v2").paginate(**where)  # type: ignore[arg-type]
+        begin = {"StartAfter": after} if after else {}
+        yield from self._client.get_paginator("list_objects_v2").paginate(**where, **begin)  # type: ignore[arg-type]
 
     def _do_without_versions(self) -> None:
         """Raise RequirementNotMet if the bucket keeps old versions: nobody could list them."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from shared.errors import Refused
 from shared.evolution.event_names import EVENT_FORMS
+from shared.evolution.media.items import Item
 from shared.evolution.usage import OtherNames, Usage
 
 # Evolution stores large SQS payloads as <name>_<event>_<ms>.json, with any spelling of the event.
@@ -47,6 +48,15 @@ class Storage(Protocol):
 
         Go on to its end, for what is removed is counted there: it asks stop() after each number, and ends soon.
         """
+
+    def items(self, instance_id: str, begin: str = "") -> Iterator[Item]:
+        """What erase() removes and can be copied, in the order of keys, from the key `begin` on."""
+
+    def named_items(self, name: str, other_names: OtherNames, begin: str = "") -> Iterator[Item]:
+        """What remove_named() removes and can be copied, likewise."""
+
+    def clock(self) -> float:
+        """Seconds since 1970 on the clock by which items are changed."""
 
     def uncovered(self, instance_id: str, name: str, other_names: OtherNames) -> list[str]:
         """What erasing does not reach although it may be the instance's, in sentences."""
