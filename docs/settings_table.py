@@ -41,7 +41,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Advanced: webhooks and receipts": (
         "See [webhooks](api.md#webhooks) and [receipts](receipts.md).",
         (
-            "webhook_global_url", "webhook_global_by_events", "webhook_allow", "webhook_key", "receipt_key",
+            "webhook_global_url", "webhook_global_by_events", "webhook_allow", "webhook_key", "webhook_form",
+            "webhook_server_url", "notify_url", "notify_form", "notify_waiting_minutes", "receipt_key",
             "timestamp_url", "timestamp_ca_file",
         ),
     ),

@@ -14,6 +14,7 @@ from shared.deletions import scrubbing
 from shared.deletions.claims import Claim
 from shared.receipts import receipt
 from shared.services import Services
+from shared.webhooks import notices
 from tasks import confirm, delete_files, delete_records, deregister, logout, purge_cache, send_webhook
 from tasks.context import Context, Counts, Progress, Survey, Target
 from tasks.leftovers import coverage
@@ -51,6 +52,7 @@ def conclude(services: Services, claim: Claim, notes: Mapping[str, Any]) -> Call
 
     def scrub_and_write(connection: Connection) -> None:
         scrubbing.scrub(connection, claim.deletion_id, {**claim.earlier_notes, claim.step: notes})
+        notices.writer(services.settings, notices.Kind.SUCCEEDED)(connection, [claim.deletion_id])
         line = chain.append(
             connection, entries.deletion_ended(Decision.SUCCEEDED, claim.deletion_id, claim.instance_id)
         )

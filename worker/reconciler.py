@@ -8,6 +8,7 @@ from shared.deletions import lifecycle, republishing
 from shared.errors import LetheError
 from shared.evolution.rows import reservation
 from shared.services import Services
+from shared.webhooks import notices
 from tasks import publishing
 from tasks.gateways import channels
 
@@ -20,7 +21,9 @@ def reconcile(services: Services) -> int:
     stale = republishing.take_over_stale(
         services.own, stale_seconds=settings.stale_seconds, republish_seconds=settings.nudge_seconds
     )
-    failed = lifecycle.fail_overdue(services.own, deadline_seconds=settings.deadline_seconds)
+    failed = lifecycle.fail_overdue(
+        services.own, deadline_seconds=settings.deadline_seconds, notify=notices.writer(settings, notices.Kind.FAILED)
+    )
     if failed:
         log.error("deletions failed at the deadline", deletions=failed)
     due = [

@@ -18,6 +18,7 @@ from shared.deletions import claims, step_counts
 from shared.deletions.claims import Claim
 from shared.errors import LetheError, LostClaim, NotThere, RightsLost, TransientError, Unreachable
 from shared.services import Services
+from shared.webhooks import notices
 from tasks import pipeline, publishing
 from tasks.context import Context, Progress, Target
 from tasks.gateways import channels
@@ -49,6 +50,10 @@ class Runner:
     @cached_property
     def _heart(self) -> Heart:
         return Heart(self.services)
+
+    @cached_property
+    def _notify(self) -> notices.Write:
+        return notices.writer(self.services.settings, notices.Kind.FAILED)
 
     def run(self, name: str, deletion_id: UUID, attempt: int) -> Outcome:
         """Run one slice of the step, if this message can claim it; an error of the step never raises here."""
@@ -84,7 +89,7 @@ class Runner:
             claims.cancel(self.services.own, claim, error.title)
             log.warning("deletion cancelled", reason=error.title)
         except LetheError as error:
-            claims.fail(self.services.own, claim, error.title)
+            claims.fail(self.services.own, claim, error.title, notify=self._notify)
             log.error("deletion failed", reason=error.title)
         except SoftTimeLimitExceeded:
             return self._postpone(claim, "the step did not come to a stop within the soft time limit", is_failure=True)
@@ -184,6 +189,7 @@ class Runner:
             max_pause_seconds=most if first_pause_seconds is None else min(most, _LONGEST_OWN_PAUSE_SECONDS),
             deadline_seconds=settings.deadline_seconds,
             max_failures=settings.max_failures,
+            notify=self._notify,
         )
         log.warning("step put off", reason=reason, status=status.value, counts=is_failure)
         self.on_pause()

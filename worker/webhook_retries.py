@@ -1,10 +1,10 @@
-"""Tries undelivered webhooks again, in a task of its own: a slow receiver delays no reconciler."""
+"""Tells the operator, and tries undelivered webhooks again, in a task of its own: a slow receiver delays nothing."""
 
 import time
 
 from shared import logs
 from shared.services import Services
-from shared.webhooks import outbox
+from shared.webhooks import notices, outbox
 
 log = logs.get(__name__)
 _AT_ONCE = 20
@@ -16,6 +16,7 @@ def redeliver(services: Services) -> int:
     expired = outbox.expire(services.own, services.settings)
     if expired:
         log.warning("webhooks expired undelivered", events=expired)
+    notices.add_waiting(services.own, services.settings)
     for event_id in outbox.take_due(services.own, _AT_ONCE):
         if time.monotonic() > ends:
             break  # the others are due again in a moment

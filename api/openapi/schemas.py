@@ -186,7 +186,7 @@ class StepView(Schema):
 class WebhookView(Schema):
     """The state of one webhook."""
 
-    target: str = Field(description="instance or global")
+    target: str = Field(description="instance, global, or operator (LETHE_NOTIFY_URL)")
     status: WebhookStatus = Field(description="expired: not accepted in time, or the deletion was cancelled")
     tries: int
     next_try_at: datetime | None = Field(description="While it is pending")

@@ -15,7 +15,7 @@ from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.database.timing import from_now
 from shared.deletions import claim_statements
 from shared.errors import LostClaim
-from shared.webhooks import outbox
+from shared.webhooks import notices, outbox
 
 
 @dataclass(frozen=True)
@@ -165,12 +165,13 @@ def postpone(
     max_pause_seconds: float,
     deadline_seconds: float,
     max_failures: int,
+    notify: notices.Write | None = None,
 ) -> DeletionStatus:
     """Release the claim and try the step again later. Returns the deletion's status; raises LostClaim.
 
     Exponential backoff: the pause is the time since the first postponement, between first_pause_seconds and
     max_pause_seconds. The deletion fails deadline_seconds after waiting_since, or after max_failures failures.
-    is_failure: whether this one counts as a failure of the step.
+    is_failure: whether this one counts as a failure of the step. notify: called in the transaction that fails it.
     """
     failures = 1 if is_failure else 0
     waited = func.now() - func.coalesce(Deletion.waiting_since, func.now())
@@ -199,17 +200,21 @@ def postpone(
             unguarded_step_update(claim).values(status=step_status, error=reason, failures=Step.failures + failures)
         )
         if has_failed:
+            if notify:
+                notify(connection, [claim.deletion_id])
             chain.append(connection, _audit_entry(claim, Decision.FAILED))
     return status
 
 
-def fail(engine: Engine, claim: Claim, reason: str) -> None:
-    """Stop the deletion until it is resumed; raises LostClaim."""
+def fail(engine: Engine, claim: Claim, reason: str, *, notify: notices.Write | None = None) -> None:
+    """Stop the deletion until it is resumed, and call notify in the same transaction; raises LostClaim."""
     with own_transaction(engine) as connection:
         _stop(connection, claim, DeletionStatus.FAILED, reason, failures=Deletion.failures + 1)
         connection.execute(
             unguarded_step_update(claim).values(status=StepStatus.FAILED, error=reason, failures=Step.failures + 1)
         )
+        if notify:
+            notify(connection, [claim.deletion_id])
         chain.append(connection, _audit_entry(claim, Decision.FAILED))
 
 

@@ -18,6 +18,7 @@ from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, S
 from shared.database.timing import due_rows, from_now
 from shared.deletions.republishing import MESSAGE, StepMessage
 from shared.errors import LetheError
+from shared.webhooks import notices
 
 _AT_ONCE = 500
 # Plain SQL, in one statement: callers wait for it, and SQLAlchemy takes long to build it.
@@ -130,8 +131,11 @@ def accept_all(
     return [StepMessage(each.id, 1, 0, bulk_id is not None) for each in wanted if each.id in accepted]
 
 
-def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
-    """Fail deletions without progress at the deadline, e.g. one whose step kills its worker. Returns how many."""
+def fail_overdue(engine: Engine, *, deadline_seconds: float, notify: notices.Write | None = None) -> int:
+    """Fail deletions without progress at the deadline, e.g. one whose step kills its worker. Returns how many.
+
+    notify: called in the same transaction.
+    """
     why = func.coalesce(Deletion.reason, "no progress within the deadline")
     with own_transaction(engine) as connection:
         rows = connection.execute(
@@ -149,6 +153,8 @@ def fail_overdue(engine: Engine, *, deadline_seconds: float) -> int:
             .returning(Deletion.id, Deletion.instance_id, Deletion.failed_step)
         ).all()
         if rows:
+            if notify:
+                notify(connection, [row.id for row in rows])
             ended = (entries.deletion_ended(Decision.FAILED, row.id, row.instance_id, row.failed_step) for row in rows)
             chain.append(connection, *ended)
     return len(rows)

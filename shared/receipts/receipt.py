@@ -17,12 +17,17 @@ from shared.receipts import keys as receipt_keys
 from shared.settings import Settings
 from shared.stamps import outbox as stamps
 from shared.stamps.outbox import Subject
+from shared.webhooks.events import OPERATOR
 
 KIND = "lethe.receipt.v1"
 _OF = bindparam("of_deletion", type_=Uuid)
 _DELETION = select(Deletion.__table__).where(Deletion.id == _OF)
 _STEPS = select(Step.__table__).where(Step.deletion_id == _OF).order_by(Step.position)
-_EVENTS = select(WebhookEvent.__table__).where(WebhookEvent.deletion_id == _OF).order_by(WebhookEvent.target.desc())
+_EVENTS = (
+    select(WebhookEvent.__table__)
+    .where(WebhookEvent.deletion_id == _OF, WebhookEvent.target != OPERATOR)
+    .order_by(WebhookEvent.target.desc(), WebhookEvent.id.desc())
+)
 
 
 class ReceiptChanged(LetheError):

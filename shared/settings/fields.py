@@ -18,6 +18,20 @@ class ConfirmationMode(StrEnum):
     TOTP = "totp"  # a one-time code of the API key
 
 
+class NotifyForm(StrEnum):
+    """The body of what LETHE_NOTIFY_URL is told."""
+
+    STANDARD = "standard"  # type, timestamp and data, as Standard Webhooks has them
+    SLACK = "slack"  # {"text": ...}
+
+
+class WebhookForm(StrEnum):
+    """The body of webhooks."""
+
+    DOCUMENTED = "documented"
+    SERVER = "server"  # what a running server sends
+
+
 class Fields(BaseSettings):
     """Every setting, without the checks that model.py adds. Durations are in seconds."""
 
@@ -104,6 +118,16 @@ class Fields(BaseSettings):
     webhook_key: SecretStr | None = Field(None, description="Signs webhooks: whsec_<base64>; else derived")
     webhook_timeout_seconds: float = Field(3, gt=0, le=10, description="Timeout of a webhook")
     webhook_keep_seconds: float = Field(86_400, gt=0, description="How long an undelivered webhook is retried")
+
+    webhook_form: WebhookForm = Field(
+        WebhookForm.DOCUMENTED, description="Body of webhooks: documented, or server (what a running server sends)"
+    )
+    webhook_server_url: str = Field("", description="Evolution's SERVER_URL, which the server's form has in it")
+    notify_url: SecretStr | None = Field(
+        None, description="Your own receiver: told when a deletion has succeeded, failed, or waits for long"
+    )
+    notify_form: NotifyForm = Field(NotifyForm.STANDARD, description="Its body: standard, or slack (`text` alone)")
+    notify_waiting_minutes: float = Field(30, gt=0, description="How long a deletion waits before it is told of")
 
     receipt_key: SecretStr | None = Field(None, description="Key for receipts: Ed25519, PEM or base64; else generated")
     timestamp_url: str | None = Field(None, description="Time-stamp authority (RFC 3161) for receipts and the audit")

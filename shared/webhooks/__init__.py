@@ -1,2 +1,2 @@
-"""The INSTANCE_DELETE webhook: its events, the outbox that keeps them, and their delivery. Deletions, steps and the
-worker may import it; it calls the receivers of webhooks, and no gateway."""
+"""The INSTANCE_DELETE webhook and what the operator is told: the events, the outbox that keeps them, their delivery.
+Deletions, steps, receipts and the worker may import it; it calls the receivers of webhooks, and no gateway."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, Engine, Row, bindparam, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects import postgresql
 
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
@@ -19,7 +19,7 @@ from shared.database.models import Deletion, WebhookEvent, WebhookStatus
 from shared.database.timing import after_growing_pause, due_rows, from_now
 from shared.settings import Settings
 from shared.webhooks import delivery
-from shared.webhooks.events import Event
+from shared.webhooks.events import OPERATOR, Event
 
 WITHDRAWN = "withdrawn"  # the error of a webhook that was expired because its deletion was cancelled
 _DECISIONS = {None: Decision.DELIVERED} | dict.fromkeys(delivery.PERMANENT_FAILURES, Decision.REFUSED)
@@ -35,7 +35,8 @@ _INSTANCE_ID = (
 _PENDING = (
     select(WebhookEvent.id)
     .where(WebhookEvent.deletion_id == bindparam("of_deletion"), WebhookEvent.status == WebhookStatus.PENDING)
-    .order_by(WebhookEvent.target.desc())
+    .where(WebhookEvent.target != OPERATOR)
+    .order_by(WebhookEvent.target.desc(), WebhookEvent.id.desc())  # remove.instance before instance.delete
 )
 _AUDITED = (WebhookEvent.deletion_id, _INSTANCE_ID, WebhookEvent.target, WebhookEvent.tries)
 
@@ -44,7 +45,7 @@ _AUDITED = (WebhookEvent.deletion_id, _INSTANCE_ID, WebhookEvent.target, Webhook
 class Delivery:
     """The delivery state of one webhook, as the API and the CLI show it."""
 
-    target: str  # "instance" or "global"
+    target: str  # "instance", "global" or "operator"
     status: WebhookStatus
     tries: int  # without the one that failed permanently
     next_try_at: datetime | None
@@ -61,25 +62,24 @@ def delivery_of(event: WebhookEvent) -> Delivery:
 
 def store(engine: Engine, settings: Settings, deletion_id: UUID, events: Sequence[Event]) -> None:
     """Store events, before they are first sent. An event that is already stored is not changed."""
-    cipher = encryption.cipher(settings)  # URL and headers of a customer's webhook are private
     with own_transaction(engine) as connection:
-        for event in events:
-            connection.execute(
-                insert(WebhookEvent)
-                .values(
-                    id=event.id,
-                    deletion_id=deletion_id,
-                    target=event.target,
-                    status=WebhookStatus.PENDING,
-                    sealed=cipher.encrypt(json.dumps(asdict(event)).encode()),
-                    next_try_at=from_now(_RESERVED_SECONDS),  # the caller sends it first, at once
-                )
-                .on_conflict_do_nothing()
-            )
+        for event in events:  # the caller sends them first, at once
+            insert(connection, settings, deletion_id, event, target=event.target, due_seconds=_RESERVED_SECONDS)
+
+
+def insert(
+    connection: Connection, settings: Settings, deletion_id: UUID, event: Event, *, target: str, due_seconds: float
+) -> None:
+    """Store one event, due after these seconds, unless it is already stored."""
+    # URL and headers of a customer's webhook are private.
+    sealed = encryption.cipher(settings).encrypt(json.dumps(asdict(event)).encode())
+    values = {"id": event.id, "deletion_id": deletion_id, "target": target, "status": WebhookStatus.PENDING}
+    row = postgresql.insert(WebhookEvent).values(**values, sealed=sealed, next_try_at=from_now(due_seconds))
+    connection.execute(row.on_conflict_do_nothing())
 
 
 def pending_ids(engine: Engine, deletion_id: UUID) -> list[str]:
-    """Ids of the deletion's pending events."""
+    """Ids of the pending events that announce the deletion."""
     with own_statement(engine) as connection:
         return list(connection.scalars(_PENDING, {"of_deletion": deletion_id}))
 

@@ -124,4 +124,5 @@ _ONE_BY_ONE = {
     "s3_endpoint": _s3_endpoint,
     "sqs_endpoint": _web_address,
     "webhook_global_url": _web_address,
+    "notify_url": _web_address,
 }

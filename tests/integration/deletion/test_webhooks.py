@@ -1,5 +1,6 @@
 """INSTANCE_DELETE is sent as documented; a dead receiver costs seconds and not the deletion."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from demo.evolution.receiver import Receiver
 from demo.evolution.seed import seed_instance
 from shared.services import Services
+from shared.settings import WebhookForm
 from shared.webhooks import delivery
 from tests.integration.inline import accept, run_all
 from tests.system import System
@@ -183,3 +185,30 @@ def test_headers_that_cannot_be_sent_cost_the_webhook_only(
 
     assert sum(erased["removed"].values()) == 2
     assert not any("injected" in received.headers for received in system.receiver.received)
+
+
+def test_the_servers_form_is_what_a_running_server_sends(system: System) -> None:
+    """Two events to the instance's webhook, in their order and with its keys in theirs; one to the global one."""
+    server = "https://wa.example.com"
+    services = system.make_services(webhook_form=WebhookForm.SERVER, webhook_server_url=server)
+    url = f"{system.receiver.url}/own"
+
+    erased = erase(system, services, "as the server", webhook_url=url, webhook_by_events=True, webhook_events=())
+    services.close()
+
+    received = list(system.receiver.received)
+    bodies = [each.body for each in received]
+    times = [body.pop("date_time") for body in bodies]
+    data = {"instanceName": "as the server", "instanceId": erased["id"]}
+    common = {"instance": "as the server", "destination": url, "server_url": server, "apikey": None}
+    deleted = {"event": "instance.delete", "data": data} | common
+    assert [each.path for each in received] == [
+        "/own/remove-instance",
+        "/own/instance-delete",
+        "/global/instance-delete",
+    ]
+    assert bodies == [{"event": "remove.instance", "data": None} | common, deleted, deleted]
+    assert list(received[1].body) == ["event", "instance", "data", "destination", "server_url", "apikey"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", each) for each in times)
+    assert len({each.headers["webhook-id"] for each in received}) == 3
+    assert erased["removed"] == {"delivered": 3}

@@ -211,7 +211,9 @@ def test_what_carries_a_password_is_a_secret() -> None:
 def test_a_secret_is_never_shown(make_settings: MakeSettings, name: str) -> None:
     """Neither in repr nor in str nor in JSON."""
     schemes = dict.fromkeys(("database_url", "tenant_database_url"), "postgresql://")
-    scheme = (schemes | {"rabbitmq_url": "amqp://", "kafka_url": "kafka://"}).get(name, "redis://")
+    scheme = (schemes | {"rabbitmq_url": "amqp://", "kafka_url": "kafka://", "notify_url": "https://"}).get(
+        name, "redis://"
+    )
     secret = f"{scheme}hunter2:{'hunter2' * 8}@host.invalid" if name.endswith("_url") else "hunter2:" * 8
     made = make_settings(**{name: secret})
 

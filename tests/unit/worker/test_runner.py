@@ -64,12 +64,12 @@ class Books:
     def end_slice(self, own: object, claim: Claim, *, republish_seconds: float) -> None:
         self.write("end_slice")
 
-    def postpone(self, own: object, claim: Claim, reason: str, *, is_failure: bool, **_: float) -> DeletionStatus:
+    def postpone(self, own: object, claim: Claim, reason: str, *, is_failure: bool, **_: Any) -> DeletionStatus:
         self.write("postpone", reason, is_failure)
         self.first_pauses.append(_["first_pause_seconds"])
         return self.status
 
-    def fail(self, own: object, claim: Claim, reason: str) -> None:
+    def fail(self, own: object, claim: Claim, reason: str, *, notify: object) -> None:
         self.write("fail", reason)
 
     def cancel(self, own: object, claim: Claim, reason: str) -> None:

@@ -105,6 +105,34 @@ def test_the_global_webhook_gets_no_header_of_an_instance(make_settings: MakeSet
     assert [(sent.target, sent.url, sent.headers) for sent in made] == [("global", "http://all.invalid/", {})]
 
 
+@pytest.mark.parametrize(
+    ("events", "marks"),
+    [
+        ([], ["remove.instance", "instance"]),
+        (["INSTANCE_DELETE"], ["instance"]),
+        (["REMOVE_INSTANCE", "CALL"], ["remove.instance"]),
+        (["CALL"], []),
+    ],
+)
+def test_in_the_servers_form_a_webhook_gets_what_it_asks_for(
+    make_settings: MakeSettings, events: list[str], marks: list[str]
+) -> None:
+    """Of the two events that a server sends."""
+    made = webhook_events.events_for(DELETION, "id", "name", row(events=events), make_settings(webhook_form="server"))
+
+    assert [sent.id for sent in made] == [f"{DELETION}.{mark}" for mark in marks]
+
+
+def test_in_the_servers_form_the_global_webhook_alone_is_the_destination(make_settings: MakeSettings) -> None:
+    """Where the instance has none, the server names the address with the event in it."""
+    settings = make_settings(webhook_global_url="http://all.invalid", webhook_form="server")
+
+    (sent,) = webhook_events.events_for(DELETION, "id", "name", None, settings)
+
+    assert sent.url == "http://all.invalid"
+    assert sent.body["destination"] == "http://all.invalid/instance-delete"
+
+
 def test_the_body_is_the_documented_one(make_settings: MakeSettings) -> None:
     """Byte for byte as JSON, for both; and each has an id of its own that stays."""
     settings = make_settings(webhook_global_url="http://all.invalid/")
