@@ -13,6 +13,8 @@ from shared.errors import LetheError
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from shared.settings import PREFIX, ConfirmationMode
+from shared.translations import sentences
+from shared.translations.texts import _, ngettext
 from tasks.orders.delete import UnknownInstance
 
 Confirm = Callable[[Instance], Confirmation | None]
@@ -25,9 +27,15 @@ class NotConfirmed(LetheError):
 def check_possible(made: Services, *, yes: bool) -> None:
     """End the command when --yes is not enough, or when there is no terminal to type on."""
     if yes and made.settings.confirmation is not ConfirmationMode.OFF:
-        stop(f"--yes is not enough: {PREFIX}CONFIRMATION is {made.settings.confirmation.value}, so it has to be typed")
+        stop(
+            _(
+                "--yes is not enough: {prefix}CONFIRMATION is {value}, so it has to be typed",
+                prefix=PREFIX,
+                value=made.settings.confirmation.value,
+            )
+        )
     if not yes and not (sys.stdin and sys.stdin.isatty()):
-        raise click.UsageError("A deletion is confirmed by typing, and this is no terminal: a script needs --yes")
+        raise click.UsageError(_("A deletion is confirmed by typing, and this is no terminal: a script needs --yes"))
 
 
 def of_one(made: Services) -> Confirm:
@@ -35,8 +43,16 @@ def of_one(made: Services) -> Confirm:
 
     def confirm(instance: Instance) -> Confirmation:
         word = text_to_type(instance.id, instance.name)
-        click.echo(f"{instance.name!r} (id {instance.id}) will be erased everywhere. {WARNING}", err=True)
-        _ask(f"Type {word} to delete it", word)
+        click.echo(
+            _(
+                "{name!r} (id {id}) will be erased everywhere. {warning}",
+                name=instance.name,
+                id=instance.id,
+                warning=sentences.translated(WARNING),
+            ),
+            err=True,
+        )
+        _ask(_("Type {word} to delete it", word=word), word)
         if made.tenant.find(instance_id=instance.id) is None:  # it may have been erased while the operator typed
             raise UnknownInstance(instance.name)
         return account.confirmation()
@@ -49,8 +65,8 @@ def of_many(made: Services, names: Sequence[str]) -> Confirm:
     found = {name: made.tenant.find(name=name) for name in names}
     ids = {instance.id for instance in found.values() if instance}
     if ids:  # otherwise there are only failed deletions to resume
-        click.echo(f"{_summary(found)}. {WARNING}", err=True)
-        _ask(f"Type {len(ids)} to delete {'it' if len(ids) == 1 else 'them'}", str(len(ids)))
+        click.echo(f"{_summary(found)}. {sentences.translated(WARNING)}", err=True)
+        _ask(ngettext("Type {n} to delete it", "Type {n} to delete them", len(ids), n=len(ids)), str(len(ids)))
 
     def confirm(instance: Instance) -> Confirmation:
         if instance.id not in ids:  # it was created after the count
@@ -63,10 +79,11 @@ def of_many(made: Services, names: Sequence[str]) -> Confirm:
 def _summary(found: dict[str, Instance | None]) -> str:
     there = sum(instance is not None for instance in found.values())
     missing = [name for name, instance in found.items() if instance is None]
-    unknown = f"; unknown: {formatting.quoted(missing)}" if missing else ""
-    return f"{formatting.quantity(len(found), 'name')}; instances that exist now: {there}{unknown}"
+    names = formatting.quantity(len(found), "name")
+    summary = _("{names}; instances that exist now: {there}", names=names, there=there)
+    return summary + (_("; unknown: {names}", names=formatting.quoted(missing)) if missing else "")
 
 
 def _ask(question: str, word: str) -> None:
     if click.prompt(question, err=True, default="", show_default=False) != word:
-        stop("Nothing was deleted")
+        stop(_("Nothing was deleted"))

@@ -13,6 +13,8 @@ from shared import formatting
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent
 from shared.deletions import display, rechecks
 from shared.services import Services
+from shared.translations.sentences import translated
+from shared.translations.texts import _
 from shared.webhooks import outbox
 from shared.webhooks.delivery import NOT_ALLOWED
 
@@ -49,7 +51,7 @@ def lines(
     for title, text in _labelled_rows(known, now, timedelta(seconds=deadline_seconds), max_failures):
         yield from textwrap.wrap(f"  {title:<13} {text}", width, subsequent_indent=" " * 16)
     yield ""
-    yield f"  {'step':<15} {'status':<8} {'took':>6}  removed"
+    yield f"  {_('step'):<15} {_('status'):<8} {_('took'):>6}  {_('removed')}"
     for step in deletion.steps:
         line = f"  {step.name:<15} {step.status.value:<8} {_took(step, now):>6}  {_step_result(step)}".rstrip()
         yield from textwrap.wrap(line, width, subsequent_indent=" " * 35, replace_whitespace=False)
@@ -60,34 +62,38 @@ def _labelled_rows(
 ) -> Iterator[tuple[str, str]]:
     """The label and text of each row above the table of steps."""
     deletion = known.deletion
-    yield "instance", deletion.instance_id
-    yield "accepted", formatting.time_ago(deletion.accepted_at, now)
+    yield _("instance"), deletion.instance_id
+    yield _("accepted"), formatting.time_ago(deletion.accepted_at, now)
     if deletion.not_before and deletion.status is not DeletionStatus.SCHEDULED:
-        yield "not before", formatting.local_time(deletion.not_before)
+        yield _("not before"), formatting.local_time(deletion.not_before)
     if deletion.started_at:
-        yield "started", formatting.time_ago(deletion.started_at, now)
+        yield _("started"), formatting.time_ago(deletion.started_at, now)
     if deletion.irrevocable_at:
-        yield "irrevocable", f"since {formatting.local_time(deletion.irrevocable_at)}"
+        yield _("irrevocable"), _("since {time}", time=formatting.local_time(deletion.irrevocable_at))
     if deletion.failed_at:
-        yield "failed", formatting.time_ago(deletion.failed_at, now)
+        yield _("failed"), formatting.time_ago(deletion.failed_at, now)
     if deletion.finished_at:
         started = deletion.started_at
-        after = f", after {formatting.duration(deletion.finished_at - started)}" if started else ""
-        yield "finished", f"{formatting.local_time(deletion.finished_at)}{after}"
-    yield "requested by", display.requester(deletion.requester, deletion.requester_key_id, known.key_name)
+        text = formatting.local_time(deletion.finished_at)
+        if started:
+            text = _(
+                "{time}, after {duration}", time=text, duration=formatting.duration(deletion.finished_at - started)
+            )
+        yield _("finished"), text
+    yield _("requested by"), display.requester(deletion.requester, deletion.requester_key_id, known.key_name)
     if confirmed := display.confirmation(deletion):
         at = deletion.confirmed_at
-        yield "confirmed", f"{confirmed}, {formatting.local_time(at)}" if at else confirmed
+        yield _("confirmed"), f"{confirmed}, {formatting.local_time(at)}" if at else confirmed
     if deletion.without_gateways:
-        yield "skipped", ", ".join(deletion.without_gateways)
+        yield _("skipped"), ", ".join(deletion.without_gateways)
     yield from _status_details(deletion, now, deadline, max_failures)
     for event in deletion.webhooks:
-        yield "webhook", _webhook(event, now)
+        yield _("webhook"), _webhook(event, now)
     if found := rechecks.came_back(deletion):
         counts = formatting.counts_in_line(found.found)
-        yield "came back", f"{counts}, {formatting.time_ago(found.at, now)}. {found.why}"
+        yield _("came back"), f"{counts}, {formatting.time_ago(found.at, now)}. {translated(found.why)}"
     if deletion.next_look_at:
-        yield "next check", formatting.time_until(deletion.next_look_at, now)
+        yield _("next check"), formatting.time_until(deletion.next_look_at, now)
 
 
 def _status_details(
@@ -95,28 +101,40 @@ def _status_details(
 ) -> Iterator[tuple[str, str]]:
     """Why it has this status, and when it begins or continues."""
     if deletion.status is DeletionStatus.SCHEDULED and deletion.not_before:
-        yield "begins", formatting.time_until(deletion.not_before, now)
-        yield "next", f"`lethe cancel {deletion.id}` keeps the instance, `lethe run-now {deletion.id}` does not wait"
+        yield _("begins"), formatting.time_until(deletion.not_before, now)
+        text = _("`lethe cancel {id}` keeps the instance, `lethe run-now {id}` does not wait", id=deletion.id)
+        yield _("next"), text
     if deletion.reason:
-        yield "reason", deletion.reason
+        yield _("reason"), translated(deletion.reason)
     if deletion.hint:
-        yield "hint", deletion.hint
+        yield _("hint"), translated(deletion.hint)
     if deletion.needs_operator:
-        yield "needs an operator", "the instance is partly deleted, and stays so until the deletion continues"
+        yield (
+            _("needs an operator"),
+            _("the instance is partly deleted, and stays so until the deletion continues.").rstrip("."),
+        )
     if deletion.status is DeletionStatus.FAILED:
-        yield "next", f"fix that, then `lethe retry {deletion.id}`; it continues where it stopped"
+        yield _("next"), _("fix that, then `lethe retry {id}`; it continues where it stopped", id=deletion.id)
     if deletion.status is DeletionStatus.WAITING and deletion.next_attempt_at:
-        yield "next try", formatting.time_until(deletion.next_attempt_at, now)
+        yield _("next try"), formatting.time_until(deletion.next_attempt_at, now)
     if deletion.status is DeletionStatus.WAITING and deletion.failures:
-        yield "failures", f"{deletion.failures} in a row of the step itself; after {max_failures} the deletion fails"
+        yield (
+            _("failures"),
+            _(
+                "{failures} in a row of the step itself; after {most} the deletion fails",
+                failures=deletion.failures,
+                most=max_failures,
+            ),
+        )
     if deletion.status is DeletionStatus.QUEUED and deletion.next_attempt_at:
-        next_time = formatting.time_until(deletion.next_attempt_at, now)
-        yield "next try", f"no worker has claimed it yet; published again {next_time}"
+        time = formatting.time_until(deletion.next_attempt_at, now)
+        yield _("next try"), _("no worker has claimed it yet; published again {time}", time=time)
     if deletion.status in (DeletionStatus.WAITING, DeletionStatus.QUEUED) and deletion.waiting_since:
-        over = formatting.time_until(deletion.waiting_since + deadline, now)
-        yield "waiting since", f"{formatting.local_time(deletion.waiting_since)}; without progress it fails {over}"
+        since, over = deletion.waiting_since, formatting.time_until(deletion.waiting_since + deadline, now)
+        text = _("{time}; without progress it fails {end}", time=formatting.local_time(since), end=over)
+        yield _("waiting since"), text
     if deletion.status is DeletionStatus.RUNNING and deletion.heartbeat_at:
-        yield "heartbeat", f"{formatting.duration(now - deletion.heartbeat_at)} ago"
+        yield _("heartbeat"), _("{duration} ago", duration=formatting.duration(now - deletion.heartbeat_at))
 
 
 def _webhook(event: WebhookEvent, now: datetime) -> str:
@@ -124,9 +142,9 @@ def _webhook(event: WebhookEvent, now: datetime) -> str:
     delivery = outbox.delivery_of(event)
     text = f"{delivery.target}: {display.webhook(delivery.status, delivery.tries, delivery.error)}"
     if delivery.error == NOT_ALLOWED:
-        text += " (LETHE_WEBHOOK_ALLOW allows internal hosts and networks)"
+        text += _(" (LETHE_WEBHOOK_ALLOW allows internal hosts and networks)")
     if delivery.next_try_at:
-        text += f", next {formatting.time_until(delivery.next_try_at, now)}"
+        text += _(", next {time}", time=formatting.time_until(delivery.next_try_at, now))
     if delivery.ended_at:
         text += f", {formatting.time_ago(delivery.ended_at, now)}"
     return text
@@ -141,10 +159,15 @@ def _took(step: Step, now: datetime) -> str:
 def _step_result(step: Step) -> str:
     """What the step has removed, of how much until it is done, and its error."""
     done, planned = sum(step.removed.values()), sum((step.planned or {}).values())
-    of_all = f"{done:,} of {planned:,}" if step.status is not StepStatus.DONE and planned else ""
+    of_all = (
+        _("{done:,} of {planned:,}", done=done, planned=planned)
+        if step.status is not StepStatus.DONE and planned
+        else ""
+    )
     amount = "; ".join(filter(None, (of_all, formatting.counts_in_line(step.removed))))
-    at_least = "at least " if step.at_least and amount else ""
-    return " ".join(filter(None, (f"{at_least}{amount}", step.error)))
+    if step.at_least and amount:
+        amount = _("at least {counts}", counts=amount)
+    return " ".join(filter(None, (amount, translated(step.error or ""))))
 
 
 def to_json(known: DeletionWithKeyName) -> dict[str, Any]:

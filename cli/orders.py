@@ -16,7 +16,8 @@ from shared.database.models import UNDER_WAY, DeletionStatus
 from shared.deletions import display, waiting
 from shared.errors import Refused
 from shared.services import Services
-from shared.translations.texts import _
+from shared.translations import sentences
+from shared.translations.texts import _, ngettext
 from tasks.orders import delete
 from tasks.orders.caller import Caller
 
@@ -58,10 +59,10 @@ def read_names(file: Path) -> list[Order]:
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
-        stop(f"{file} is not UTF-8")
+        stop(_("{file} is not UTF-8", file=file))
     names = dict.fromkeys(line.removesuffix("\r") for line in lines)
     orders = [Order(name) for name in names if name]
-    return orders or stop(f"{file} contains no name")
+    return orders or stop(_("{file} contains no name", file=file))
 
 
 def submit_all(
@@ -124,7 +125,7 @@ def show(results: list[Result], *, as_json: bool) -> None:
         print_json([asdict(result) for result in results])
         return
     for result in results:
-        deletion_id, reason = result.deletion_id or "-", result.reason or ""
+        deletion_id, reason = result.deletion_id or "-", sentences.translated(result.reason or "")
         if result.status == DeletionStatus.SCHEDULED and result.not_before:
             reason = _("begins {time}", time=formatting.time_until(result.not_before, datetime.now(UTC)))
         click.echo(f"{deletion_id:<36}  {result.status:<9}  {result.called!r}  {reason}".rstrip())
@@ -134,13 +135,22 @@ def check_all_done(results: list[Result]) -> None:
     """Name the instances that do not exist; end the command when an order was not done."""
     if len(results) > 1 and (missing := [result.called for result in results if not result.exists]):
         click.echo(
-            f"No instance has {'this name' if len(missing) == 1 else 'these names'}: {formatting.quoted(missing)}",
+            ngettext(
+                "No instance has this name: {names}",
+                "No instance has these names: {names}",
+                len(missing),
+                names=formatting.quoted(missing),
+            ),
             err=True,
         )
     undone = sum(not result.good for result in results)
     if undone:
         stop(
-            f"{undone:,} of {formatting.quantity(len(results), 'deletion')} not done"
+            _(
+                "{undone:,} of {deletions} not done",
+                undone=undone,
+                deletions=formatting.quantity(len(results), "deletion"),
+            )
             if len(results) > 1
-            else "It was not done"
+            else _("It was not done")
         )

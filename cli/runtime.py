@@ -11,8 +11,12 @@ import click
 
 from cli.language import TranslatedGroup
 from shared.errors import LetheError
+from shared.translations.marks import N_
+from shared.translations.sentences import translated
+from shared.translations.texts import _
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
     from sqlalchemy import Engine
 
     from shared.services import Services
@@ -40,10 +44,10 @@ class Commands(TranslatedGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            stop("Interrupted", INTERRUPTED)
+            stop(_("Interrupted"), INTERRUPTED)
         except click.Abort as error:
             if isinstance(error.__context__, KeyboardInterrupt):  # Ctrl-C at a prompt; click ends Ctrl-D with 1
-                stop("Interrupted", INTERRUPTED)
+                stop(_("Interrupted"), INTERRUPTED)
             raise
 
 
@@ -59,7 +63,14 @@ def read_settings() -> "Settings":
     try:
         return settings.Settings()
     except (ValidationError, OSError) as error:
-        stop(settings.explain(error), NOT_SET)
+        stop(explained(error), NOT_SET)
+
+
+def explained(error: "ValidationError | OSError") -> str:
+    """What is wrong with the settings, in the language of the reader."""
+    from shared import settings
+
+    return "\n".join(translated(line) for line in settings.explain(error).split("\n"))
 
 
 def make_services() -> "Services":
@@ -80,7 +91,7 @@ def _make(create: "Callable[[Settings], Made]") -> Made:
     try:
         return create(read)
     except (ValueError, SQLAlchemyError) as error:  # not the message: it may contain a URL with its password
-        stop(f"A setting cannot be used: {type(error).__name__} in a *_URL or the S3 endpoint", NOT_SET)
+        stop(_("A setting cannot be used: {name} in a *_URL or the S3 endpoint", name=type(error).__name__), NOT_SET)
 
 
 @contextmanager
@@ -120,8 +131,12 @@ def _sentence(error: Exception) -> str:
     from shared.faults import sentences
 
     if advice := sentences.advice_for(what):
-        return f"{what}. {advice.hint} See {advice.page}"
-    return f"{what}. Is it running, and are the LETHE_* settings of this shell the server's? `lethe doctor` checks"
+        hint = translated(advice.hint)
+        return _("{what}. {hint} See {page}", what=translated(what), hint=hint, page=advice.page)
+    return _(
+        "{what}. Is it running, and are the LETHE_* settings of this shell the server's? `lethe doctor` checks",
+        what=translated(what),
+    )
 
 
 def _cause(error: Exception) -> str:
@@ -134,7 +149,7 @@ def _cause(error: Exception) -> str:
 
         return postgresql.explain("the own database", error).title
     if isinstance(error, SQLAlchemyError):  # not its message: it may contain an address with its password
-        return f"a database cannot be reached: {type(error).__name__}"
+        return N_(f"a database cannot be reached: {type(error).__name__}")
     from redis.exceptions import RedisError
 
     from shared.faults import redis
@@ -147,7 +162,12 @@ def check_without_gateways(made: "Services", without_gateways: tuple[str, ...]) 
     from shared.evolution.rows import servers
 
     if unknown := servers.unknown(made.tenant, made.settings.gateways, without_gateways):
-        stop(f"Neither a gateway of LETHE_GATEWAYS nor the clientName of a server: {', '.join(unknown)}")
+        stop(
+            _(
+                "Neither a gateway of LETHE_GATEWAYS nor the clientName of a server: {unknown}",
+                unknown=", ".join(unknown),
+            )
+        )
 
 
 def print_json(value: object) -> None:

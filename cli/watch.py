@@ -17,6 +17,7 @@ from shared import formatting
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus
 from shared.deletions import progress
 from shared.deletions.progress import Progress
+from shared.translations.sentences import translated
 from shared.translations.texts import _
 
 _POLL_SECONDS = 0.5
@@ -37,7 +38,8 @@ class Line:
         """Removed and planned; a worker that died may have removed more than it counted."""
         if not self.progress.total:
             return ""
-        return f"{'at least ' if self.step.at_least else ''}{self.progress.done:,} / {self.progress.total:,}"
+        amount = f"{formatting.number(self.progress.done)} / {formatting.number(self.progress.total)}"
+        return _("at least {counts}", counts=amount) if self.step.at_least else amount
 
     @property
     def speed(self) -> str:
@@ -45,7 +47,9 @@ class Line:
         if not self.progress.per_second:
             return ""
         eta = self.progress.eta_seconds
-        return f"{self.progress.per_second:,.0f}/s" + (f", {eta:,.0f} s to go" if eta else "")
+        return f"{formatting.number(self.progress.per_second)}/s" + (
+            _(", {seconds:,.0f} s to go", seconds=eta) if eta else ""
+        )
 
 
 def follow(load: Load, *, as_json: bool) -> bool:
@@ -85,9 +89,9 @@ def _table(deletion: Deletion, lines: list[Line]) -> Table:
     # Text, not markup: brackets in a name or reason are shown as they are.
     caption = Text(f"{deletion.instance_name!r} {_why(deletion)}")
     table = Table(title=title, caption=caption, box=None, title_justify="left", caption_justify="left")
-    for head in ("step", "status"):
+    for head in (_("step"), _("status")):
         table.add_column(head)
-    for head in ("removed / planned", "rate"):
+    for head in (_("removed / planned"), _("rate")):
         table.add_column(head, justify="right")
     for line in lines:
         table.add_row(line.step.name, line.step.status.value, line.amount, line.speed)
@@ -109,14 +113,15 @@ def _print_line(deletion: Deletion, lines: list[Line]) -> None:
     done = sum(line.step.status is StepStatus.DONE for line in lines)
     line = next((each for each in lines if each.step.status is not StepStatus.DONE), None)
     at = f"{line.step.name} {line.step.status.value} {line.amount} {line.speed}" if line else ""
-    click.echo(f"{deletion.status.value}  {done} of {len(lines)} steps  {at}{_why(deletion)}".rstrip())
+    steps = _("{done} of {all} steps", done=done, all=len(lines))
+    click.echo(f"{deletion.status.value}  {steps}  {at}{_why(deletion)}".rstrip())
 
 
 def _why(deletion: Deletion) -> str:
     """When a scheduled deletion begins, else why a deletion waits or has stopped."""
     if deletion.status is DeletionStatus.SCHEDULED and deletion.not_before:
         return _("begins at {time}", time=formatting.local_time(deletion.not_before))
-    return deletion.reason or ""
+    return translated(deletion.reason or "")
 
 
 def _facts(deletion: Deletion, lines: list[Line]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from babel.messages.pofile import read_po, write_po
 
 from cli.language import OF_CLICK
 from cli.main import main
+from shared.settings import PREFIX
 from shared.translations.sentences import CONTEXT
 
 ROOT = Path(__file__).parents[1]
@@ -32,9 +33,15 @@ _HEADERS = [
 ]
 _OTHER_HEADERS = re.compile(r'^"(?!Language:|Plural-Forms:|Content-Type:)[A-Z][\w-]+: .*\n', re.MULTILINE)
 
-_BASE_CLASSES = ROOT / "shared/errors.py"  # always raised with a sentence
+# Classes that are always raised with a sentence.
+_BASE_CLASSES = {ROOT / path for path in ("shared/errors.py", "api/request/errors.py", "cli/setup/problems.py")}
 _VALUES = re.compile(r"\{([a-z]\w*)\}")
+# Calls whose arguments are sentences or parts of them, beside those of errors.
+_OF_SENTENCES = {"N_", "__init__", "translate_errors", "explain", "explain_code", "partial"}
+_SQL = ("SELECT ", "GRANT ", "ALTER ")
 _WORDS = re.compile(r"[A-Za-z]{2}.* |^[a-z]{4,}$")
+
+_FINDINGS = ROOT / "cli/doctor"  # its modules make sentences, and little else
 
 Id = str | tuple[str, str]
 Found = tuple[Id, str | None]  # the text, or singular and plural, and its context
@@ -47,7 +54,9 @@ def collect() -> frozenset[Found]:
     errors = _error_classes([*trees.values()])
     found: set[Found] = set()
     for path, tree in trees.items():
-        found.update(_of_module(tree, errors, with_titles=path != _BASE_CLASSES))
+        found.update(_of_module(tree, errors, with_titles=path not in _BASE_CLASSES))
+        if path.parent == _FINDINGS:
+            found.update((text, CONTEXT) for text in _all_sentences(tree))
     for path in (ROOT / "api/console/templates").glob("*.html"):
         extracted = extract_from_file("jinja2.ext:babel_extract", path, options=_TEMPLATES)
         found.update((text, None) for _, text, _, _ in extracted)  # type: ignore[misc] # Babel's types say object
@@ -127,6 +136,24 @@ def _of_module(tree: ast.Module, errors: dict[str, str], *, with_titles: bool) -
             yield from _of_call(node, ast.unparse(node.func).rpartition(".")[2], errors)
 
 
+def _all_sentences(node: ast.AST) -> Iterator[str]:
+    """Every sentence of a module that makes little else, and the names of its parts; no docstring and no SQL."""
+    match node:
+        case ast.Expr(value=ast.Constant()):
+            return
+        case ast.Call(func=ast.Name(id="text" | "_")):
+            return
+        case ast.Call(func=ast.Name(id="Finding"), args=[ast.Constant(value=str(part)), *_]) if part.islower():
+            yield part
+        case ast.Dict(keys=keys):
+            yield from (str(key.value) for key in keys if isinstance(key, ast.Constant) and str(key.value).islower())
+        case ast.Constant() | ast.JoinedStr() | ast.BinOp() | ast.IfExp():
+            yield from (text for text in _sentences(node) if " " in text and not text.startswith(_SQL))
+    if not isinstance(node, ast.JoinedStr):
+        for child in ast.iter_child_nodes(node):
+            yield from _all_sentences(child)
+
+
 def _of_call(call: ast.Call, name: str, errors: dict[str, str]) -> Iterator[Found]:
     texts = [str(argument.value) for argument in call.args if isinstance(argument, ast.Constant)]
     if name == "_" and texts:
@@ -135,7 +162,7 @@ def _of_call(call: ast.Call, name: str, errors: dict[str, str]) -> Iterator[Foun
         yield (texts[0], texts[1]), None
     elif name == "quantity" and texts:
         yield (f"{{n:,}} {texts[0]}", f"{{n:,}} {texts[1] if len(texts) > 1 else f'{texts[0]}s'}"), None
-    elif name in ("N_", "__init__") or name in errors:
+    elif name in _OF_SENTENCES or name in errors:
         yield from ((text, CONTEXT) for argument in call.args for text in _sentences(argument))
     elif name == "Rule":
         hints = [*call.args[4:], *(word.value for word in call.keywords if word.arg in ("hint", "own"))]
@@ -170,7 +197,8 @@ def _part(value: ast.expr) -> list[str]:
         return _forms(value)
     if isinstance(value.value, ast.IfExp) and (forms := _forms(value.value)):
         return forms
-    return [f"{{{_name(value.value)}}}"]
+    name = _name(value.value)
+    return [name if name == PREFIX else f"{{{name}}}"]
 
 
 def _numbered(forms: Iterable[tuple[str, ...]]) -> list[str]:
@@ -189,6 +217,8 @@ def _numbered(forms: Iterable[tuple[str, ...]]) -> list[str]:
 
 def _name(value: ast.expr) -> str:
     match value:
+        case ast.Name(id="PREFIX"):
+            return PREFIX
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name.strip("_").lower()
     return "value"

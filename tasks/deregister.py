@@ -13,13 +13,14 @@ from shared.errors import LetheError, NotYet, Unreachable
 from shared.evolution.cache.cache import Cache
 from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addressed
 from shared.evolution.rows.reservation import Found, Reservation
+from shared.translations.marks import N_
 from tasks import permission_check
 from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import drops, in_memory
 from tasks.gateways.drops import DROPPED, NOT_HELD
 from tasks.leftovers import by_name, coverage
 
-RESTART = "not_dropped: restart needed"
+RESTART = N_("not_dropped: restart needed")
 _DROPPED_AT, _SCANNED_AT = "dropped_at", "passed_at"  # the notes: all gateways were asked; its keys are unlinked
 _RESERVED_AT = "reserved_at"  # the note: when the name was first reserved
 _BRIEF_SECONDS = 1  # a create hardly meets a reservation that was shorter

@@ -4,6 +4,7 @@ from functools import partial
 
 from shared import retry
 from shared.evolution.gateway import Gateway, Stuck, can_be_addressed
+from shared.translations.marks import N_
 from tasks import permission_check
 from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import channels, gateway_check
@@ -39,7 +40,7 @@ def run(ctx: Context) -> Progress:
     """Log out wherever the instance is connected; a dead socket is noted and does not stop the deletion."""
     permission_check.recheck_permission(ctx)
     if not can_be_addressed(ctx.instance_name):
-        ctx.note(not_logged_out="restart needed: a URL cannot carry the name")
+        ctx.note(not_logged_out=N_("restart needed: a URL cannot carry the name"))
         return Progress.DONE
     with ctx.services.tenant.holding_name(ctx.instance_id, ctx.instance_name) as is_its_name:
         if not is_its_name:

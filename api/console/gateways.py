@@ -37,7 +37,7 @@ def give_up(deletion_id: UUID, number: int) -> AnyResponse:
     """Resume the deletion without the gateway whose box was ticked."""
     _, url = _stopped(deletion_id, number)
     if request.form.get("gone") != url:
-        raise BadRequest("The box `is gone for good` was not ticked. Nothing was changed.")
+        raise BadRequest('The box "is gone for good" was not ticked. Nothing was changed.')
     confirmation.read_from_form()
     deletions.retry(deletion_id, Retry.model_validate({"withoutGateway": [url]}))
     return deletion_view.redirect_to(deletion_id)

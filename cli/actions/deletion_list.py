@@ -12,6 +12,7 @@ from shared import formatting
 from shared.database.connections import translate_errors
 from shared.database.enums import Role
 from shared.database.models import UNDER_WAY, ApiKey, Deletion, DeletionStatus, Step
+from shared.translations import sentences
 from shared.translations.texts import _
 
 
@@ -23,14 +24,16 @@ def show(status: str | None, limit: int, as_json: bool) -> None:
         print_json(rows)
         return
     if not rows:
-        click.echo(f"There are no {f'{status} ' if status else ''}deletions", err=True)
+        none = _("There are no {status} deletions", status=status) if status else _("There are no deletions")
+        click.echo(none, err=True)
         return
     now = datetime.now(UTC)
-    click.echo(f"{'id':<36}  {'status':<9}  {'age':>7}  {'step':<14}  {'by':<20}  name  reason")
+    heads = _("id"), _("status"), _("age"), _("step"), _("by"), _("name"), _("reason")
+    click.echo("{:<36}  {:<9}  {:>7}  {:<14}  {:<20}  {}  {}".format(*heads))
     for row in rows:
         click.echo(_row(row, now))
     if len(rows) == limit:
-        click.echo(f"Only the newest {limit} are shown: --limit shows more", err=True)
+        click.echo(_("Only the newest {limit} are shown: --limit shows more", limit=limit), err=True)
 
 
 def _newest(own: Engine, status: DeletionStatus | None, limit: int) -> list[dict[str, Any]]:
@@ -67,4 +70,4 @@ def _row(row: dict[str, Any], now: datetime) -> str:
     line = f"{row['id']}  {row['status']:<9}  {age:>7}  {row['step'] or '':<14}  {by:<20}  {row['name']!r}"
     is_scheduled = row["status"] == DeletionStatus.SCHEDULED
     begins = _("begins {time}", time=formatting.time_until(row["notBefore"], now)) if is_scheduled else None
-    return f"{line}  {begins or row['reason'] or ''}".rstrip()
+    return f"{line}  {begins or sentences.translated(row['reason'] or '')}".rstrip()

@@ -17,6 +17,8 @@ from shared.evolution.gateway import Stuck
 from shared.evolution.rows import triggers
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
+from shared.translations import sentences
+from shared.translations.texts import _
 from tasks import pipeline
 from tasks.context import Target
 from tasks.orders import delete as delete_orders
@@ -34,7 +36,7 @@ def delete(
 ) -> None:
     """Submit the orders after they were confirmed, and report the results."""
     if sum(given is not None for given in (name, instance_id, file)) != 1:
-        raise click.UsageError("Give one of NAME, --id and --from-file")
+        raise click.UsageError(_("Give one of NAME, --id and --from-file"))
     wanted = orders.read_names(file) if file else [Order(name, instance_id)]
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
@@ -60,14 +62,14 @@ def logout(name: str, as_json: bool) -> None:
         try:
             delete_orders.log_out(made, account.actor(), instance)
         except (delete_orders.UnknownInstance, Refused, Stuck) as error:
-            stop(error.title)
-    output({"instanceId": instance.id, "status": "logged out"}, f"{name!r} is logged out", as_json=as_json)
+            stop(sentences.translated(error.title))
+    output({"instanceId": instance.id, "status": "logged out"}, _("{name!r} is logged out", name=name), as_json=as_json)
 
 
 def preview(name: str | None, instance_id: str | None, without_gateways: tuple[str, ...], as_json: bool) -> None:
     """Count what each step would remove."""
     if (name is None) == (instance_id is None):
-        raise click.UsageError("Give either NAME or --id")
+        raise click.UsageError(_("Give either NAME or --id"))
     with connected() as made:
         check_without_gateways(made, without_gateways)
         instance = _find(made, Action.PREVIEW, name, instance_id)
@@ -77,7 +79,7 @@ def preview(name: str | None, instance_id: str | None, without_gateways: tuple[s
             always = made.settings.row_triggers == "always"
             kept = triggers.kept_for_many(made.tenant, planned["delete_records"], always=always)
         except Refused as error:
-            stop(error.title)
+            stop(sentences.translated(error.title))
     if as_json:
         facts = {"instanceId": instance.id, "instanceName": instance.name, "planned": planned, "keptTriggers": kept}
         print_json({**facts, "notCovered": found.not_covered, "notRehearsed": found.not_rehearsed, "warning": WARNING})
@@ -86,16 +88,18 @@ def preview(name: str | None, instance_id: str | None, without_gateways: tuple[s
     for step, counts in planned.items():
         for what, number in formatting.largest_first(counts):
             if number:
-                click.echo(f"  {step:<15} {number:>10,}  {what}")
+                click.echo(f"  {step:<15} {formatting.number(number):>10}  {what}")
     if not any(number for counts in planned.values() for number in counts.values()):
-        click.echo("  there is nothing to remove")
+        click.echo(_("  there is nothing to remove"))
     for table, why in kept.items():
-        click.echo(f"  {table} goes with its triggers, which takes longer: {why}")
+        click.echo(
+            _("  {table} goes with its triggers, which takes longer: {why}", table=table, why=sentences.translated(why))
+        )
     for sentence in found.not_covered:
-        click.echo(f"  stays: {sentence}")
+        click.echo(_("  stays: {sentence}", sentence=sentences.translated(sentence)))
     for sentence in found.not_rehearsed:
-        click.echo(f"  {sentence}")
-    click.echo(WARNING)
+        click.echo(f"  {sentences.translated(sentence)}")
+    click.echo(sentences.translated(WARNING))
 
 
 def _find(made: Services, action: Action, name: str | None, instance_id: str | None) -> Instance:
@@ -103,4 +107,4 @@ def _find(made: Services, action: Action, name: str | None, instance_id: str | N
         return delete_orders.find(made, account.caller(), action, name=name, instance_id=instance_id)
     except delete_orders.UnknownInstance as error:
         account.audit(made, action, Decision.REFUSED, "unknown instance")
-        stop(error.title)
+        stop(sentences.translated(error.title))

@@ -18,13 +18,20 @@ from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.database.models import ApiKey, OneTimeCodes
+from shared.translations.texts import _
 
 
 def create(role: str, name: str, instances: tuple[str, ...], lifetime: timedelta | None, as_json: bool) -> None:
     """Create the key, and show it once."""
     with connected() as made, own_transaction(made.own) as connection:
         if existing := api_keys.find_active(connection, name):  # the audit could not tell the two apart
-            stop(f"The key {existing} already has the name {name!r}: give another name, or rotate or revoke that key")
+            stop(
+                _(
+                    "The key {existing} already has the name {name!r}: give another name, or rotate or revoke that key",
+                    existing=existing,
+                    name=name,
+                )
+            )
         new = api_keys.create(
             connection, made.settings, name=name, role=Role(role), instances=instances or None, lifetime=lifetime
         )
@@ -42,17 +49,18 @@ def show_all(as_json: bool) -> None:
         print_json(keys)
         return
     if not keys:
-        click.echo("There are no keys except LETHE_ADMIN_KEY: `lethe keys create` makes one", err=True)
+        click.echo(_("There are no keys except LETHE_ADMIN_KEY: `lethe keys create` makes one"), err=True)
         return
     width = max(4, *(len(repr(key["name"])) for key in keys))
-    click.echo(f"{'id':<12}  {'state':<7}  {'role':<8}  {'codes':<8}  {'name':<{width}}  instances")
+    heads = _("id"), _("state"), _("role"), _("codes")
+    click.echo("{:<12}  {:<7}  {:<8}  {:<8}".format(*heads) + f"  {_('name'):<{width}}  {_('instances')}")
     for key in keys:
         click.echo(_row(key, width))
 
 
 def _row(key: dict[str, Any], width: int) -> str:
-    limited = formatting.quoted(key["instances"]) if key["instances"] is not None else "all instances"
-    until = f"until {formatting.local_time(key['expires_at'])}" if key["expires_at"] else ""
+    limited = formatting.quoted(key["instances"]) if key["instances"] is not None else _("all instances")
+    until = _("until {time}", time=formatting.local_time(key["expires_at"])) if key["expires_at"] else ""
     state = f"{key['id']:<12}  {key['state']:<7}  {key['role']:<8}  {_codes(key):<8}"
     return f"{state}  {key['name']!r:<{width}}  {limited}  {until}".rstrip()
 
@@ -61,7 +69,7 @@ def _codes(key: dict[str, Any]) -> str:
     """Whether the key has one-time codes."""
     if key["enrolled_at"] is None:
         return "-"
-    return "locked" if key["locked_until"] and key["locked_until"] > datetime.now(UTC) else "enrolled"
+    return _("locked") if key["locked_until"] and key["locked_until"] > datetime.now(UTC) else _("enrolled")
 
 
 def rotate(key_id: str, as_json: bool) -> None:
@@ -69,7 +77,7 @@ def rotate(key_id: str, as_json: bool) -> None:
     with connected() as made, own_transaction(made.own) as connection:
         new = api_keys.rotate(connection, made.settings, key_id)
         if new is None:
-            stop("There is no such key, or it is revoked or expired")
+            stop(_("There is no such key, or it is revoked or expired"))
         _audit(connection, f"rotated {new.id}")
     _show_once(new, as_json=as_json)
 
@@ -78,9 +86,9 @@ def revoke(key_id: str, as_json: bool) -> None:
     """Revoke the key."""
     with connected() as made, own_transaction(made.own) as connection:
         if not api_keys.revoke(connection, key_id):
-            stop("There is no such key, or it is already revoked")
+            stop(_("There is no such key, or it is already revoked"))
         _audit(connection, f"revoked {key_id}")
-    output({"id": key_id, "revoked": True}, f"{key_id} is revoked", as_json=as_json)
+    output({"id": key_id, "revoked": True}, _("{key_id} is revoked", key_id=key_id), as_json=as_json)
 
 
 def enroll(key_id: str, as_json: bool) -> None:
@@ -88,14 +96,14 @@ def enroll(key_id: str, as_json: bool) -> None:
     with connected() as made, own_transaction(made.own) as connection:
         uri = one_time_codes.enroll(connection, made.settings, key_id)
         if uri is None:
-            stop("There is no such key, or it is revoked or expired")
+            stop(_("There is no such key, or it is revoked or expired"))
         _audit(connection, f"enrolled {key_id} for one-time codes")
     if as_json:
         print_json({"id": key_id, "uri": uri})
         return
     segno.make(uri).terminal(compact=True)
     click.echo(uri)
-    click.echo("It is shown only once: scan it with an authenticator app now", err=True)
+    click.echo(_("It is shown only once: scan it with an authenticator app now"), err=True)
 
 
 def _audit(connection: Connection, what: str) -> None:
@@ -108,7 +116,7 @@ def _show_once(new: NewKey, *, as_json: bool) -> None:
         print_json(asdict(new))
         return
     click.echo(new.key)
-    click.echo(f"It is shown only once. Its id is {new.id}", err=True)
+    click.echo(_("It is shown only once. Its id is {id}", id=new.id), err=True)
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:

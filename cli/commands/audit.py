@@ -9,6 +9,8 @@ import click
 from cli.runtime import connected, json_option, print_json, stop
 from shared import formatting
 from shared.audit.entries import Action, Decision
+from shared.translations import sentences
+from shared.translations.texts import _
 
 if TYPE_CHECKING:
     from shared.database.models import AuditLine
@@ -53,13 +55,14 @@ def list_lines(since: datetime | None, until: datetime | None, as_json: bool, **
         print_json({"lines": lines, "next": page.next})
         return
     if not page.lines:
-        click.echo("No line of the audit matches", err=True)
+        click.echo(_("No line of the audit matches"), err=True)
         return
-    click.echo(f"{'seq':>8}  {'at':<24}  {'action, decision':<18}  who, about")
+    heads = _("seq"), _("at"), _("action, decision"), _("who, about")
+    click.echo("{:>8}  {:<24}  {:<18}  {}".format(*heads))
     for line in page.lines:
         click.echo(_shown(line))
     if page.next:
-        click.echo(f"There are more: --cursor {page.next}", err=True)
+        click.echo(_("There are more: --cursor {next}", next=page.next), err=True)
 
 
 @group.command()
@@ -80,7 +83,7 @@ def verify(anchors: tuple[str, ...], as_json: bool) -> None:
     """
     matches = [_ANCHOR.fullmatch(anchor) for anchor in anchors]
     if None in matches:
-        raise click.BadParameter("SEQ:HASH is needed, as `lethe audit verify` prints it", param_hint="--anchor")
+        raise click.BadParameter(_("SEQ:HASH is needed, as `lethe audit verify` prints it"), param_hint="--anchor")
 
     from shared.audit import chain
 
@@ -90,9 +93,15 @@ def verify(anchors: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"whole": not verdict.broken, "lines": verdict.lines, "head": head, "broken": verdict.broken})
     if verdict.broken:
-        stop(f"The audit is broken: {verdict.broken}")
+        stop(_("The audit is broken: {broken}", broken=sentences.translated(verdict.broken)))
     if not as_json:
-        click.echo(f"The audit is whole: {formatting.quantity(verdict.lines, 'line')}, the last one is {head}")
+        click.echo(
+            _(
+                "The audit is whole: {lines}, the last one is {head}",
+                lines=formatting.quantity(verdict.lines, "line"),
+                head=head,
+            )
+        )
 
 
 def _shown(line: "AuditLine") -> str:

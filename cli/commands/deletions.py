@@ -89,8 +89,8 @@ def retry(deletion_id: UUID, without_gateways: tuple[str, ...], as_json: bool) -
     with connected() as services:
         check_without_gateways(services, without_gateways)
         if not resume.resume(services, deletion_id, account.caller(), without_gateways):
-            stop(f"There is nothing to resume: {_status_sentence(services, deletion_id)}")
-    output({"id": deletion_id, "resumed": True}, f"{deletion_id} continues", as_json=as_json)
+            stop(_("There is nothing to resume: {status}", status=_status_sentence(services, deletion_id)))
+    output({"id": deletion_id, "resumed": True}, _("{deletion_id} continues", deletion_id=deletion_id), as_json=as_json)
 
 
 @click.command("run-now")
@@ -124,10 +124,10 @@ def cancel(deletion_id: UUID, as_json: bool) -> None:
 
     with connected() as services:
         if not resume.cancel(services, deletion_id, account.actor()):
-            stop(f"Too late to cancel: {_status_sentence(services, deletion_id)}")
+            stop(_("Too late to cancel: {status}", status=_status_sentence(services, deletion_id)))
     output(
         {"id": deletion_id, "cancelled": True},
-        f"{deletion_id} is cancelled, the instance is as it was",
+        _("{deletion_id} is cancelled, the instance is as it was", deletion_id=deletion_id),
         as_json=as_json,
     )
 
@@ -135,11 +135,11 @@ def cancel(deletion_id: UUID, as_json: bool) -> None:
 def _load(services: "Services", deletion_id: UUID) -> "DeletionWithKeyName":
     from cli import deletion_view
 
-    return deletion_view.load(services, deletion_id) or stop("There is no such deletion")
+    return deletion_view.load(services, deletion_id) or stop(_("There is no such deletion"))
 
 
 def _status_sentence(services: "Services", deletion_id: UUID) -> str:
     """The deletion's status and its finished steps, for an error message."""
     deletion = _load(services, deletion_id).deletion
     done = [step.name for step in deletion.steps if step.finished_at]
-    return f"it is {deletion.status.value}, done: {', '.join(done) or 'nothing'}"
+    return _("it is {status}, done: {steps}", status=deletion.status.value, steps=", ".join(done) or _("nothing"))

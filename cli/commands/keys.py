@@ -8,6 +8,7 @@ import click
 
 from cli.runtime import connected, json_option, output
 from shared.access.permissions import KEY_ROLES
+from shared.translations.texts import _
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _LIFETIME = re.compile(r"([1-9]\d{0,4})([dhm])")
@@ -21,7 +22,9 @@ class Lifetime(click.ParamType[timedelta]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:  # noqa: D102
         match = _LIFETIME.fullmatch(value)
         if match is None:
-            self.fail(f"{value!r} is no lifetime: give days, hours or minutes, as 90d, 12h or 30m", param, ctx)
+            self.fail(
+                _("{value!r} is no lifetime: give days, hours or minutes, as 90d, 12h or 30m", value=value), param, ctx
+            )
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import click
 
 from cli.runtime import NOT_REACHABLE, connected, json_option, output, print_json, stop
+from shared.translations import sentences
 from shared.translations.texts import _
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def show(deletion_id: UUID, as_page: bool) -> None:
         try:
             document = receipt.load(made.own, deletion_id)
         except receipt.ReceiptChanged as error:
-            stop(error.title)
+            stop(sentences.translated(error.title))
         if document is None:
-            stop("There is no receipt: the deletion does not exist, or has not succeeded")
+            stop(_("There is no receipt: the deletion does not exist, or has not succeeded"))
         instance_id = receipt.proved(json.loads(document))["instanceId"]
         audit_reads.record_receipt_read(made.own, account.actor(), instance_id, deletion_id)
     # No newline in a file: its SHA-256 and its time stamp are those of the signed document.
@@ -64,7 +65,12 @@ def stamp(deletion_id: UUID, out: IO[bytes]) -> None:
     if found is None:
         stop(_("No time stamp was asked for: LETHE_TIMESTAMP_URL was not set"))
     if found.token is None:
-        stop(_("The time stamp is not there yet: {why}", why=found.error or _("it was not asked for so far")))
+        stop(
+            _(
+                "The time stamp is not there yet: {why}",
+                why=sentences.translated(found.error or "") or _("it was not asked for so far"),
+            )
+        )
     out.write(found.token)
 
 
@@ -94,15 +100,18 @@ def verify(file: IO[bytes], keys: str, stamp: IO[bytes] | None, stamp_roots: Pat
     except (signing.InvalidDocument, signing.InvalidKeySet, token.InvalidStamp) as error:
         if as_json:
             print_json({"valid": False, "reason": error.title})
-        stop(f"Not valid: {error.title}")
-    text = (
-        f"Valid: deletion {proved['deletionId']} of instance {proved['instanceId']}\n"
-        f"finished {proved['finishedAt']}, signed with key {proved['keyId']}"
+        stop(_("Not valid: {title}", title=sentences.translated(error.title)))
+    text = _(
+        "Valid: deletion {deletion} of instance {instance}\nfinished {time}, signed with key {key}",
+        deletion=proved["deletionId"],
+        instance=proved["instanceId"],
+        time=proved["finishedAt"],
+        key=proved["keyId"],
     )
     facts: dict[str, object] = {"valid": True, **proved}
     if stamped:
         facts |= {"stampedAt": stamped.at, "stampedBy": stamped.authority}
-        text += f"\nstamped {stamped.at.isoformat()} by {stamped.authority}"
+        text += _("\nstamped {time} by {authority}", time=stamped.at.isoformat(), authority=stamped.authority)
     output(facts, text, as_json=as_json)
 
 
@@ -128,4 +137,4 @@ def _read_keys(place: str) -> bytes:
         with click.open_file(place, "rb") as file:
             return bytes(file.read())
     except (requests.RequestException, OSError) as error:
-        stop(f"The keys cannot be read from {place}: {type(error).__name__}", NOT_REACHABLE)
+        stop(_("The keys cannot be read from {place}: {name}", place=place, name=type(error).__name__), NOT_REACHABLE)

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from cli.runtime import NOT_POSSIBLE, connected, json_option, output, stop
+from shared.translations.texts import _
 
 
 @click.command("config")
@@ -91,12 +92,17 @@ def upgrade(as_json: bool) -> None:
         # Not the services' engine: its statements have a time limit, and a migration may take longer.
         url, ca_file = made.settings.database_url.get_secret_value(), made.settings.ca_file
         engine = connections.connect(url, name="migrate", ca_file=ca_file)
-        before, _ = migrate.revisions(engine)
+        before = migrate.revisions(engine)[0]
         migrate.upgrade(engine)
-        after, _ = migrate.revisions(engine)
+        after = migrate.revisions(engine)[0]
         engine.dispose()
-    change = "as before" if before == after else f"it was at {before}" if before else "the database was empty"
-    output({"before": before, "after": after}, f"The schema is at {after}, {change}", as_json=as_json)
+    if before == after:
+        text = _("The schema is at {after}, as before", after=after)
+    elif before:
+        text = _("The schema is at {after}, it was at {before}", after=after, before=before)
+    else:
+        text = _("The schema is at {after}, the database was empty", after=after)
+    output({"before": before, "after": after}, text, as_json=as_json)
 
 
 @db.command()
@@ -110,11 +116,14 @@ def status(as_json: bool) -> None:
 
     with connected() as made, connections.translate_errors("the own database"):
         current, newest = migrate.revisions(made.own)
-    schema = f"The schema is at {current}" if current else "There is no schema yet"
-    output({"current": current, "newest": newest}, f"{schema}, the newest is {newest}", as_json=as_json)
+    if current:
+        text = _("The schema is at {current}, the newest is {newest}", current=current, newest=newest)
+    else:
+        text = _("There is no schema yet, the newest is {newest}", newest=newest)
+    output({"current": current, "newest": newest}, text, as_json=as_json)
     if current != newest:
         if not as_json:
-            click.echo("Migrations are missing: `lethe db upgrade` runs them", err=True)
+            click.echo(_("Migrations are missing: `lethe db upgrade` runs them"), err=True)
         raise click.exceptions.Exit(NOT_POSSIBLE)
 
 
@@ -127,7 +136,7 @@ def demo(keep: bool) -> None:
     """
     folder = Path(__file__).parents[2]
     if not (folder / "demo" / "__main__.py").is_file():
-        stop("The demo is in Lethe's source tree, not in what is installed here: clone it and run `make demo`")
+        stop(_("The demo is in Lethe's source tree, not in what is installed here: clone it and run `make demo`"))
     os.chdir(folder)
     # Replaces this process: the demo handles Ctrl-C itself, because it has to stop servers.
     os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--keep"] if keep else [])])  # noqa: S606 - fixed

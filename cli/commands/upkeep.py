@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 
+from cli.language import confirm
 from cli.runtime import connected, json_option, output, print_json, yes_option
 from shared.formatting import quantity
+from shared.translations.texts import _
 
 
 @click.command("doctor")
@@ -67,9 +69,9 @@ def throttle(
     given = {"batch_seconds": batch_seconds, "pause_seconds": pause_seconds}
     changes = {name: value for name, value in given.items() if value is not None}
     if reset and (changes or connections):
-        raise click.UsageError("--reset takes no other option")
+        raise click.UsageError(_("--reset takes no other option"))
     if connections:
-        click.echo("--connections has no effect any more: rows are deleted on one connection", err=True)
+        click.echo(_("--connections has no effect any more: rows are deleted on one connection"), err=True)
 
     from cli import account
     from shared.audit.entries import Action, Decision
@@ -85,7 +87,7 @@ def throttle(
             account.audit(made, Action.THROTTLE, Decision.ACCEPTED, what)
         now, default = asdict(throttle.read(made.own, made.settings)), asdict(throttle.of_settings(made.settings))
     lines = (
-        f"{name:<14} {value:g}" + ("" if value == default[name] else f"   (settings: {default[name]:g})")
+        f"{name:<14} {value:g}" + ("" if value == default[name] else _("   (settings: {value:g})", value=default[name]))
         for name, value in now.items()
     )
     output(now, "\n".join(lines), as_json=as_json)
@@ -105,7 +107,7 @@ def replay(yes: bool, as_json: bool) -> None:
     Example: lethe tombstones replay --yes
     """
     if as_json and not yes:
-        raise click.UsageError("--json needs --yes: a script cannot be asked")
+        raise click.UsageError(_("--json needs --yes: a script cannot be asked"))
 
     from cli import account
     from tasks.orders import replay as replay_orders
@@ -113,13 +115,15 @@ def replay(yes: bool, as_json: bool) -> None:
     with connected() as made:
         found = replay_orders.find(made)
         if not as_json:
-            click.echo("".join(f"{each.id}  {each.name!r}\n" for each in found) or "No erased instance is back.")
+            click.echo("".join(f"{each.id}  {each.name!r}\n" for each in found) or _("No erased instance is back."))
         if found and not yes:
-            click.confirm(f"Erase {quantity(len(found), 'instance')} again?", abort=True, err=True)
+            confirm(_("Erase {instances} again?", instances=quantity(len(found), "instance")), abort=True, err=True)
         ordered = [
             {"instanceId": each.id, "deletionId": replay_orders.replay(made, account.caller(), each)} for each in found
         ]
     if as_json:
         print_json(ordered)
     elif ordered:
-        click.echo(f"{quantity(len(ordered), 'deletion')} ordered; `lethe list` shows their progress")
+        click.echo(
+            _("{deletions} ordered; `lethe list` shows their progress", deletions=quantity(len(ordered), "deletion"))
+        )

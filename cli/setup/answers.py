@@ -11,6 +11,7 @@ from cli.setup import mapping, role
 from cli.setup.problems import Problem
 from cli.setup.role import ROLE, Place
 from cli.setup.source import Source
+from shared.translations.texts import _
 
 HOST = "host.docker.internal"  # the host of a container, in docker-compose.yml
 # What is made once: the database has the password from the first start on, and nothing encrypted is readable without
@@ -74,7 +75,7 @@ def _evolution(made: Answers, source: Source, options: Options) -> None:
     }.items():
         needed = name in ("tenant_database_url", "gateway_key") or name in made.settings
         if needed and not made.settings.get(name):
-            made.settings[name] = _ask(options, f"Evolution's {variable}", variable, hide=True)
+            made.settings[name] = _ask(options, _("Evolution's {variable}", variable=variable), variable, hide=True)
     mapping.check_key(made.settings["gateway_key"])
     made.settings["gateway_key_may_delete"] = "true"
     found = mapping.check_database(made.settings["tenant_database_url"])
@@ -105,7 +106,10 @@ def _gateway(source: Source, options: Options) -> str:
         return f"{kind}://{source.service.host}:{port}"
     default = f"{kind}://{HOST if options.in_containers else '127.0.0.1'}:{port}"
     return _ask(
-        options, "Evolution's own address for Lethe, not the public one; of several, with commas", "--gateway", default
+        options,
+        _("Evolution's own address for Lethe, not the public one; of several, with commas"),
+        "--gateway",
+        default,
     )
 
 
@@ -116,8 +120,8 @@ def _leave_the_container(made: Answers, options: Options) -> None:
         return
     host = HOST
     if options.may_ask:
-        click.echo("Evolution's settings name localhost. For Lethe's containers, that is not Evolution's.", err=True)
-        host = click.prompt("Host of these servers, as a container reaches them", default=HOST, err=True)
+        click.echo(_("Evolution's settings name localhost. For Lethe's containers, that is not Evolution's."), err=True)
+        host = click.prompt(_("Host of these servers, as a container reaches them"), default=HOST, err=True)
     for name in local:
         made.settings[name] = ",".join(_with_host(url, host) for url in made.settings[name].split(","))
 
@@ -150,11 +154,13 @@ def _own_servers(made: Answers, options: Options, kept: Mapping[str, str]) -> No
     query = f"?{tenant.query}" if tenant.query else ""
     made.settings["database_url"] = kept.get("LETHE_DATABASE_URL") or f"{tenant.scheme}://{tenant.netloc}/{ROLE}{query}"
     made.settings["redis_url"] = kept.get("LETHE_REDIS_URL") or _ask(
-        options, "Lethe's own Redis, which evicts no keys", "LETHE_REDIS_URL", "redis://127.0.0.1:6379/0"
+        options, _("Lethe's own Redis, which evicts no keys"), "LETHE_REDIS_URL", "redis://127.0.0.1:6379/0"
     )
     folder = options.folder or kept.get("LETHE_FILES_ROOT") or ""
     if not folder and options.may_ask:
-        folder = click.prompt("Evolution's working directory on this host (empty: it has none)", default="", err=True)
+        folder = click.prompt(
+            _("Evolution's working directory on this host (empty: it has none)"), default="", err=True
+        )
     if folder:
         made.settings["files_root"] = folder
 

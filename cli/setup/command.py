@@ -9,12 +9,16 @@ from urllib.parse import unquote, urlsplit
 import click
 from pydantic import ValidationError
 
-from cli.runtime import NOT_SET, print_json, stop
+from cli.language import confirm
+from cli.runtime import NOT_SET, explained, print_json, stop
 from cli.setup import answers, env_file, mapping, nginx, override, source
 from cli.setup.answers import KEPT, Answers, Options
 from cli.setup.problems import Problem
 from shared import settings
 from shared.settings import Settings
+from shared.translations import sentences
+from shared.translations.marks import N_
+from shared.translations.texts import _
 
 _ROLE_FILE = "lethe-role.sql"
 # What docker-compose.yml sets by itself, for the check of all others.
@@ -31,9 +35,10 @@ def init(evolution_env: Path, output: Path, service: str | None, options: Option
         checked = _check(made, options)
         written = _write(output, made, found, options, kept)
     except Problem as problem:
-        stop(f"{str(problem)[:1].upper()}{str(problem)[1:]}")
+        said = sentences.translated(str(problem))
+        stop(f"{said[:1].upper()}{said[1:]}")
     except OSError as error:
-        stop(f"{error.filename} cannot be written: {error.strerror}")
+        stop(_("{filename} cannot be written: {strerror}", filename=error.filename, strerror=error.strerror))
     if as_json:
         print_json({"written": [str(path) for path in written], "notes": mapped.notes})
     else:
@@ -46,10 +51,10 @@ def _existing(output: Path, options: Options) -> dict[str, str]:
     """The variables of an .env that is to be replaced. Raises Problem when it is not."""
     if not output.exists():
         return {}
-    question = f"{output} is there. Replace it? Its secrets and what this command does not write stay"
+    question = _("{file} is there. Replace it? Its secrets and what this command does not write stay", file=output)
     if not options.may_ask:
         raise Problem(f"{output} is there: a script cannot be asked, so give another --output")
-    if not click.confirm(question, err=True):
+    if not confirm(question, err=True):
         raise Problem("nothing was changed")
     return env_file.read(output)
 
@@ -60,7 +65,7 @@ def _read(path: Path, service: str | None, options: Options) -> source.Source:
     except source.MoreThanOne as several:
         if not options.may_ask:
             raise
-        chosen = click.prompt("Which of Evolution's servers", type=click.Choice(several.names), err=True)
+        chosen = click.prompt(_("Which of Evolution's servers"), type=click.Choice(several.names), err=True)
         return source.read(path, chosen)
 
 
@@ -70,7 +75,7 @@ def _check(made: Answers, options: Options) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type] # as text
     except (ValidationError, OSError) as error:
-        stop(settings.explain(error), NOT_SET)
+        stop(explained(error), NOT_SET)
 
 
 def _write(output: Path, made: Answers, found: source.Source, options: Options, kept: Mapping[str, str]) -> list[Path]:
@@ -99,25 +104,32 @@ def _write(output: Path, made: Answers, found: source.Source, options: Options, 
 
 def _notes(checked: Settings, found: source.Source, options: Options) -> list[str]:
     notes = [
-        f"{settings.PREFIX}{name.upper()}: {', '.join(names)} of its query is not used"
+        N_(f"{settings.PREFIX}{name.upper()}: {', '.join(names)} of its query is not used")
         for name, names in checked.left_out.items()
     ]
     if options.in_containers and found.service is None:
         notes.append(
-            "Evolution's network is unknown: if it runs in containers, copy docs/operations/docker-compose.override.yml"
-            " beside docker-compose.yml and write its network there"
+            N_(
+                "Evolution's network is unknown: if it runs in containers, copy"
+                " docs/operations/docker-compose.override.yml beside docker-compose.yml and write its network there"
+            )
         )
     return notes
 
 
 def _show(made: Answers, found: source.Source, options: Options, notes: list[str], written: list[Path]) -> None:
-    click.echo(f"Read {found.path}. Written: {', '.join(str(path) for path in written)}")
+    click.echo(_("Read {path}. Written: {files}", path=found.path, files=", ".join(str(path) for path in written)))
     for note in notes:
-        click.echo(f"Note: {note}")
-    click.echo(f"\nFor a superuser in Evolution's database, also in {_ROLE_FILE} (the password is hashed):\n")
+        click.echo(_("Note: {note}", note=sentences.translated(note)))
+    click.echo(
+        _(
+            "\nFor a superuser in Evolution's database, also in {role_file} (the password is hashed):\n",
+            role_file=_ROLE_FILE,
+        )
+    )
     click.echo(made.sql)
     _show_nginx(made)
-    click.echo("Then:\n")
+    click.echo(_("Then:\n"))
     click.echo(f"  {_psql(made, found)} < {_ROLE_FILE}")
     if options.in_containers:
         click.echo("  docker compose up -d")
@@ -125,7 +137,7 @@ def _show(made: Answers, found: source.Source, options: Options, notes: list[str
     else:
         click.echo("  set -a; . ./.env; set +a")
         click.echo("  lethe db upgrade")
-        click.echo("  (and with your process manager: web, worker, beat and flower, as the Procfile has them)\n")
+        click.echo(_("  (and with your process manager: web, worker, beat and flower, as the Procfile has them)\n"))
 
 
 def _psql(made: Answers, found: source.Source) -> str:
@@ -143,9 +155,9 @@ def _psql(made: Answers, found: source.Source) -> str:
 def _show_nginx(made: Answers) -> None:
     lines = nginx.configuration(made.address, made.behind)
     if lines is None:
-        click.echo(f"The routes of nginx are in {nginx.PAGE} of Lethe's source.\n")
+        click.echo(_("The routes of nginx are in {page} of Lethe's source.\n", page=nginx.PAGE))
         return
-    click.echo("For nginx, so that deletions go to Lethe and the rest to Evolution:\n")
+    click.echo(_("For nginx, so that deletions go to Lethe and the rest to Evolution:\n"))
     click.echo(lines)
 
 
@@ -156,7 +168,7 @@ def _examine(checked: Settings, *, as_json: bool) -> None:
 
     logs.configure(checked.model_copy(update={"log_format": "pretty", "log_level": "WARNING"}))
     if not as_json:
-        click.echo("`lethe doctor`, before these commands; run it again after them:\n")
+        click.echo(_("`lethe doctor`, before these commands; run it again after them:\n"))
     doctor.report(services.create(checked), as_json=as_json)
 
 

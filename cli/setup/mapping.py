@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from cli.setup.problems import Problem
 from shared.servers import kafka
 from shared.settings.forms import postgresql, published, servers
+from shared.translations.marks import N_
 
 _POSTGRESQL = ("", "postgresql", "psql_bouncer")
 _SHARED_QUEUES = ("evolution_exchange", "evolution", "global")
@@ -155,7 +156,7 @@ def _webhook(evolution: Mapping[str, str], made: Mapped) -> None:
     if not (_is_on(evolution, "WEBHOOK_GLOBAL_ENABLED") and url):
         return
     if not _is_on(evolution, "WEBHOOK_EVENTS_INSTANCE_DELETE"):
-        made.notes.append("WEBHOOK_EVENTS_INSTANCE_DELETE is not true: the global webhook is not told of deletions")
+        made.notes.append(N_("WEBHOOK_EVENTS_INSTANCE_DELETE is not true: the global webhook is not told of deletions"))
         return
     made.settings["webhook_global_url"] = url
     if _is_on(evolution, "WEBHOOK_GLOBAL_WEBHOOK_BY_EVENTS"):

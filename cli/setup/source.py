@@ -49,8 +49,9 @@ def _choose(path: Path, name: str | None) -> Service:
     listed = compose_file.services(content, path, env_file.read(beside) if beside.is_file() else {})
     found = [each for each in listed if (each.name == name if name else each.environment.keys() & _OF_EVOLUTION)]
     if not found:
-        what = f"no service {name}" if name else "no service with AUTHENTICATION_API_KEY or DATABASE_CONNECTION_URI"
-        raise Problem(f"{path} has {what}")
+        if name:
+            raise Problem(f"{path} has no service {name}")
+        raise Problem(f"{path} has no service with AUTHENTICATION_API_KEY or DATABASE_CONNECTION_URI")
     if len(found) > 1:
         raise MoreThanOne([each.name for each in found])
     return found[0]

@@ -10,8 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.database.enums import ConfirmationMethod
 from shared.database.models import UsedConfirmation
 from shared.database.timing import from_now
+from shared.translations.marks import N_
 
-WARNING = "Nothing of this can be recovered after a deletion: export first what must be kept."
+WARNING = N_("Nothing of this can be recovered after a deletion: export first what must be kept.")
 
 
 @dataclass(frozen=True)

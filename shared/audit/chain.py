@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, select, text
 from shared.audit.entries import Entry, products
 from shared.database.connections import translate_errors
 from shared.database.models import AuditHead, AuditLine
+from shared.translations.marks import N_
 
 START = "0" * 64  # stands for the hash before the first line
 _AT_ONCE = 1000
@@ -111,24 +112,24 @@ def verify(engine: Engine, anchors: tuple[Place, ...] = ()) -> ChainCheck:
                 return ChainCheck(seen.seq, head, broken)
             seen = Place(row["seq"], row["hash"])
     if seen != head:
-        broken = f"the chain ends at line {seen.seq}, but its head is line {head.seq}: lines after it were removed"
+        broken = N_(f"the chain ends at line {seen.seq}, but its head is line {head.seq}: lines after it were removed")
     missing = next((seq for seq in sorted(anchored) if seq > seen.seq), None)
     return ChainCheck(
-        seen.seq, head, broken or (f"line {missing}, which an anchor names, is missing" if missing else None)
+        seen.seq, head, broken or (N_(f"line {missing}, which an anchor names, is missing") if missing else None)
     )
 
 
 def _line_fault(row: dict[str, Any], before: Place) -> str | None:
     seq = row["seq"]
     if seq != before.seq + 1:
-        return f"line {before.seq + 1} was removed"
+        return N_(f"line {before.seq + 1} was removed")
     if digest(row) != row["hash"]:
-        return f"line {seq} was changed"
+        return N_(f"line {seq} was changed")
     if row["previous"] != before.hash:
-        return f"line {seq} does not follow the line before it: one of the two was changed"
+        return N_(f"line {seq} does not follow the line before it: one of the two was changed")
     return None
 
 
 def _anchor_fault(anchored: dict[int, str], place: Place) -> str | None:
     is_same = anchored.get(place.seq, place.hash) == place.hash
-    return None if is_same else f"line {place.seq} has not the hash of its anchor"
+    return None if is_same else N_(f"line {place.seq} has not the hash of its anchor")

@@ -19,6 +19,7 @@ from shared.database.enums import WebhookStatus as WebhookStatus
 from shared.database.evidence_models import Attestation as Attestation
 from shared.database.evidence_models import Stamp as Stamp
 from shared.faults.sentences import advice_for
+from shared.translations.marks import N_
 
 
 def _text(kind: type[StrEnum]) -> Enum:
@@ -100,7 +101,7 @@ class Deletion(Base):
     def hint(self) -> str | None:
         """What helps against the error of a server that the reason names; None where nothing is known."""
         advice = advice_for(self.reason)
-        return f"{advice.hint} See {advice.page}" if advice else None
+        return N_(f"{advice.hint} See {advice.page}") if advice else None
 
 
 class Step(Base):

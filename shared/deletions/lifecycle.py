@@ -18,6 +18,7 @@ from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, S
 from shared.database.timing import due_rows, from_now
 from shared.deletions.republishing import MESSAGE, StepMessage
 from shared.errors import LetheError
+from shared.translations.marks import N_
 from shared.webhooks import notices
 
 _AT_ONCE = 500
@@ -136,7 +137,7 @@ def fail_overdue(engine: Engine, *, deadline_seconds: float, notify: notices.Wri
 
     notify: called in the same transaction.
     """
-    why = func.coalesce(Deletion.reason, "no progress within the deadline")
+    why = func.coalesce(Deletion.reason, N_("no progress within the deadline"))
     with own_transaction(engine) as connection:
         rows = connection.execute(
             update(Deletion)

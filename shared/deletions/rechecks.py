@@ -13,6 +13,7 @@ from shared.audit.entries import Action, Decision, Entry
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion
 from shared.database.timing import due_rows
+from shared.translations.marks import N_
 
 AFTER_SECONDS = (60, 300, 900, 3600)
 INSTANCES = "instances"  # the one kind that a recheck does not erase again
@@ -92,8 +93,8 @@ def came_back(deletion: Deletion) -> CameBack | None:
         return None
     erased = deletion.came_back.keys() - {INSTANCES}
     causes = [
-        *([f"It was written again after the success, and erased again; {_HELD}."] if erased else []),
-        *([f"Its row is there again, and was left alone; {_RESTORED}."] if INSTANCES in deletion.came_back else []),
+        *([N_(f"It was written again after the success, and erased again; {_HELD}.")] if erased else []),
+        *([N_(f"Its row is there again, and was left alone; {_RESTORED}.")] if INSTANCES in deletion.came_back else []),
     ]
     return CameBack(deletion.came_back, deletion.came_back_at, " ".join(causes))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shared.errors import LetheError, NotThere, RefusedByServer, RefusesForNow, TookTooLong, TransientError, Unreachable
 from shared.faults import table
 from shared.faults.kinds import PAGE, Kind, Server
+from shared.translations.marks import N_
 
 _LONGEST_WORDS = 200
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -34,7 +35,7 @@ def translated(what: str, server: Server, code: str, words: str, *, does: str = 
         Kind.SLOW: TookTooLong,
         Kind.READ_ANEW: NotThere,
     }
-    return types.get(kind, RefusedByServer)(f"{what} refused{f' {does}' if does else ''}: {said}")
+    return types.get(kind, RefusedByServer)(N_(f"{what} refused {does}: {said}" if does else f"{what} refused: {said}"))
 
 
 def advice_for(sentence: str | None) -> Advice | None:

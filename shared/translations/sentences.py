@@ -11,6 +11,7 @@ CONTEXT = "sentence"  # of such sentences in the catalogue
 _MARK = f"{CONTEXT}\x04"  # how gettext keeps a text with a context
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NUMBER = re.compile(r"\d{1,3}(,\d{3})*(\.\d+)?")
+_FEW_LETTERS = 10
 _QUOTES = ("'", '"')  # what stands in them is a name
 
 
@@ -19,13 +20,15 @@ class _Template:
     english: str
     pattern: re.Pattern[str]
     quoted: frozenset[str]  # placeholders in quotes
+    is_short: bool
 
     @classmethod
     def of(cls, english: str) -> "_Template":
         parts = _PLACEHOLDER.split(english)  # text, name, text, name, text
         pattern = "".join(f"(?P<{part}>.*?)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
         quoted = frozenset(parts[at] for at in range(1, len(parts), 2) if parts[at - 1].endswith(_QUOTES))
-        return cls(english, re.compile(pattern, re.DOTALL), quoted)
+        is_short = len(re.findall(r"[A-Za-z]", "".join(parts[::2]))) < _FEW_LETTERS
+        return cls(english, re.compile(pattern, re.DOTALL), quoted, is_short)
 
 
 def translated(sentence: str) -> str:
@@ -37,11 +40,20 @@ def translated(sentence: str) -> str:
     if known != sentence:
         return known
     for template in _templates(language.locale_name()):
-        if found := template.pattern.fullmatch(sentence):
+        found = template.pattern.fullmatch(sentence)
+        values = found and _values(template, found.groupdict())
+        if values:
             text = catalogue.pgettext(CONTEXT, template.english)
-            values = {name: _value(name in template.quoted, value) for name, value in found.groupdict().items()}
             return _PLACEHOLDER.sub(lambda place: values[place[1]], text)  # noqa: B023 - called at once
     return sentence
+
+
+def _values(template: _Template, values: dict[str, str]) -> dict[str, str] | None:
+    """The values, translated; None where so little of the sentence is the template's that it says something else."""
+    made = {name: _value(name in template.quoted, value) for name, value in values.items()}
+    if template.is_short and any(" " in value and made[name] == value for name, value in values.items()):
+        return None
+    return made
 
 
 def _value(quoted: bool, value: str) -> str:

@@ -15,11 +15,12 @@ from urllib3.exceptions import LocationValueError
 
 from shared import certificates
 from shared.settings import Settings
+from shared.translations.marks import N_
 from shared.webhooks import session as webhook_session
 from shared.webhooks.events import GLOBAL, Event
 
-NOT_ALLOWED = "its address is not allowed"  # it does not say which address that is
-NO_URL = "its URL is invalid"
+NOT_ALLOWED = N_("its address is not allowed")  # it does not say which address that is
+NO_URL = N_("its URL is invalid")
 PERMANENT_FAILURES = (NOT_ALLOWED, NO_URL)  # another try has the same result
 _NO_URLS = (
     requests.exceptions.MissingSchema,

@@ -8,10 +8,11 @@ from typing import Any
 from shared.database import timing
 from shared.errors import LetheError, NotYet
 from shared.evolution.rows.reservation import Found, Reservation
+from shared.translations.marks import N_
 from tasks.context import Context
 
 # A server's last statement deletes "Instance" by name, and so the row that reserves the name: its absence acknowledges.
-DROPPED, NOT_HELD = "dropped", "not held"  # outcomes after which a gateway's memory is free of the name
+DROPPED, NOT_HELD = N_("dropped"), N_("not held")  # outcomes after which a gateway's memory is free of the name
 GATEWAYS = "gateways"  # the note: each gateway's outcome
 SENT = "asked"  # the note: when each gateway was sent a drop
 FINISHED = "acknowledged"  # the note: how the end of each drop was seen

@@ -7,6 +7,7 @@ from shared.errors import NotThere, TookTooLong
 from shared.evolution.rows.rehearsal import uncovered
 from shared.evolution.rows.schema import OWNER_COLUMN, quote
 from shared.services import Services
+from shared.translations.marks import N_
 from tasks.context import Context, Target
 
 _NOTE = "not_covered"  # of deregister; the receipt quotes it
@@ -54,7 +55,7 @@ def _not_covered(target: Target, seen: Seen) -> list[str]:
     try:
         return [*found, *_of_the_instance(target, tables)]
     except TookTooLong as error:  # no reason to stop a deletion
-        return [*found, f"what could not be looked for: {error.title}"]
+        return [*found, N_(f"what could not be looked for: {error.title}")]
 
 
 def _look_into_the_database(services: Services) -> Seen:
@@ -82,11 +83,11 @@ def _stores_not_set(services: Services) -> dict[str, str]:
     """By the table whose row speaks of it."""
     settings, stores = services.settings, dict[str, str]()
     if settings.kafka_url is None:
-        stores["Kafka"] = "topics of the instance in Kafka: LETHE_KAFKA_URL is not set"
+        stores["Kafka"] = N_("topics of the instance in Kafka: LETHE_KAFKA_URL is not set")
     if settings.rabbitmq_url is None:
-        stores["Rabbitmq"] = "queues and exchanges of the instance in RabbitMQ: LETHE_RABBITMQ_URL is not set"
+        stores["Rabbitmq"] = N_("queues and exchanges of the instance in RabbitMQ: LETHE_RABBITMQ_URL is not set")
     if settings.sqs_region is None:
-        stores["Sqs"] = "queues of the instance in SQS: LETHE_SQS_REGION is not set"
+        stores["Sqs"] = N_("queues of the instance in SQS: LETHE_SQS_REGION is not set")
     if settings.s3_bucket is None:
-        stores[_MEDIA] = "objects of the instance in S3: LETHE_S3_BUCKET is not set"
+        stores[_MEDIA] = N_("objects of the instance in S3: LETHE_S3_BUCKET is not set")
     return stores

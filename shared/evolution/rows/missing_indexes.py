@@ -12,6 +12,7 @@ from shared.database.connections import translate_errors
 from shared.errors import Refused
 from shared.evolution.rows.schema import OWNER_COLUMN, ROOT, quote
 from shared.evolution.rows.tenant import WHAT, Tenant
+from shared.translations.marks import N_
 
 _LONGEST_NAME = 63  # bytes, of a PostgreSQL identifier
 # A large table takes as long as it takes, and CONCURRENTLY waits for all transactions that are older than itself.
@@ -74,8 +75,8 @@ class MissingIndex:
     @property
     def cost(self) -> str:
         """What the absence costs, in words."""
-        times = "once" if self.searches <= 1 else f"{self.searches:,} times"
-        return (
+        times = N_("once" if self.searches <= 1 else f"{self.searches:,} times")
+        return N_(
             f'removing an average instance\'s rows of "{self.parent}" reads all of "{self.table}"'
             f' (about {self.rows:,} rows, {_megabytes(self.size_bytes)}) {times}, for each "{self.column}" anew'
         )

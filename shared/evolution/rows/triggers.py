@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shared.evolution.rows.counting import FEW
 from shared.evolution.rows.schema import ROOT, Owned, quote
 from shared.evolution.rows.tenant import Tenant
+from shared.translations.marks import N_
 
 REMOVED = "lethe.removed"  # a setting of the transaction: the keys of the rows that a batch has removed
 
@@ -80,7 +81,7 @@ def look(tenant: Tenant, tables: Iterable[Owned], *, always: bool) -> Triggers:
     names = [owned.table for owned in tables if owned.table != ROOT]
     may_be_off = _may_be_off(tenant)
     if always or not may_be_off:
-        why = "LETHE_ROW_TRIGGERS is always" if always else "Lethe's role may not keep triggers from firing"
+        why = N_("LETHE_ROW_TRIGGERS is always" if always else "Lethe's role may not keep triggers from firing")
         return Triggers({}, dict.fromkeys(names, why), may_be_off)
     query = f"SELECT f.*, CAST(f AS text) FROM ({_FACTS}) AS f"
     found = tenant.ask(query, {"tables": [tenant.table(name) for name in names]})

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from shared.database.models import Base
 from shared.evolution.rows.schema import Plan, quote
 from shared.evolution.rows.tenant import Tenant
+from shared.translations.marks import N_
 
 # Tables of Evolution, and Lethe's own, which may be in the same database.
 _OF_NO_INSTANCE = ["IsOnWhatsapp", "_prisma_migrations", *Base.metadata.tables]
@@ -57,11 +58,11 @@ def _named(found: Iterable[tuple[str, ...]]) -> list[str]:
 
 def _said(views: list[str], tables: list[str], slots: list[str]) -> Iterator[str]:
     if views:
-        yield f"materialized views, which keep their rows until they are refreshed: {_listed(views)}"
+        yield N_(f"materialized views, which keep their rows until they are refreshed: {_listed(views)}")
     if tables:
-        yield f"tables that look like copies of an instance's rows, and are not tied to it: {_listed(tables)}"
+        yield N_(f"tables that look like copies of an instance's rows, and are not tied to it: {_listed(tables)}")
     if slots:
-        yield f"what logical replication slots have handed on: {_listed(slots)}"
+        yield N_(f"what logical replication slots have handed on: {_listed(slots)}")
 
 
 def _listed(names: list[str]) -> str:
