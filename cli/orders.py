@@ -14,7 +14,7 @@ from shared import formatting
 from shared.audit.entries import Action, Decision
 from shared.database.models import UNDER_WAY, DeletionStatus
 from shared.deletions import display, waiting
-from shared.errors import Refused
+from shared.errors import Refused, RefusedByServer
 from shared.services import Services
 from shared.translations import sentences
 from shared.translations.texts import _, ngettext
@@ -97,6 +97,8 @@ def _submit(made: Services, caller: Caller, order: Order, not_before: datetime |
         account.audit(made, Action.DELETE, Decision.REFUSED, "already being deleted", deletion_id=error.deletion_id)
         return Result(order.called, str(error.deletion_id) if error.deletion_id else None, "refused", error.title)
     except Refused as error:  # by the rehearsal of one that is to be scheduled
+        if isinstance(error, RefusedByServer):  # it ends the command: the next one would be refused as well
+            raise
         account.audit(made, Action.DELETE, Decision.REFUSED, "refused by the rehearsal")
         return Result(order.called, None, "refused", error.title)
     standing = display.load_status(made.own, deletion_id)

@@ -62,6 +62,7 @@ def preview_deletion(instance_id: str) -> str | AnyResponse:
         "preview.html",
         instance=instance,
         planned=planned,
+        grace_seconds=resources.services().settings.grace_seconds,
         coverage=pipeline.coverage_of(target),
         expected=_word_to_type(instance),
         token=confirmation.token_of_preview(instance, planned),

@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from cli.doctor import evolution, rehearsal
 from cli.doctor.findings import Check, Finding, Verdict, broken, primary_of
+from shared import formatting
 from shared.access import one_time_codes
 from shared.access.permissions import Permission
 from shared.database import connections, migrate
-from shared.database.models import Clock
+from shared.database.models import Clock, Deletion, DeletionStatus
 from shared.errors import LetheError
 from shared.servers import redis as redis_servers
 from shared.services import Services
@@ -150,6 +151,18 @@ def _time_stamps(services: Services) -> Iterator[Finding]:
     yield Finding(part, Verdict.OK, f"{verified.authority} answers")
 
 
+def _scheduled(services: Services) -> Iterator[Finding]:
+    query = select(func.count(), func.min(Deletion.not_before), func.now())
+    with Session(services.own) as session:
+        number, moment, now = session.execute(query.where(Deletion.status == DeletionStatus.SCHEDULED)).one()
+    if moment is None:
+        grace = f"{PREFIX}GRACE_SECONDS is {services.settings.grace_seconds:g}"
+        yield Finding("scheduled", Verdict.UNUSED, f"no deletion is scheduled; {grace}")
+        return
+    says = f"{formatting.quantity(number, 'deletion')}, the next begins {formatting.time_until(moment, now)}"
+    yield Finding("scheduled", Verdict.OK, says, "`lethe list --status scheduled` shows them")
+
+
 # Each part with its check, and what to do when the check itself fails.
 _PARTS: dict[str, tuple[Check, str]] = {
     "own database": (_own_database, f"start it, or correct {PREFIX}DATABASE_URL"),
@@ -163,6 +176,7 @@ _PARTS: dict[str, tuple[Check, str]] = {
     "redis": (_redis, f"start it, or correct {PREFIX}REDIS_URL"),
     "broker": (_broker, f"start it, or correct {PREFIX}BROKER_URL (by default it is {PREFIX}REDIS_URL)"),
     "reconciler": (_reconciler, "fix the own database first"),
+    "scheduled": (_scheduled, "fix the own database first"),
     "gateways": (evolution.check_gateways, f"correct {PREFIX}GATEWAYS"),
     "servers": (evolution.check_servers, "fix the tenant database first"),
     "cache": (evolution.check_cache, f"start it, or correct {PREFIX}CACHE_URL"),

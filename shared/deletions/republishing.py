@@ -75,7 +75,7 @@ def next_due_in_seconds(engine: Engine, *, within_seconds: float) -> float | Non
     moments = union_all(
         select(Deletion.next_attempt_at.label("at")).where(*_POSTPONED, Deletion.next_attempt_at <= soon),
         select(Deletion.not_before).where(_SCHEDULED, Deletion.not_before <= soon),
-    ).subquery()
+    ).subquery("moments")
     query = select(func.extract("epoch", func.min(moments.c.at) - func.now()))
     with own_statement(engine) as connection:
         seconds = connection.execute(query).scalar()

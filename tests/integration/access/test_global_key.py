@@ -20,7 +20,7 @@ def system(make_system: Callable[..., System]) -> Iterator[System]:
 
 
 def test_it_lists_logs_out_and_deletes_and_no_more(system: System) -> None:
-    """What a client of Evolution does; audit, receipts, retry and cancel are for Lethe's own keys."""
+    """What a client of Evolution does; audit, receipts and retry are for Lethe's own keys."""
     seed_instance(system.deployment, "global")
     key = {"key": GATEWAY_KEY, "Prefer": "respond-async"}
 
@@ -35,12 +35,11 @@ def test_it_lists_logs_out_and_deletes_and_no_more(system: System) -> None:
             ("GET", "/audit"),
             ("GET", f"/deletions/{deletion_id}/receipt"),
             ("POST", f"/deletions/{deletion_id}/retry"),
-            ("POST", f"/deletions/{deletion_id}/cancel"),
         ]
     ]
     assert logout.status == 200
     assert shown["status"] == "succeeded"
-    assert others == [401] * 4
+    assert others == [401] * 3
 
 
 def test_it_is_checked_again_whether_it_may(system: System) -> None:

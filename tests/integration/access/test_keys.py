@@ -33,7 +33,8 @@ CALLS: dict[str, tuple[str, str, str | None, int, set[Role]]] = {
     "list": ("GET", "/deletions", None, 200, set(KEY_ROLES)),
     "show": ("GET", f"/deletions/{NOBODY}", None, 404, set(KEY_ROLES)),
     "retry": ("POST", f"/deletions/{NOBODY}/retry", "{}", 404, {Role.ADMIN}),
-    "cancel": ("POST", f"/deletions/{NOBODY}/cancel", None, 404, {Role.ADMIN}),
+    "cancel": ("POST", f"/deletions/{NOBODY}/cancel", None, 404, DELETE),
+    "run now": ("POST", f"/deletions/{NOBODY}/run-now", None, 404, DELETE),
     "receipt": ("GET", f"/deletions/{NOBODY}/receipt", None, 404, {Role.ADMIN, Role.AUDITOR}),
     "attest": ("POST", f"/deletions/{NOBODY}/attestation", None, 404, {Role.ADMIN, Role.AUDITOR}),
     "attestation": ("GET", f"/deletions/{NOBODY}/attestation", None, 404, {Role.ADMIN, Role.AUDITOR}),
@@ -98,7 +99,7 @@ def test_a_limited_key_cannot_tell_another_instance_from_none(system: System, se
         *(call(system, key, "GET", f"/deletions/{each}{tail}")
           for each in (theirs, NOBODY) for tail in ("", "/receipt")),
         *(call(system, key, "POST", f"/deletions/{each}/{verb}", "{}")
-          for each in (theirs, NOBODY) for verb in ("retry", "cancel")),
+          for each in (theirs, NOBODY) for verb in ("retry", "run-now", "cancel")),
         call(system, key, "GET", "/audit"),
     ]  # fmt: skip
 

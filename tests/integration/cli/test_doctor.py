@@ -70,6 +70,7 @@ def test_a_running_system_is_ok(system: System) -> None:
         "broker",
         "workers",
         "reconciler",
+        "scheduled",
         f"gateway {system.gateways[0].url}",
         "servers",
         "cache",

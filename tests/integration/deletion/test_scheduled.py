@@ -11,18 +11,21 @@ from sqlalchemy import text
 from demo.evolution.census import census, fingerprint, fingerprint_of
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
+from demo.processes import wait_until
 from shared.audit import search as audit_search
 from shared.audit.search import Filters
 from shared.database.enums import Role
 from shared.deletions import lifecycle, republishing
 from shared.deletions.republishing import StepMessage
 from shared.services import Services
+from tasks import publishing
 from tasks.gateways import channels
 from tests.integration.console.visitor import signed_in
 from tests.integration.inline import run_steps, run_to_end
 from tests.integration.keyring import make_key, revoke
 from tests.integration.shell import at_a_terminal, lethe
 from tests.system import System
+from worker.pause_timer import PauseTimer
 from worker.runner import Outcome
 
 pytestmark = pytest.mark.system("web", grace_seconds=86_400)
@@ -40,13 +43,19 @@ def order(system: System, instance: SeededInstance, **options: Any) -> str:
     return str(answer.body["response"]["deletionId"])
 
 
-def let_its_moment_come(services: Services, deletion_id: str) -> list[StepMessage]:
-    """Move the moment, and publish what is due then."""
+def move(services: Services, deletion_id: UUID, *, seconds: float) -> None:
+    """Let the moment come in so many seconds."""
     with services.own.begin() as connection:
         moved = connection.execute(
-            text("UPDATE deletions SET not_before = now() WHERE id = :id AND status = 'scheduled'"), {"id": deletion_id}
+            text("UPDATE deletions SET not_before = now() + :after WHERE id = :id AND status = 'scheduled'"),
+            {"id": deletion_id, "after": timedelta(seconds=seconds)},
         )
     assert moved.rowcount == 1
+
+
+def let_its_moment_come(services: Services, deletion_id: str) -> list[StepMessage]:
+    """Move the moment, and publish what is due then."""
+    move(services, UUID(deletion_id), seconds=0)
     return lifecycle.queue_scheduled(services.own, republish_seconds=60)
 
 
@@ -101,6 +110,33 @@ def test_a_message_waits_for_the_moment_whatever_the_status_says(system: System,
 
     assert run_steps(services, UUID(deletion_id), "logout") == [Outcome.STOP]
     assert system.show(deletion_id)["steps"][0]["attempts"] == 0
+
+
+def test_the_pause_timer_begins_it_at_the_moment(
+    system: System, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without beat; and a message that is lost then is left to the reconciler."""
+    deletion_id = UUID(order(system, seed_instance(system.deployment, "on time", messages=1)))
+    published = list[UUID]()
+    monkeypatch.setattr(publishing, "publish", lambda services, message: published.append(message.deletion_id) or True)
+    timer = PauseTimer(services)
+    timer.start()
+    move(services, deletion_id, seconds=0.5)
+
+    wait_until(lambda: published == [deletion_id], 10, "the message")
+    timer.stop()
+
+    with services.own.begin() as connection:
+        found = connection.execute(
+            text(
+                "UPDATE deletions SET next_attempt_at = now() - interval '1 second' WHERE id = :id"
+                " AND status = 'queued' AND next_attempt_at > now() RETURNING not_before <= now()"
+            ),
+            {"id": deletion_id},
+        )
+        assert found.scalars().all() == [True]
+    again = republishing.take_due(services.own, republish_seconds=60, max_pause_seconds=600)
+    assert deletion_id in [message.deletion_id for message in again]
 
 
 def test_the_documented_call_answers_at_once_and_again_with_the_same_deletion(

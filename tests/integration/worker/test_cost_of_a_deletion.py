@@ -27,7 +27,7 @@ WARM_UP, MEASURED = 3, 5
 _LINE = re.compile(r"^lethe-(\w+)@(\S+)@(\d+) LOG:  (?:statement|execute [^:]*):\s+(\S.*)((?:\n\t.*)*)", re.MULTILINE)
 _WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM)\b(?! SKIP)")
 # Once a second, however many deletions there are.
-_BY_THE_CLOCK = "min(deletions.next_attempt_at)"
+_BY_THE_CLOCK = "min(moments.at)"
 
 
 @dataclass(frozen=True)
