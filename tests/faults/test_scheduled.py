@@ -30,7 +30,9 @@ def test_a_worker_that_dies_at_the_moment(scene: Scene) -> None:
         PLENTY_SECONDS,
         "a round of the reconciler",
     )
-    before = scene.own("SELECT status, attempts FROM deletions JOIN steps ON deletion_id = id WHERE name = 'logout'")
+    before = scene.own(
+        "SELECT d.status, attempts FROM deletions d JOIN steps ON deletion_id = d.id WHERE name = 'logout'"
+    )
     scene.own(MOVE, 0.5)
     wait_until(
         lambda: all((scene.folder / f"{point}.reached").exists() for point in points), PLENTY_SECONDS, "both points"
