@@ -18,6 +18,7 @@ from api.request import auditing, errors, resources
 from api.request.raw_target import RawTarget
 from shared import logs, services, settings, tracing
 from shared.services import Services
+from shared.version import VERSION
 
 _LARGEST_BODY = 64 * 1024  # as in api.server.receiving, which refuses it before a thread has it
 
@@ -29,7 +30,7 @@ def create(given: Services | None = None) -> OpenAPI:
     made = given or services.create(settings.read(), pool_size=10)
     app = OpenAPI(
         "lethe",
-        info=Info(title="Lethe", version="0.1.0", description=responses.DESCRIPTION),
+        info=Info(title="Lethe", version=VERSION, description=responses.DESCRIPTION),
         security_schemes=responses.SECURITY,
         validation_error_status=400,
         validation_error_model=Error,

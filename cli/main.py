@@ -5,11 +5,12 @@ import click
 from cli.commands import audit, deletions, evidence, export, instances, keys, receipt, setup, upkeep
 from cli.language import lang_option
 from cli.runtime import Commands
+from shared.version import VERSION
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @lang_option
-@click.version_option(package_name="lethe", prog_name="lethe")
+@click.version_option(VERSION, prog_name="lethe")
 def main() -> None:
     """Lethe erases WhatsApp instances, completely, exactly once, and provably.
 

@@ -3,6 +3,8 @@
 import tomllib
 from pathlib import Path
 
+from shared.version import VERSION
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("api", "cli", "shared", "tasks", "worker")
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
@@ -26,6 +28,15 @@ def is_data_of_a_package(path: Path) -> bool:
         for package, patterns in SETUPTOOLS["package-data"].items()
         for pattern in patterns
     )
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    """The changelog begins with it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    heading = next(line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
+
+    assert project["version"] == VERSION
+    assert heading.startswith(f"## {VERSION}")
 
 
 def test_setuptools_looks_for_packages_in_each_of_the_products_folders() -> None:
