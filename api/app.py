@@ -20,8 +20,6 @@ from shared import logs, services, settings, tracing
 from shared.services import Services
 from shared.version import VERSION
 
-_LARGEST_BODY = 64 * 1024  # as in api.server.receiving, which refuses it before a thread has it
-
 
 def create(given: Services | None = None) -> OpenAPI:
     """The application with these services; by default, with services from the process's settings."""
@@ -38,7 +36,6 @@ def create(given: Services | None = None) -> OpenAPI:
         doc_ui=False,  # api.openapi.docs has a page of its own
         static_folder=None,
     )
-    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.url_map.merge_slashes = False
     resources.attach(app, made)
     errors.register(app)

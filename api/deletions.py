@@ -8,16 +8,19 @@ from pydantic import BaseModel
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from api import bulk
+from api.guards import json_bodies
 from api.openapi import examples, responses
 from api.openapi.blueprints import protected_blueprint
-from api.openapi.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Ordered, Preview, Retry
+from api.openapi.order_schemas import Ordered, OrderedOrMany, Preview, PreviewOfOrder
+from api.openapi.schemas import ById, Confirming, DeletionList, DeletionView, Filter, Order, Retry
 from api.request import auditing, auth, confirmation, orders, resources
 from api.request.errors import BadRequest, Conflict, NotFound, Unauthorized, json_response
 from shared.access.confirmation import WARNING
 from shared.audit.entries import Action
 from shared.database.connections import translate_errors
 from shared.database.enums import Role
-from shared.database.models import Deletion, StepStatus
+from shared.database.models import Deletion, DeletionStatus, StepStatus
 from shared.deletions import display
 from shared.errors import LetheError
 from shared.evolution.rows import servers
@@ -29,11 +32,12 @@ blueprint = protected_blueprint("deletions", __name__, "Order deletions, follow 
 
 _FOUND = responses.response(DeletionView, "The deletion as it is now", deletion=examples.DELETION)
 _CANCELLED = responses.response(DeletionView, "Cancelled: nothing was removed", deletion=examples.CANCELLED)
+_LINKS = responses.links_to("showDeletion", "cancelDeletion", "runDeletionNow", "retryDeletion", "showReceipt")
 _ORDERED = responses.response(
     Ordered,
     "Accepted; the workers carry it out",
     headers=("Location",),
-    links=responses.links_to("showDeletion", "cancelDeletion", "runDeletionNow", "retryDeletion", "showReceipt"),
+    links=_LINKS,
     deletion=examples.DELETION,
 )
 
@@ -42,13 +46,29 @@ _ORDERED = responses.response(
     "/deletions",
     summary="Order a deletion",
     responses={
-        200: responses.response(Preview, "With dryRun: what would be removed", preview=examples.PREVIEW),
-        202: _ORDERED,
+        200: responses.response(
+            PreviewOfOrder,
+            "With dryRun: what would be removed. Without: a list of names of which none was accepted",
+            preview=examples.PREVIEW,
+            previewOfMany=examples.BULK_PREVIEW,
+        ),
+        202: responses.response(
+            OrderedOrMany,
+            "Accepted; the workers carry it out. With instanceNames: at least one was accepted",
+            headers=("Location",),
+            links=_LINKS,
+            deletion=examples.DELETION,
+            many=examples.BULK_ORDERED,
+        ),
         **responses.errors(409, 413, 428, 429),
     },
 )
 def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001 - api.request.confirmation reads it
-    """Accept a deletion by name or id and answer at once; with dryRun, only count what would be removed."""
+    """Accept a deletion by name or id, or many by their names, and answer at once; with dryRun, count what would go."""
+    if body.instance_names is not None:
+        names = body.instance_names
+        return bulk.preview(names, body.not_before) if body.dry_run else bulk.order(names, body.digest, body.not_before)
+    json_bodies.refuse_large()
     if body.dry_run:
         return _preview(body)
     if body.instance_name is not None:
@@ -66,7 +86,13 @@ def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001
 def list_deletions(query: Filter) -> Response:
     """The deletions that the key may see, newest first, one page at a time."""
     page, following = find_page(query)
-    return json_response({"deletions": [as_json(deletion) for deletion in page], "next": following})
+    counts = {"counts": count_by_status(query.bulk)} if query.bulk else {}
+    return json_response({"deletions": [as_json(deletion) for deletion in page], "next": following, **counts})
+
+
+def count_by_status(bulk_id: UUID) -> dict[DeletionStatus, int]:
+    """How many deletions of this order the caller may see with each status."""
+    return display.count_by_status(resources.services().own, bulk_id, auth.visible_deletions())
 
 
 def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
@@ -75,6 +101,8 @@ def find_page(query: Filter) -> tuple[list[Deletion], str | None]:
     wanted = select(Deletion).where(visible).options(*display.OPTIONS)
     if query.status:
         wanted = wanted.where(Deletion.status == query.status)
+    if query.bulk:
+        wanted = wanted.where(Deletion.bulk_id == query.bulk)
     if query.cursor:
         behind = select(Deletion.accepted_at, Deletion.id).where(Deletion.id == query.cursor, visible)
         wanted = wanted.where(tuple_(Deletion.accepted_at, Deletion.id) < behind.scalar_subquery())

@@ -1,15 +1,13 @@
 """Confirmation of deletions: the operator types the name or the number of instances; scripts pass --yes."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import click
 
 from cli import account
 from cli.runtime import stop
-from shared import formatting
 from shared.access.confirmation import WARNING, Confirmation, text_to_type
-from shared.errors import LetheError
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from shared.settings import PREFIX, ConfirmationMode
@@ -18,10 +16,6 @@ from shared.translations.texts import _, ngettext
 from tasks.orders.delete import UnknownInstance
 
 Confirm = Callable[[Instance], Confirmation | None]
-
-
-class NotConfirmed(LetheError):
-    """The instance did not exist when the number was typed."""
 
 
 def check_possible(made: Services, *, yes: bool) -> None:
@@ -60,28 +54,9 @@ def of_one(made: Services) -> Confirm:
     return confirm
 
 
-def of_many(made: Services, names: Sequence[str]) -> Confirm:
-    """The operator sees how many instances exist, and types their number; else the command ends."""
-    found = {name: made.tenant.find(name=name) for name in names}
-    ids = {instance.id for instance in found.values() if instance}
-    if ids:  # otherwise there are only failed deletions to resume
-        click.echo(f"{_summary(found)}. {sentences.translated(WARNING)}", err=True)
-        _ask(ngettext("Type {n} to delete it", "Type {n} to delete them", len(ids), n=len(ids)), str(len(ids)))
-
-    def confirm(instance: Instance) -> Confirmation:
-        if instance.id not in ids:  # it was created after the count
-            raise NotConfirmed
-        return account.confirmation()
-
-    return confirm
-
-
-def _summary(found: dict[str, Instance | None]) -> str:
-    there = sum(instance is not None for instance in found.values())
-    missing = [name for name, instance in found.items() if instance is None]
-    names = formatting.quantity(len(found), "name")
-    summary = _("{names}; instances that exist now: {there}", names=names, there=there)
-    return summary + (_("; unknown: {names}", names=formatting.quoted(missing)) if missing else "")
+def ask_for_number(number: int) -> None:
+    """The operator types the number of the instances that were shown; else the command ends."""
+    _ask(ngettext("Type {n} to delete it", "Type {n} to delete them", number, n=number), str(number))
 
 
 def _ask(question: str, word: str) -> None:

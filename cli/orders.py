@@ -1,5 +1,6 @@
-"""Orders deletions, one or many, waits for their end, and reports the results."""
+"""Orders a deletion, waits for its end, and reports the results of one or many."""
 
+import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,6 @@ from uuid import UUID
 import click
 
 from cli import account
-from cli.confirmation import NotConfirmed
 from cli.runtime import print_json, stop
 from shared import formatting
 from shared.audit.entries import Action, Decision
@@ -22,6 +22,7 @@ from tasks.orders import delete
 from tasks.orders.caller import Caller
 
 _LONGEST_WAIT_SECONDS = 3600.0  # then the wait begins again
+ALREADY_DELETED = "already deleted"  # earlier, under the same name
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Result:
 
     called: str
     deletion_id: str | None
-    status: str  # of the deletion, or "refused"
+    status: str  # of the deletion, "refused" or "already deleted"
     reason: str | None = None
     exists: bool = True  # whether an instance or a deletion has this name or id
     not_before: datetime | None = None  # when a scheduled deletion begins
@@ -51,34 +52,26 @@ class Result:
     @property
     def good(self) -> bool:
         """Whether the deletion is scheduled, under way, or has succeeded."""
-        return self.status in (DeletionStatus.SCHEDULED, *UNDER_WAY, DeletionStatus.SUCCEEDED)
+        return self.status in (DeletionStatus.SCHEDULED, *UNDER_WAY, DeletionStatus.SUCCEEDED, ALREADY_DELETED)
 
 
-def read_names(file: Path) -> list[Order]:
-    """One name per line, each once, exactly as written (no comments); ends the command when there is none."""
+def read_names(file: Path) -> list[str]:
+    """One name per line, each once, exactly as written (no comments); ends the command when there is none.
+
+    The file `-` is the standard input.
+    """
     try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
+        text = (sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()).decode("utf-8-sig")
     except UnicodeDecodeError:
         stop(_("{file} is not UTF-8", file=file))
-    names = dict.fromkeys(line.removesuffix("\r") for line in lines)
-    orders = [Order(name) for name in names if name]
-    return orders or stop(_("{file} contains no name", file=file))
+    names = dict.fromkeys(line.removesuffix("\r") for line in text.split("\n"))
+    return [name for name in names if name] or stop(_("{file} contains no name", file=file))
 
 
-def submit_all(
-    made: Services,
-    caller: Caller,
-    wanted: list[Order],
-    results: list[Result],
-    *,
-    wait: bool,
-    not_before: datetime | None = None,
-) -> None:
-    """Submit each order and add its result to results; with wait, wait for the ends of all that are not scheduled."""
-    for order in wanted:
-        results.append(_submit(made, caller, order, not_before))
-    if wait:
-        results[:] = [_wait_for_end(made, result) for result in results]
+def submit(made: Services, caller: Caller, order: Order, not_before: datetime | None, *, wait: bool) -> Result:
+    """Submit the order; with wait, wait for the end of the deletion."""
+    result = _submit(made, caller, order, not_before)
+    return _wait_for_end(made, result) if wait else result
 
 
 def _submit(made: Services, caller: Caller, order: Order, not_before: datetime | None) -> Result:
@@ -90,9 +83,6 @@ def _submit(made: Services, caller: Caller, order: Order, not_before: datetime |
     except delete.UnknownInstance as error:
         account.audit(made, Action.DELETE, Decision.REFUSED, "unknown instance")
         return Result(order.called, None, "refused", error.title, exists=False)
-    except NotConfirmed as error:
-        account.audit(made, Action.DELETE, Decision.REFUSED, "confirmation needed")
-        return Result(order.called, None, "refused", error.title)
     except delete.AlreadyBeingDeleted as error:
         account.audit(made, Action.DELETE, Decision.REFUSED, "already being deleted", deletion_id=error.deletion_id)
         return Result(order.called, str(error.deletion_id) if error.deletion_id else None, "refused", error.title)

@@ -34,7 +34,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "See [keys and roles](keys.md) and [confirmation](confirmation.md).",
         (
             "instance_tokens_may_delete", "gateway_key_may_delete",
-            "limit_per_minute", "limit_per_hour", "wrong_keys_per_minute",
+            "limit_per_minute", "limit_per_hour", "limit_bulk_per_hour", "wrong_keys_per_minute",
             "grace_seconds", "confirmation", "code_lock_seconds", "console_idle_seconds",
         ),
     ),

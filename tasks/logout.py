@@ -3,13 +3,12 @@
 from functools import partial
 
 from shared import retry
-from shared.evolution.gateway import Gateway, Stuck, can_be_addressed
+from shared.evolution.gateway import CONNECTED, Gateway, Stuck, can_be_addressed
 from shared.translations.marks import N_
 from tasks import permission_check
 from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import channels, gateway_check
 
-CONNECTED = ("open", "connecting")
 _STUCK_SECONDS = 2  # a dead socket gives the same answer for ever: a few tries are enough
 
 

@@ -12,6 +12,7 @@ BY_NAME = {"instanceName": "my-instance"}
 BY_ID = {"instanceId": _INSTANCE_ID}
 LATER = {"instanceName": "my-instance", "notBefore": "2026-12-24T08:00:00-03:00"}
 DRY_RUN = {"instanceName": "my-instance", "dryRun": True}
+MANY = {"instanceNames": ["my-instance", "my-other-instance"]}
 RESUME: dict[str, Any] = {}
 RESUME_WITHOUT = {"withoutGateway": ["http://evolution-2:8080"]}
 
@@ -46,6 +47,25 @@ PREVIEW = {
     "warning": WARNING,
     "confirmationToken": "eyJpbnN0YW5jZSI6Ii4uLiJ9.aSWtJg.k3v0X2Jm",
 }
+_RESULT = {"instanceName": "my-instance", "result": "accepted", "deletionId": DELETION_ID, "reason": None}
+_UNKNOWN_NAME = {"result": "unknown", "deletionId": None, "reason": 'The "my-other-instance" instance does not exist'}
+BULK_ORDERED = {
+    "bulkId": "1d4f8a52-6c0e-4b3a-9f7d-2e8c5b6a7f90",
+    "digest": _HASH,
+    "accepted": 1,
+    "results": [_RESULT, {"instanceName": "my-other-instance", **_UNKNOWN_NAME}],
+    "duplicates": [],
+}
+BULK_PREVIEW = {
+    "digest": _HASH,
+    "instances": 1,
+    "planned": {"logout": {"sessions": 1}, "delete_records": {"Message": 20000}, "delete_files": {"files": 4}},
+    "notCounted": [],
+    "results": [{**_RESULT, "result": "found", "deletionId": None}],
+    "duplicates": ["my-instance"],
+    "warning": WARNING,
+    "confirmationToken": "eyJpbnN0YW5jZSI6Ii4uLiJ9.aSWtJg.k3v0X2Jm",
+}
 _STEP: dict[str, Any] = {
     "name": "delete_records",
     "status": "running",
@@ -75,6 +95,7 @@ DELETION: dict[str, Any] = {
     "id": DELETION_ID,
     "instanceId": _INSTANCE_ID,
     "instanceName": "my-instance",
+    "bulkId": None,
     "status": "running",
     "attempt": 1,
     "acceptedAt": "2026-11-25T08:00:00Z",

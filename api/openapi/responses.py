@@ -52,7 +52,7 @@ _ERRORS: dict[int, tuple[str, str, tuple[str, ...]]] = {
     404: ("It does not exist", "There is no such deletion", ()),
     408: ("The request did not come within 15 seconds", "Request Timeout", ()),
     409: ("Not possible in this status; `deletionId` names the deletion", "It is already being deleted", ("Location",)),
-    413: ("The body is larger than 64 KiB", "Request Entity Too Large", ()),
+    413: ("The body is larger than 64 KiB; with instanceNames, than 1 MiB", "Request Entity Too Large", ()),
     414: ("The request line is longer than 8190 bytes", "URI Too Long", ()),
     428: (
         "This deployment requires a confirmation; nothing was changed. `message` says how",

@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    RootModel,
     Strict,
     model_validator,
 )
@@ -36,6 +35,7 @@ def _encodable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_encodable)]
+Names = Annotated[list[Text], Field(min_length=1, max_length=1000)]
 Storable = Annotated[Text, Field(pattern="^[^\\x00]*$")]  # PostgreSQL text cannot hold NUL
 
 
@@ -102,14 +102,15 @@ class Preference(Confirming):
 
 
 class Order(Schema):
-    """The instance to delete: either its name or its id."""
+    """The instance to delete: its name or its id; or the names of many."""
 
     model_config = _body(
-        {"oneOf": [{"required": ["instanceName"]}, {"required": ["instanceId"]}]},
+        {"oneOf": [{"required": [name]} for name in ("instanceName", "instanceId", "instanceNames")]},
         byName=examples.BY_NAME,
         byId=examples.BY_ID,
         dryRun=examples.DRY_RUN,
         later=examples.LATER,
+        many=examples.MANY,
     )
 
     instance_name: Text | SkipJsonSchema[None] = Field(None, description="Name of the instance")
@@ -119,13 +120,21 @@ class Order(Schema):
         description="Schedule it: it begins at this moment (ISO 8601 with offset, at most 90 days ahead), and can be"
         " cancelled until then",
     )
+    instance_names: Names | SkipJsonSchema[None] = Field(None, description="Names of up to 1,000 instances")
+    digest: str | SkipJsonSchema[None] = Field(
+        None, description="With instanceNames: the digest that their preview had; the list has to mean the same now"
+    )
     dry_run: bool = Field(False, description="Only count what would be removed, and change nothing")
     without_gateway: list[Text] = Field([], description="With dryRun: gateways that are not asked, as with a retry")
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
-        if (self.instance_name is None) == (self.instance_id is None):
-            raise ValueError("give either instanceName or instanceId")
+        if [self.instance_name, self.instance_id, self.instance_names].count(None) != 2:
+            raise ValueError("give either instanceName or instanceId, or instanceNames")
+        if self.digest is not None and (self.instance_names is None or self.dry_run):
+            raise ValueError("digest goes with instanceNames, and not with dryRun")
+        if self.without_gateway and self.instance_names is not None:
+            raise ValueError("withoutGateway does not go with instanceNames")
         if self.without_gateway and not self.dry_run:
             raise ValueError("withoutGateway goes with dryRun, or with a retry")
         return self
@@ -150,6 +159,7 @@ class Filter(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: DeletionStatus | SkipJsonSchema[None] = Field(None, description="Only those of this status")
+    bulk: UUID | SkipJsonSchema[None] = Field(None, description="Only those of this order of many: its `bulkId`")
     limit: int = Field(50, ge=1, le=200, description="How many at most")
     cursor: UUID | SkipJsonSchema[None] = Field(
         None, description="Continue after this one: `next` of the response before"
@@ -200,6 +210,7 @@ class DeletionView(Schema):
     id: UUID
     instance_id: str
     instance_name: str = Field(description="As it was when the deletion was accepted")
+    bulk_id: UUID | None = Field(description="The order of many deletions that it belongs to")
     status: DeletionStatus = Field(
         description="scheduled begins at notBefore; failed can be resumed; succeeded and cancelled never change again"
     )
@@ -232,35 +243,14 @@ class DeletionView(Schema):
         return cls(**made, **{name: getattr(deletion, name) for name in cls.model_fields if name not in made})
 
 
-class Accepted(Schema):
-    """A deletion that was accepted and cannot be loaded at the moment."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: UUID
-
-
-class Ordered(RootModel[DeletionView | Accepted]):
-    """The deletion that was accepted."""
-
-
 class DeletionList(Schema):
     """One page of deletions, newest first, and the cursor of the next page."""
 
     deletions: list[DeletionView]
     next: UUID | None
-
-
-class Preview(Schema):
-    """What a deletion would remove. Nothing was changed; after a deletion, nothing can be recovered."""
-
-    instance_id: str
-    instance_name: str
-    planned: dict[str, dict[str, int]]
-    not_covered: list[str] = Field(description="What may hold data of the instance and stays, in sentences")
-    not_rehearsed: list[str] = Field(description="What could not be tried before the deletion, in sentences")
-    warning: str
-    confirmation_token: str = Field(description="For the header X-Confirmation-Token, with the same key, for 5 minutes")
+    counts: dict[DeletionStatus, int] | SkipJsonSchema[None] = Field(
+        None, description="With `bulk`: how many of the order's deletions have each status"
+    )
 
 
 class Error(BaseModel):

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 import rfc8785
@@ -25,6 +26,10 @@ _HOW_TO_GET_A_TOKEN = (
     'ask for a preview, POST /deletions with "dryRun": true, look at what would go, and send its confirmationToken'
     f" as X-Confirmation-Token, with the same key and within {TOKEN_SECONDS // 60} minutes"
 )
+_HOW_TO_SEE_A_LIST = (
+    'ask for a preview, POST /deletions with the same instanceNames and "dryRun": true, look at what would go, and'
+    " send its digest as `digest`"
+)
 _USED_CODE = "The one-time code was already used: wait for the next one"
 _HOW_TO_GET_CODES = (
     "deletions are confirmed with one-time codes here, and this key has none. `lethe keys enroll-totp ID` on the server"
@@ -37,12 +42,35 @@ def of_request(instance: Instance) -> Confirmation | None:
 
     Raises Unconfirmed when it is missing or wrong.
     """
-    headers = request.headers.get("X-Confirmation-Token"), request.headers.get("X-Confirmation-Code")
-    token, code = g.get("confirmation", headers)
+    token, code = _given()
     required = resources.services().settings.confirmation
     if required is ConfirmationMode.TOKEN:
-        return _by_token(instance, token)
+        return _by_token(_bound_to_instance(auth.principal().key_hash, instance), instance.id, token)
     return _by_code(code) if required is ConfirmationMode.TOTP else None
+
+
+def of_list(digest: str, shown: str | None) -> Confirmation | None:
+    """The same for a list of instances, by the digest of what it means now; shown is the digest that the caller sent.
+
+    Raises Unconfirmed also when another list was shown, or when one of its names means another instance by now.
+    """
+    required = resources.services().settings.confirmation
+    if shown is None and required is ConfirmationMode.TOTP:
+        raise Unconfirmed(f"This has to be confirmed, with a one-time code and the list's digest: {_HOW_TO_SEE_A_LIST}")
+    if shown not in (None, digest):
+        raise Unconfirmed(
+            f"This is not the list that was shown, or it means others by now: {_HOW_TO_SEE_A_LIST}", _WRONG
+        )
+    token, code = _given()
+    if required is ConfirmationMode.TOKEN:
+        return _by_token(_bound_to_list(auth.principal().key_hash, digest), digest, token)
+    return replace(_by_code(code), preview=digest) if required is ConfirmationMode.TOTP else None
+
+
+def _given() -> tuple[str | None, str | None]:
+    headers = request.headers.get("X-Confirmation-Token"), request.headers.get("X-Confirmation-Code")
+    given: tuple[str | None, str | None] = g.get("confirmation", headers)
+    return given
 
 
 def read_from_form() -> None:
@@ -56,6 +84,12 @@ def token_of_preview(instance: Instance, planned: Mapping[str, Mapping[str, int]
     return sign_token(resources.services().settings, auth.principal().key_hash, instance, preview_digest(shown))
 
 
+def token_of_list(digest: str) -> str:
+    """A token with which only this caller can confirm the deletion of all that the list means now, once."""
+    settings, key_hash = resources.services().settings, auth.principal().key_hash
+    return _sign(settings, _bound_to_list(key_hash, digest), digest)
+
+
 def preview_digest(preview: Mapping[str, object]) -> str:
     """SHA-256 of a preview's canonical JSON (RFC 8785)."""
     return sha256(rfc8785.dumps(dict(preview))).hexdigest()  # type: ignore[arg-type]
@@ -63,42 +97,60 @@ def preview_digest(preview: Mapping[str, object]) -> str:
 
 def sign_token(settings: Settings, key_hash: str, instance: Instance, digest: str) -> str:
     """A token for one API key, and one instance under one name; it contains the digest of the preview."""
-    once = secrets.token_urlsafe(9)  # two previews in one second have different tokens, for each is used once
-    return str(_signer(settings, key_hash, instance).dumps([digest, once]))
+    return _sign(settings, _bound_to_instance(key_hash, instance), digest)
 
 
 def read_token(settings: Settings, key_hash: str, instance: Instance, token: str) -> str:
     """The digest in a token; raises Unconfirmed for an expired token, another key, instance or name."""
+    return _read(settings, _bound_to_instance(key_hash, instance), token)
+
+
+def _bound_to_instance(key_hash: str, instance: Instance) -> list[str]:
+    return ["confirmation", key_hash, instance.id, instance.name]
+
+
+def _bound_to_list(key_hash: str, digest: str) -> list[str]:
+    return ["confirmation of a list", key_hash, digest]
+
+
+def _sign(settings: Settings, bound: list[str], digest: str) -> str:
+    once = secrets.token_urlsafe(9)  # two previews in one second have different tokens, for each is used once
+    return str(_signer(settings, bound).dumps([digest, once]))
+
+
+def _read(settings: Settings, bound: list[str], token: str) -> str:
     try:
-        digest, _ = _signer(settings, key_hash, instance).loads(token, max_age=TOKEN_SECONDS)
+        digest, _ = _signer(settings, bound).loads(token, max_age=TOKEN_SECONDS)
     except SignatureExpired:
         raise Unconfirmed(f"The confirmation token is too old: {_HOW_TO_GET_A_TOKEN}", _WRONG) from None
     except BadSignature:
+        what = "instance" if bound[0] == "confirmation" else "list, or the list means others by now"
         raise Unconfirmed(
-            f"The confirmation token is not one for this key and instance: {_HOW_TO_GET_A_TOKEN}", _WRONG
+            f"The confirmation token is not one for this key and {what}: {_HOW_TO_GET_A_TOKEN}", _WRONG
         ) from None
     return str(digest)
 
 
-def _signer(settings: Settings, key_hash: str, instance: Instance) -> URLSafeTimedSerializer:
-    # Key, id and name are in the salt: the token does not contain them, and is valid for no others.
+def _signer(settings: Settings, bound: list[str]) -> URLSafeTimedSerializer:
+    # Key, id and name (or the list's digest) are in the salt: the token does not contain them, and is valid for no
+    # others.
     return URLSafeTimedSerializer(
         settings.secret_key.get_secret_value(),
-        salt=rfc8785.dumps(["confirmation", key_hash, instance.id, instance.name]),
+        salt=rfc8785.dumps(bound),
         signer_kwargs={"key_derivation": "hmac", "digest_method": sha256},
     )
 
 
-def _by_token(instance: Instance, token: str | None) -> Confirmation:
+def _by_token(bound: list[str], subject: str, token: str | None) -> Confirmation:
     if not token:
         raise Unconfirmed(f"This has to be confirmed: {_HOW_TO_GET_A_TOKEN}")
     caller = auth.principal()
     # The preview is not counted again: the numbers of a running instance change every minute.
-    digest = read_token(resources.services().settings, caller.key_hash, instance, token)
+    digest = _read(resources.services().settings, bound, token)
     signed = token.rpartition(".")[0]  # the signature behind it has more than one spelling in base64
 
     def use(connection: Connection) -> None:
-        if not use_token(connection, f"{caller.key_hash}.{instance.id}.{signed}", TOKEN_SECONDS):
+        if not use_token(connection, f"{caller.key_hash}.{subject}.{signed}", TOKEN_SECONDS):
             raise Unconfirmed(f"The confirmation token was already used: {_HOW_TO_GET_A_TOKEN}", _WRONG)
 
     return Confirmation(caller.key_id, ConfirmationMethod.TOKEN, digest, use)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from api.request import auditing, auth, confirmation, rate_limit, resources
@@ -64,6 +66,16 @@ def caller() -> Caller:
         auth.principal().token_hash,
         count_request=rate_limit.count,
         confirm=confirmation.of_request,
+    )
+
+
+def caller_of_many(shown: str | None) -> Caller:
+    """The caller of this request for an order of many; shown is the digest of the list that the caller has seen."""
+    return replace(
+        caller(),
+        may=auth.may_access,
+        count_requests=rate_limit.count_bulk,
+        confirm_list=partial(confirmation.of_list, shown=shown),
     )
 
 

@@ -9,6 +9,7 @@ from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 
 from api.request import auth, resources
 from api.request.errors import LimitReached
+from shared.database.enums import Role
 
 
 def count(what: str = "deletion") -> None:
@@ -24,6 +25,28 @@ def count(what: str = "deletion") -> None:
         raise _refusal([limits[-1], *(limit for limit in limits[:-1] if not limiter.test(limit, key))], key, what)
     if full := list(islice((limit for limit in limits if not limiter.hit(limit, key)), 1)):
         raise _refusal(full, key, what)
+
+
+def count_bulk(number: int) -> None:
+    """Count the deletions of an order of many; raises LimitReached, and counts nothing, when they are too many.
+
+    They count as single ones as well, unless the key is an admin's: a list is no way round its limits.
+    """
+    settings, limiter = resources.services().settings, resources.rate_limiter()
+    caller = auth.principal()
+    limits: list[RateLimitItem] = []
+    if settings.limit_bulk_per_hour:
+        limits.append(RateLimitItemPerHour(settings.limit_bulk_per_hour, namespace="LIMITER-BULK"))
+    if caller.role is not Role.ADMIN:
+        limits += RateLimitItemPerMinute(settings.limit_per_minute), RateLimitItemPerHour(settings.limit_per_hour)
+    key, most = _key(caller), min([settings.limit_bulk_per_hour, *(limit.amount for limit in limits)])
+    if number > most:
+        raise LimitReached(f"No more than {most} deletions at once with this key: the list has {number}")
+    if full := [limit for limit in limits if not limiter.test(limit, key, cost=number)]:
+        raise _refusal(full, key, "deletion")
+    for limit in limits:
+        if not limiter.hit(limit, key, cost=number):  # another call was faster
+            raise _refusal([limit], key, "deletion")
 
 
 def _key(caller: auth.Principal) -> str:

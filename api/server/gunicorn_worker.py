@@ -30,7 +30,7 @@ _MESSAGES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large"}  #
 RECEIVE_SECONDS = 15.0  # from the first byte of a request, or its connection, to its last
 SEND_SECONDS = 30.0  # for a response that the client does not take at once
 _LINGER_SECONDS = 2.0  # for the client to close its side, so that it has read the response
-_MOST_BYTES = 32 * 1024 * 1024  # of the unfinished requests of a process, and of its responses; beyond, the oldest go
+_MOST_BYTES = 32 * 1024 * 1024  # of the unfinished requests of a process, and of its responses; beyond, some go
 _AT_ONCE = 64 * 1024
 
 
@@ -133,7 +133,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type informa
                 with suppress(OSError):
                     conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             if sum(len(each.data) for each in self._receiving.values()) > _MOST_BYTES:
-                self._drop(next(iter(self._receiving)))
+                self._drop(max(self._receiving, key=lambda each: len(self._receiving[each].data)))
             return
         self._forget(conn)
         if state is State.TOO_LARGE:

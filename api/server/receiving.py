@@ -10,7 +10,8 @@ from gunicorn.http import body, get_parser
 from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData
 
 LARGEST_BODY = 64 * 1024
-_LARGEST_CHUNKED = 4 * LARGEST_BODY  # with the sizes of its chunks, before it is taken apart
+LARGEST_LIST = 1024 * 1024  # of an order with many names
+_WITH_LISTS = ("POST", "/deletions")
 _MOST_LOOKS = 100  # at one request: each of them reads all that has come so far
 _RECV_SECONDS = 5.0  # nothing is left to be received when a thread takes over; this is for what nobody has foreseen
 _END_OF_HEAD = b"\r\n\r\n"
@@ -37,6 +38,7 @@ class Incoming:
         self._searched = 0
         self._length: int | None = None  # of the whole request, once its head is known
         self._is_chunked = False
+        self._largest = LARGEST_BODY
 
     def add(self, data: bytes) -> State:
         """Add what has come."""
@@ -64,6 +66,7 @@ class Incoming:
         try:
             request = next(parser)
             reader = request.body.reader
+            self._largest = LARGEST_LIST if (request.method, request.path) == _WITH_LISTS else LARGEST_BODY
             if isinstance(reader, body.ChunkedReader):
                 self._is_chunked = True
                 self.wants_continue = request._expected_100_continue
@@ -73,14 +76,14 @@ class Incoming:
         except Exception:  # whatever it is: the parser that answers the request says it again
             return State.COMPLETE
         length = reader.length if isinstance(reader, body.LengthReader) else 0
-        if length > LARGEST_BODY:
+        if length > self._largest:
             return State.TOO_LARGE
         self._length = len(self.data) - len(parser.unreader.take_buffered()) + length
         self.wants_continue = request._expected_100_continue
         return State.COMPLETE if len(self.data) >= self._length else State.INCOMPLETE
 
     def _look_at_chunks(self) -> State:
-        if len(self.data) > self._longest_head + _LARGEST_CHUNKED:
+        if len(self.data) > self._longest_head + 4 * self._largest:  # with the sizes of its chunks
             return State.TOO_LARGE
         if not self.data.endswith(_END_OF_HEAD):
             return State.INCOMPLETE
@@ -89,14 +92,14 @@ class Incoming:
             return State.TOO_LARGE
         try:
             request = next(get_parser(self._config, iter([bytes(self.data)]), self._client))
-            size = len(request.body.read(LARGEST_BODY + 1))
+            size = len(request.body.read(self._largest + 1))
         except NoMoreData:
             return State.INCOMPLETE
         except ChunkMissingTerminator as error:
             return State.INCOMPLETE if error.term in (b"", b"\r") else State.COMPLETE
         except Exception:  # as above
             return State.COMPLETE
-        return State.TOO_LARGE if size > LARGEST_BODY else State.COMPLETE
+        return State.TOO_LARGE if size > self._largest else State.COMPLETE
 
 
 class ClientSocket(socket.socket):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import click
 from sqlalchemy import Engine, and_, select
@@ -16,10 +17,10 @@ from shared.translations import sentences
 from shared.translations.texts import _
 
 
-def show(status: str | None, limit: int, as_json: bool) -> None:
+def show(status: str | None, bulk_id: UUID | None, limit: int, as_json: bool) -> None:
     """One line for each deletion: age, step, requester, and why it waits or has stopped, or when it begins."""
     with connected_to_own_database() as own:
-        rows = _newest(own, DeletionStatus(status) if status else None, limit)
+        rows = _newest(own, DeletionStatus(status) if status else None, bulk_id, limit)
     if as_json:
         print_json(rows)
         return
@@ -36,12 +37,14 @@ def show(status: str | None, limit: int, as_json: bool) -> None:
         click.echo(_("Only the newest {limit} are shown: --limit shows more", limit=limit), err=True)
 
 
-def _newest(own: Engine, status: DeletionStatus | None, limit: int) -> list[dict[str, Any]]:
+def _newest(own: Engine, status: DeletionStatus | None, bulk_id: UUID | None, limit: int) -> list[dict[str, Any]]:
     at, whose = Step.position == Deletion.position, ApiKey.id == Deletion.requester_key_id
     query = select(Deletion, Step.name, ApiKey.name).order_by(Deletion.accepted_at.desc()).limit(limit)
     query = query.outerjoin(Step, and_(Step.deletion_id == Deletion.id, at)).outerjoin(ApiKey, whose)
     if status:
         query = query.where(Deletion.status == status)
+    if bulk_id:
+        query = query.where(Deletion.bulk_id == bulk_id)
     with translate_errors("the own database"), Session(own) as session:
         return [_facts(*row) for row in session.execute(query)]
 
@@ -55,6 +58,7 @@ def _facts(deletion: Deletion, step: str | None, key_name: str | None) -> dict[s
         "step": deletion.failed_step or (step if deletion.status in UNDER_WAY else None),
         "reason": deletion.reason,
         "instanceId": deletion.instance_id,
+        "bulkId": deletion.bulk_id,
         "acceptedAt": deletion.accepted_at,
         "notBefore": deletion.not_before,
         "finishedAt": deletion.finished_at,

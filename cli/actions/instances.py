@@ -1,13 +1,13 @@
 """What `lethe delete`, `logout` and `preview` do, without the API."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 
 from cli import account, confirmation, orders
-from cli.confirmation import Confirm
-from cli.orders import Order, Result
+from cli.actions import many
+from cli.orders import Order
 from cli.runtime import check_without_gateways, connected, output, print_json, stop
 from shared import formatting
 from shared.access.confirmation import WARNING
@@ -29,30 +29,33 @@ def delete(
     name: str | None,
     instance_id: str | None,
     file: Path | None,
+    older_than: timedelta | None,
+    state: str | None,
     not_before: datetime | None,
-    wait: bool,
+    wait: bool | None,
     yes: bool,
     as_json: bool,
 ) -> None:
     """Submit the orders after they were confirmed, and report the results."""
-    if sum(given is not None for given in (name, instance_id, file)) != 1:
-        raise click.UsageError(_("Give one of NAME, --id and --from-file"))
-    wanted = orders.read_names(file) if file else [Order(name, instance_id)]
+    if sum(given is not None for given in (name, instance_id, file, older_than)) != 1:
+        raise click.UsageError(_("Give one of NAME, --id, --from-file and --older-than"))
+    if (older_than is None) != (state is None):
+        raise click.UsageError(_("--older-than goes with --state close"))
+    if file is not None:
+        many.delete_listed(file, not_before, wait=wait, yes=yes, as_json=as_json)
+    elif older_than is not None:
+        many.delete_disconnected(older_than, not_before, wait=wait, yes=yes, as_json=as_json)
+    else:
+        _delete_one(Order(name, instance_id), not_before, wait=bool(wait), yes=yes, as_json=as_json)
+
+
+def _delete_one(order: Order, not_before: datetime | None, *, wait: bool, yes: bool, as_json: bool) -> None:
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
-        confirm = _confirm(made, wanted, many=file is not None, yes=yes)
-        results: list[Result] = []
-        try:
-            orders.submit_all(made, account.caller(confirm), wanted, results, wait=wait, not_before=not_before)
-        finally:  # accepted orders are reported, also after an error
-            orders.show(results, as_json=as_json)
+        confirm = without_confirmation if yes else confirmation.of_one(made)
+        results = [orders.submit(made, account.caller(confirm), order, not_before, wait=wait)]
+    orders.show(results, as_json=as_json)
     orders.check_all_done(results)
-
-
-def _confirm(made: Services, wanted: list[Order], *, many: bool, yes: bool) -> Confirm:
-    if yes:
-        return without_confirmation
-    return confirmation.of_many(made, [order.called for order in wanted]) if many else confirmation.of_one(made)
 
 
 def logout(name: str, as_json: bool) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 @click.command("list")
 @click.option("--status", type=click.Choice([each.value for each in DeletionStatus]), help="Only this status.")
+@click.option("--bulk", "bulk_id", type=click.UUID, metavar="ID", help="Only those of this order of many.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
 @json_option
 def list_deletions(**given: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from cli.commands.keys import Lifetime
 from cli.runtime import json_option, without_gateway_option
 
 
@@ -14,8 +15,20 @@ from cli.runtime import json_option, without_gateway_option
 @click.option(
     "--from-file",
     "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="One name per line, exactly as it is. There are no comments: a name may begin with #.",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="One name per line, exactly as it is; - is standard input. There are no comments: a name may begin with #.",
+)
+@click.option(
+    "--older-than",
+    type=Lifetime(),
+    metavar="90d",
+    help="All instances that have been disconnected for so long. Where Evolution does not know since when, it stays.",
+)
+@click.option("--state", type=click.Choice(["close"]), help="With --older-than: the state of the connection.")
+@click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="Wait until it ends; Ctrl-C ends the waiting, not the deletion. Of many, the default at a terminal.",
 )
 @click.option(
     "--not-before",
@@ -23,17 +36,17 @@ from cli.runtime import json_option, without_gateway_option
     metavar="MOMENT",
     help="Begin at this moment, such as 2026-12-24T08:00-03:00, at most 90 days ahead; until then it can be cancelled.",
 )
-@click.option("--wait", is_flag=True, help="Wait until it ends; Ctrl-C ends the waiting, not the deletion.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 @json_option
 def delete(**given: Any) -> None:
     """Submit the deletion of an instance.
 
-    The command asks you to type the instance's name first; with --from-file, it asks for the number of instances. There
-    is no rate limit. The audit names your operating-system user. When LETHE_CONFIRMATION is token or totp, --yes is not
-    enough. Exit code 1 when a deletion was refused, or with --wait did not succeed.
+    The command asks you to type the instance's name first; with --from-file or --older-than, it shows the instances
+    with sums and asks for their number. There is no rate limit. The audit names your operating-system user. When
+    LETHE_CONFIRMATION is token or totp, --yes is not enough. Exit code 1 when a deletion was refused, or with --wait
+    did not succeed.
 
-    Example: lethe delete my-instance --wait
+    Example: lethe delete --older-than 90d --state close
     """
     from cli.actions import instances
 

@@ -14,6 +14,7 @@ class Action(StrEnum):
     """What was tried."""
 
     DELETE = "delete"
+    BULK = "bulk"  # an order of many deletions; each of them has its own line as well
     LOGOUT = "logout"
     PREVIEW = "preview"
     RETRY = "retry"

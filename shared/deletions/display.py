@@ -1,10 +1,11 @@
 """A deletion as people see it: loaded with its steps, webhooks and time of failure, and described in their language."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Engine, case, func, select
+from sqlalchemy import ColumnElement, Engine, case, func, select
 from sqlalchemy.orm import Session, selectinload, with_expression
 
 from shared.access.api_keys import BOOTSTRAP, EVOLUTION
@@ -55,6 +56,31 @@ class Standing(NamedTuple):
     status: DeletionStatus
     reason: str | None = None
     not_before: datetime | None = None
+
+
+def newest_succeeded(own: Engine, names: Collection[str]) -> dict[str, UUID]:
+    """The newest succeeded deletion of an instance of each name; names of which there was none are left out."""
+    query = select(Deletion.instance_name, Deletion.id).order_by(Deletion.accepted_at)
+    query = query.where(Deletion.instance_name.in_([name for name in names if "\x00" not in name]))
+    with own_statement(own) as connection:
+        return dict(connection.execute(query.where(Deletion.status == DeletionStatus.SUCCEEDED)).tuples().all())
+
+
+def load_statuses(own: Engine, ids: Collection[UUID]) -> dict[UUID, Standing]:
+    """The present status of each."""
+    query = select(Deletion.id, Deletion.status, Deletion.reason, Deletion.not_before).where(Deletion.id.in_(ids))
+    with own_statement(own) as connection:
+        return {row.id: Standing(row.status, row.reason, row.not_before) for row in connection.execute(query)}
+
+
+def count_by_status(
+    own: Engine, bulk_id: UUID, visible: ColumnElement[bool] | None = None
+) -> dict[DeletionStatus, int]:
+    """How many deletions of an order of many have each status; in the order of the statuses."""
+    query = select(Deletion.status, func.count()).where(Deletion.bulk_id == bulk_id).group_by(Deletion.status)
+    with own_statement(own) as connection:
+        counts = dict(connection.execute(query if visible is None else query.where(visible)).tuples().all())
+    return {status: counts[status] for status in DeletionStatus if status in counts}
 
 
 def load_status(own: Engine, deletion_id: UUID) -> Standing:

@@ -15,6 +15,7 @@ from shared.faults.sentences import cut
 
 # A header of Lethe's calls and answers. An answer with it shows that the gateway's address is Lethe's own.
 LETHE_HEADER = "X-Lethe"
+CONNECTED = ("open", "connecting")  # states with a session that a logout ends
 _QUOTED = re.compile(r'"[^"]*"|`[^`]*`')
 _NAME_SECONDS = 3  # the server may first ask WhatsApp for its newest version
 

@@ -48,6 +48,9 @@ class Fields(BaseSettings):
     instance_tokens_may_delete: bool = Field(True, description="Whether an instance's own token may delete it")
     limit_per_minute: int = Field(10, ge=1, description="Deletions that one API key may order in a minute")
     limit_per_hour: int = Field(100, ge=1, description="Deletions that one API key may order in an hour")
+    limit_bulk_per_hour: int = Field(
+        1000, ge=0, description="Deletions that one API key may order in an hour by lists of names; 0: none"
+    )
     wrong_keys_per_minute: int = Field(20, ge=1, description="Wrong keys that one address may send in a minute")
     confirmation: ConfirmationMode = Field(
         ConfirmationMode.OFF, description="How deletions are confirmed: off, token or totp"

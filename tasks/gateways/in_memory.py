@@ -1,6 +1,8 @@
 """An instance that only a gateway's memory holds: its row was deleted by hand, or went with a restored backup."""
 
 import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from uuid import NAMESPACE_URL, uuid5
 
 from shared import logs
@@ -12,6 +14,8 @@ from shared.services import Services
 log = logs.get(__name__)
 _PREFIX = "in-memory-"
 _ANSWER_SECONDS = 3.0  # for all gateways together, because the caller waits
+_MANY_ANSWER_SECONDS = 10.0  # for all gateways and names together
+_ASKED_AT_ONCE = 8
 
 
 def placeholder(name: str) -> Instance:
@@ -26,7 +30,18 @@ def is_placeholder(instance_id: str) -> bool:
 
 def is_known(services: Services, name: str) -> bool:
     """Whether a gateway has the name in memory; a gateway that does not answer counts as no."""
-    ends = time.monotonic() + _ANSWER_SECONDS
+    return _is_known(services, name, time.monotonic() + _ANSWER_SECONDS)
+
+
+def find_known(services: Services, names: Collection[str]) -> set[str]:
+    """Those of the names that a gateway has in memory; several are asked for at once."""
+    ends = time.monotonic() + _MANY_ANSWER_SECONDS
+    with ThreadPoolExecutor(_ASKED_AT_ONCE, "in-memory") as pool:
+        known = pool.map(lambda name: _is_known(services, name, ends), names)
+        return {name for name, is_held in zip(names, known, strict=True) if is_held}
+
+
+def _is_known(services: Services, name: str, ends: float) -> bool:
     return can_be_addressed(name) and any(_holds(gateway, name, ends) for gateway in services.gateways)
 
 

@@ -1,7 +1,7 @@
 """Orders to delete an instance: accept a new deletion or resume the failed one; also preview and logout orders."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from redis.exceptions import RedisError
@@ -193,7 +193,7 @@ def insert(
         if confirmation:
             confirmation.use(connection)
         caller.count_request()
-        reason = f"scheduled for {not_before.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if not_before else None
+        reason = schedule.audit_reason(not_before)
         chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance.id, deletion_id, reason))
     return message
 

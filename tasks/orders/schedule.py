@@ -1,6 +1,6 @@
 """Scheduled deletions: when they begin, what is tried when they are ordered, and the order to begin now."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -44,6 +44,11 @@ def begins_at(services: Services, not_before: datetime | None) -> datetime | Non
     if not_before is not None or not grace_seconds:
         return not_before
     return timing.now(services.own) + timedelta(seconds=grace_seconds)
+
+
+def audit_reason(not_before: datetime | None) -> str | None:
+    """What the audit says of a deletion that begins at this moment."""
+    return f"scheduled for {not_before.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if not_before else None
 
 
 def rehearse(services: Services, instance: Instance) -> None:

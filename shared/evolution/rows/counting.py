@@ -40,10 +40,36 @@ def count(tenant: Tenant, plan: Plan, instance_id: str) -> dict[str, int]:
     return {table: rows for table, rows in found if rows}
 
 
+def count_of_many(tenant: Tenant, plan: Plan, instance_ids: Sequence[str]) -> tuple[dict[str, int], bool]:
+    """The same for many instances together, and whether it is exact."""
+    query = " UNION ALL ".join(
+        f"SELECT {literal(owned.table)}, count(*) FROM {tenant.table(owned.table)} WHERE {_of_many(owned)}"
+        for owned in plan.tables
+    )
+    values = {"ids": list(instance_ids)}
+    try:
+        found = tenant.ask(query, values, statement_seconds=_COUNT_SECONDS)
+    except TransientError as error:
+        if isinstance(error, Unreachable):
+            raise
+        estimated = {owned.table: _estimate(tenant, owned, _of_many(owned), values) for owned in plan.tables}
+        return {table: rows for table, rows in estimated.items() if rows}, False
+    return {table: rows for table, rows in found if rows}, True
+
+
+def _of_many(owned: Owned) -> str:
+    """The predicate for the ids of several instances."""
+    return guarded(owned).replace("= :id", "= ANY(:ids)")
+
+
 def estimate(tenant: Tenant, owned: Owned, instance_id: str) -> int:
     """How many rows of a table the planner expects: it reads statistics, never the table."""
-    query = f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {guarded(owned)}"
-    (((explained,),),) = tenant.ask(query, {"id": instance_id})
+    return _estimate(tenant, owned, guarded(owned), {"id": instance_id})
+
+
+def _estimate(tenant: Tenant, owned: Owned, predicate: str, values: Mapping[str, object]) -> int:
+    query = f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {tenant.table(owned.table)} WHERE {predicate}"
+    (((explained,),),) = tenant.ask(query, values)
     return int(explained["Plan"]["Plan Rows"])
 
 

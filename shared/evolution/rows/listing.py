@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 
 from shared.errors import TransientError, Unreachable
 from shared.evolution.rows.schema import ROOT
-from shared.evolution.rows.tenant import NOT_RESERVED, Tenant
+from shared.evolution.rows.tenant import NOT_RESERVED, Instance, Tenant
 
 MANY = 10_000  # messages: enough to tell large from small, and few enough to be counted for a page of instances
 _COUNT_SECONDS = 2  # without an index, or with a cold one, a list is no reason to read a large table
@@ -22,6 +23,15 @@ class Listed:
     name: str
     state: str  # of its connection, as Evolution last wrote it down
     messages: int | None  # counted up to one more than MANY; None when that took too long
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """An instance that is not connected, and since when."""
+
+    id: str
+    name: str
+    since: datetime
 
 
 def look(tenant: Tenant, instance_id: str) -> Listed | None:
@@ -47,6 +57,39 @@ def find_page(
     )
     values = {"names": None if names is None else list(names), "wanted": wanted, "after": after, "limit": limit}
     return _select(tenant, condition, values, " ORDER BY name LIMIT :limit")
+
+
+def find_all(
+    tenant: Tenant, *, names: Collection[str] | None = None, instance_ids: Collection[str] | None = None
+) -> list[Instance]:
+    """The instances that have these names, or these ids, in one query."""
+    column, values = ("name", names) if names is not None else ("id", instance_ids or ())
+    query = f"SELECT id, name, token FROM {tenant.table(ROOT)} WHERE {column} = ANY(:values) AND {NOT_RESERVED}"
+    found = tenant.ask(query, {"values": [value for value in values if tenant.can_hold(value)]})
+    return [Instance(*row) for row in found]
+
+
+def states(tenant: Tenant, instance_ids: Collection[str]) -> list[str]:
+    """The states of their connections, as Evolution last wrote them down."""
+    query = f'SELECT CAST("connectionStatus" AS text) FROM {tenant.table(ROOT)} WHERE id = ANY(:ids)'
+    return [state for (state,) in tenant.ask(query, {"ids": list(instance_ids)})]
+
+
+def find_disconnected(tenant: Tenant, seconds: float) -> list[Disconnected]:
+    """The instances whose connection is closed, and was closed at least so long ago; the oldest first.
+
+    disconnectionAt is in UTC, and NULL where Evolution does not know: such an instance is never found.
+    """
+    query = (
+        "SELECT id, name, \"disconnectionAt\" AT TIME ZONE 'UTC' FROM "
+        + tenant.table(ROOT)
+        + " WHERE "
+        + NOT_RESERVED
+        + " AND CAST(\"connectionStatus\" AS text) = 'close'"
+        " AND \"disconnectionAt\" AT TIME ZONE 'UTC' <= now() - :seconds * interval '1 second'"
+        ' ORDER BY "disconnectionAt", id'
+    )
+    return [Disconnected(*row) for row in tenant.ask(query, {"seconds": seconds})]
 
 
 def _select(tenant: Tenant, condition: str, values: Mapping[str, Any], order: str = "") -> list[Listed]:

@@ -67,33 +67,13 @@ def test_an_instance_that_was_erased_while_the_operator_typed_is_not_deleted_aga
     assert isinstance(answer.exception, UnknownInstance)
 
 
-def test_many_are_confirmed_by_the_number_of_those_that_exist() -> None:
-    """The others are named."""
-    made, confirmed = deployment("a", "b"), []
+@pytest.mark.parametrize(("typed", "code"), [("2\n", 0), ("3\n", 1), ("yes\n", 1), ("", 1)])
+def test_many_are_confirmed_by_their_number(typed: str, code: int) -> None:
+    """By nothing else."""
+    answer = run(lambda: confirmation.ask_for_number(2), typed)
 
-    def ask() -> None:
-        confirmed.append(confirmation.of_many(made, ["a", "b", "#c"])(instance("a")))
-
-    right, wrong = run(ask, "2\n"), run(ask, "3\n")
-
-    assert (right.exit_code, wrong.exit_code, len(confirmed)) == (0, 1, 1)
-    assert "3 names; instances that exist now: 2; unknown: '#c'" in right.stderr
-
-
-def test_an_instance_that_was_not_counted_is_not_confirmed() -> None:
-    """An instance that was created after the number was typed."""
-    made = deployment("a")
-
-    answer = run(lambda: click.echo(confirmation.of_many(made, ["a", "b"])(instance("b"))), "1\n")
-
-    assert isinstance(answer.exception, confirmation.NotConfirmed)
-
-
-def test_no_question_is_asked_when_no_instance_exists() -> None:
-    """Failed deletions are resumed."""
-    answer = run(lambda: click.echo(confirmation.of_many(deployment(), ["a"])))
-
-    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.exit_code == code
+    assert "Type 2 to delete them" in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -117,7 +97,7 @@ def test_a_file_is_read_exactly_as_it_is(tmp_path: Path) -> None:
     """A name may begin with # or a space; repeated names and empty lines do not count."""
     (tmp_path / "names").write_text("\ufeff# one\n two \r\n\n# one\ntwo\n", encoding="utf-8")
 
-    assert [order.name for order in orders.read_names(tmp_path / "names")] == ["# one", " two ", "two"]
+    assert orders.read_names(tmp_path / "names") == ["# one", " two ", "two"]
 
 
 def test_orders_that_were_not_done_are_counted_and_unknown_names_listed() -> None:
