@@ -48,6 +48,7 @@ class TranslatedGroup(click.Group):
         for option in self.params:
             if option.name == "lang":
                 _choose(ctx, option, option.resolve_envvar_value(ctx))
+        self._help_option = None  # click keeps it, with the language of an earlier call in this process
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -75,9 +76,12 @@ def _in_language(command: Some) -> Some:
     if language.current() == language.ENGLISH:
         return command
     translated = copy.copy(command)
+    translated._help_option = None
     for attribute in ("help", "short_help", "epilog"):
         if text := getattr(command, attribute):
             setattr(translated, attribute, _(text))
+    if isinstance(translated, click.Group):
+        translated.commands = {name: _in_language(each) for name, each in translated.commands.items()}
     translated.params = [_option_in_language(option) for option in command.params]
     return translated
 

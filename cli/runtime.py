@@ -70,7 +70,9 @@ def explained(error: "ValidationError | OSError") -> str:
     """What is wrong with the settings, in the language of the reader."""
     from shared import settings
 
-    return "\n".join(translated(line) for line in settings.explain(error).split("\n"))
+    head, *wrong = settings.explain(error).split("\n")
+    lines = (line.partition(": ") for line in wrong)
+    return "\n".join([translated(head), *(f"{name}: {translated(why)}" for name, _colon, why in lines)])
 
 
 def make_services() -> "Services":

@@ -63,7 +63,7 @@ def collect() -> frozenset[Found]:
     for module in OF_CLICK:
         extracted = extract_from_file("python", str(module.__file__))
         found.update((text, None) for _, text, _, _ in extracted)  # type: ignore[misc]
-    found.update((text, None) for text in _help(main))
+    found.update((text, None) for text in (*_help(main), "required"))  # the last one, click looks up by a variable
     return frozenset(each for each in found if each[0])
 
 
@@ -143,8 +143,8 @@ def _all_sentences(node: ast.AST) -> Iterator[str]:
             return
         case ast.Call(func=ast.Name(id="text" | "_")):
             return
-        case ast.Call(func=ast.Name(id="Finding"), args=[ast.Constant(value=str(part)), *_]) if part.islower():
-            yield part
+        case ast.Call(func=ast.Name(id="Finding"), args=texts):
+            yield from (str(each.value) for each in texts if isinstance(each, ast.Constant))
         case ast.Dict(keys=keys):
             yield from (str(key.value) for key in keys if isinstance(key, ast.Constant) and str(key.value).islower())
         case ast.Constant() | ast.JoinedStr() | ast.BinOp() | ast.IfExp():
@@ -171,11 +171,16 @@ def _of_call(call: ast.Call, name: str, errors: dict[str, str]) -> Iterator[Foun
 
 def _sentences(node: ast.expr) -> Iterator[str]:
     """All that the expression can say, with the names of its values in braces, and all that is said inside of them."""
-    yield from (text for text in _forms(node) if _WORDS.search(_VALUES.sub("", text)))
+    yield from filter(_has_words, _forms(node))
     for part in ast.walk(node):
         if isinstance(part, ast.FormattedValue | ast.IfExp) and part is not node:
             inner = part.value if isinstance(part, ast.FormattedValue) else part
-            yield from (text for text in _forms(inner) if _WORDS.search(_VALUES.sub("", text)))
+            yield from filter(_has_words, _forms(inner))
+
+
+def _has_words(text: str) -> bool:
+    bare = _VALUES.sub("", text)
+    return bool(_WORDS.search(bare) or _WORDS.search(bare.strip()))
 
 
 def _forms(node: ast.expr) -> list[str]:

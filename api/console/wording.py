@@ -33,6 +33,8 @@ _NOTHING = {
 _STATUSES = (
     N_("queued"), N_("running"), N_("waiting"), N_("failed"), N_("succeeded"), N_("cancelled"), N_("pending"),
     N_("done"), N_("expired"), N_("accepted"), N_("unknown"), N_("scheduled"),
+    N_("sessions"), N_("keys"), N_("webhooks"), N_("files"), N_("objects"), N_("queues"), N_("exchanges"),
+    N_("gateways"), N_("instances"), N_("topics"),
 )  # fmt: skip
 
 

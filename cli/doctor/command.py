@@ -49,13 +49,14 @@ def _print_finding(finding: Finding, *, as_json: bool) -> Finding:
 
 
 def _mark(verdict: Verdict) -> str:
-    words, colour = {
+    marks = {
         Verdict.OK: (_("ok"), "green"),
         Verdict.WARNING: (_("warning"), "yellow"),
         Verdict.BROKEN: (_("BROKEN"), "red"),
         Verdict.UNUSED: (_("unused"), None),
-    }[verdict]
-    return click.style(f"{words:<7}", fg=colour)
+    }
+    (words, colour), width = marks[verdict], max(len(each) for each, _colour in marks.values())
+    return click.style(f"{words:<{width}}", fg=colour)
 
 
 def _create_missing_indexes(*, yes: bool, as_json: bool) -> None:

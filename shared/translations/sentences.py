@@ -10,7 +10,7 @@ from shared.translations.texts import with_separators
 CONTEXT = "sentence"  # of such sentences in the catalogue
 _MARK = f"{CONTEXT}\x04"  # how gettext keeps a text with a context
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_NUMBER = re.compile(r"\d{1,3}(,\d{3})*(\.\d+)?")
+_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|[\d,]+(?:\.\d+)? (?:[KMG]B|s)")  # but no version
 _FEW_LETTERS = 10
 _QUOTES = ("'", '"')  # what stands in them is a name
 
