@@ -1,7 +1,6 @@
-"""How hard deletions may press on the tenant database: what is set, also while they run, and what they feel."""
+"""How hard deletions may press on the tenant database: what is set, also while they run."""
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, delete, func, select
@@ -12,12 +11,6 @@ from shared.database.models import ThrottleRow
 from shared.settings import Settings
 
 _FRESH_SECONDS = 1.0
-_REMEMBERED = 30  # commits
-_SLOW = 2.0  # times the quickest of these
-_IN_A_ROW = 3  # slow ones that are no accident
-_NOISE_SECONDS = 0.002
-_GIANT_ROWS = 100_000
-_LONGEST_PAUSE_SECONDS = 0.5
 _ONLY = 1  # there is one row, or none
 _ROW = select(ThrottleRow).where(ThrottleRow.id == _ONLY)
 
@@ -77,27 +70,3 @@ class Watch:
         if self._seen is None or time.monotonic() - self._read_at > _FRESH_SECONDS:
             self._seen, self._read_at = read(self.engine, self.settings), time.monotonic()
         return self._seen
-
-
-@dataclass
-class Load:
-    """Compares each commit with the quickest lately of as many rows: others that write make it wait.
-
-    One slow commit is no reason to pause, nor is a disk on which all are slow. The more rows a deletion has removed,
-    the longer it pauses: a small instance is gone before that would help others.
-    """
-
-    pause_seconds: float = 0.0  # before the next batch
-    _rows: int = 0
-    _commits: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
-
-    def learn(self, rows: int, commit_seconds: float) -> None:
-        """A batch of so many rows is committed."""
-        self._rows += rows
-        self._commits.append((rows, commit_seconds))
-        alike = [seconds for number, seconds in self._commits if number * 2 >= rows]
-        waited = min(alike[-_IN_A_ROW:]) - min(alike) * _SLOW - _NOISE_SECONDS
-        patience = 1 + min(3.0, self._rows / _GIANT_ROWS)
-        self.pause_seconds = min(_LONGEST_PAUSE_SECONDS, max(waited * patience, self.pause_seconds / 2))
-        if self.pause_seconds < _NOISE_SECONDS:
-            self.pause_seconds = 0.0

@@ -226,13 +226,18 @@ def test_a_batch_that_takes_too_long_is_made_smaller() -> None:
     assert (done, reported) == (True, [{"Chat": 50}, {"Chat": 3}])
 
 
-def test_rows_that_cost_a_search_each_begin_with_what_fits() -> None:
+def test_rows_that_cost_a_search_each_begin_with_what_fits_on_two_connections() -> None:
     """A table of 10,000 pages is searched for each row: 60 ms, so eight of them take half a second."""
-    tenant = FakeTenant([3], table_pages={"Message": 10_000})
+    tenant = FakeTenant([3, 2], table_pages={"Message": 10_000})
 
-    erase(tenant, Owned("Chat", '"instanceId" = :id', True, ("Message",)), planned={"Chat": 100})
+    done, reported = erase(tenant, Owned("Chat", '"instanceId" = :id', True, ("Message",)), planned={"Chat": 100})
 
-    assert [values["size"] for _, values in deletes(tenant)] == [8]
+    statements = [statement for statement, _ in deletes(tenant)]
+    assert (done, sum(each["Chat"] for each in reported)) == (True, 5)
+    assert deletes(tenant)[0][1]["size"] == 8
+    assert sorted(condition in each for each in statements for condition in ("% 2 = 0", "% 2 <> 0")) == [
+        False, False, True, True
+    ]  # fmt: skip
 
 
 def test_a_single_row_that_takes_too_long_is_an_error() -> None:
