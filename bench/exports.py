@@ -52,7 +52,7 @@ def measure(ground: Ground, scale: str) -> Iterator[Figure]:
     made = services.create(ground.settings(deployment, "http://127.0.0.1:9"))
     seed_tenant(deployment, "neighbour", messages)
     instance = seed_tenant(deployment, "exported", messages)
-    settle(made)
+    settle(deployment)
     took: dict[str, list[float]] = {"ours": [], "theirs": []}
     for at in range(_ROUNDS):
         ours, theirs = ground.folder / f"ours-{at}", ground.folder / f"theirs-{at}"

@@ -42,6 +42,13 @@ def plain_way(made: Services, instance: SeededInstance) -> None:
             connection.execute(sql.SQL(statement.replace(":id", "%(id)s")), {"id": instance.id})
 
 
+def settle(deployment: Deployment) -> None:
+    """Let nothing that seeding left to do run into a measurement, such as what the first reads of new rows write."""
+    with psycopg.connect(deployment.database_url, autocommit=True) as connection:
+        connection.execute("VACUUM (FREEZE, ANALYZE)")
+        connection.execute("CHECKPOINT")
+
+
 @dataclass(frozen=True)
 class Template:
     """A deployment of which each round deletes an instance on a copy, so that no round leaves traces for another."""
@@ -53,8 +60,7 @@ class Template:
     @classmethod
     def of(cls, ground: Ground, deployment: Deployment, instance: SeededInstance) -> "Template":
         """Of a deployment that is not used any more."""
-        with psycopg.connect(deployment.database_url, autocommit=True) as connection:
-            connection.execute("VACUUM (FREEZE, ANALYZE)")  # so that no copy does it at its first reads
+        settle(deployment)
         return cls(ground, deployment, instance)
 
     @contextmanager
