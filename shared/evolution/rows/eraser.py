@@ -121,7 +121,8 @@ class RowEraser:
 
     def _in_batches(self, table: _Table) -> bool:
         """All rows; on two connections where PostgreSQL searches large tables for each row: one keeps one core busy."""
-        if table.freed or table.size.seconds_a_row < _READING_SECONDS:
+        searches = not table.freed and table.size.seconds_a_row >= _READING_SECONDS
+        if not searches or table.owned.table in table.owned.searched:  # else each would wait for rows of the other's
             return self._share(table, "")
         with ThreadPoolExecutor(len(_HALVES)) as pool:
             return all(pool.map(partial(self._share, table), _HALVES))

@@ -240,6 +240,15 @@ def test_rows_that_cost_a_search_each_begin_with_what_fits_on_two_connections() 
     ]  # fmt: skip
 
 
+def test_rows_that_refer_to_each_other_go_on_one_connection() -> None:
+    """Two would clear references in rows that the other one removes, and wait for each other."""
+    tenant = FakeTenant([3], table_pages={"Chat": 10_000})
+
+    erase(tenant, Owned("Chat", '"instanceId" = :id', True, ("Chat",)), planned={"Chat": 100})
+
+    assert ["% 2" in statement for statement, _ in deletes(tenant)] == [False]
+
+
 def test_a_single_row_that_takes_too_long_is_an_error() -> None:
     """Nothing smaller is left to try; and an unreachable server is none of this."""
     with pytest.raises(TransientError):
