@@ -22,6 +22,7 @@ from shared.translations.texts import _
 from tasks import pipeline
 from tasks.context import Target
 from tasks.orders import delete as delete_orders
+from tasks.orders import schedule
 from tasks.orders.caller import without_confirmation
 
 
@@ -52,6 +53,10 @@ def delete(
 def _delete_one(order: Order, not_before: datetime | None, *, wait: bool, yes: bool, as_json: bool) -> None:
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
+        try:
+            schedule.check(made, not_before)
+        except schedule.ImpossibleMoment as error:
+            stop(sentences.translated(error.title))
         confirm = without_confirmation if yes else confirmation.of_one(made)
         results = [orders.submit(made, account.caller(confirm), order, not_before, wait=wait)]
     orders.show(results, as_json=as_json)

@@ -1,5 +1,6 @@
 """Instances: delete, log out, preview."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,23 @@ import click
 
 from cli.commands.keys import Lifetime
 from cli.runtime import json_option, without_gateway_option
+from shared.translations.texts import _
+
+
+class _Moment(click.ParamType[datetime]):
+    """A time with its offset."""
+
+    name = "moment"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The time, in ISO 8601."""
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(_("give a time with its offset, such as 2026-12-24T08:00-03:00"), param, ctx)
+        return moment
 
 
 @click.command()
@@ -32,7 +50,7 @@ from cli.runtime import json_option, without_gateway_option
 )
 @click.option(
     "--not-before",
-    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]),
+    type=_Moment(),
     metavar="MOMENT",
     help="Begin at this moment, such as 2026-12-24T08:00-03:00, at most 90 days ahead; until then it can be cancelled.",
 )

@@ -86,6 +86,7 @@ def compose(
         "requestedBy": {"role": deletion.requester, "keyId": deletion.requester_key_id},
         "confirmedBy": _confirmed(deletion),
         "acceptedAt": _moment(deletion.accepted_at),
+        "notBefore": _moment(deletion.not_before),  # null unless it was scheduled
         "irrevocableAt": _moment(deletion.irrevocable_at),
         "finishedAt": _moment(deletion.finished_at),
         "steps": [_step(step) for step in steps],
