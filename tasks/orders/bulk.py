@@ -60,7 +60,7 @@ def submit(
         confirmation = caller.confirm_list(digest)
         bulk_id = _begin(services, caller, len(wanted), digest, confirmation, begins_at)
         unused = replace(confirmation, use=lambda _: None) if confirmation else None  # it was used up just now
-        order = _Order(services, caller, bulk_id, unused, begins_at, only_disconnected)
+        order = _Order(services, caller, bulk_id, unused, begins_at, not_before is not None, only_disconnected)
         results |= {result.called: result for result in order.carry_out(wanted)}
     _audit_refusals(services, caller, results.values())
     return Ordered(bulk_id, digest, list(results.values()), begins_at)
@@ -94,6 +94,7 @@ class _Order:
     bulk_id: UUID
     confirmation: Confirmation | None
     begins_at: datetime | None
+    is_later: bool  # a moment was asked for: nothing begins before it
     only_disconnected: bool
     publishes: bool = True  # until the broker does not take a message: the reconciler publishes the others
 
@@ -167,6 +168,9 @@ class _Order:
         ((each, deletion),) = ((each, each.unfinished) for each in part if each.unfinished)
         if self.only_disconnected:
             return [Result(each.called, Outcome.REFUSED, deletion.id, "left out: an earlier deletion of it has failed")]
+        if self.is_later:
+            why = f"has a deletion already, which is {deletion.status.value}: its moment is not changed"
+            return [Result(each.called, Outcome.REFUSED, deletion.id, why)]
         resumed = resume.resume(
             self.services,
             deletion.id,

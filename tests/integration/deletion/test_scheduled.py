@@ -21,7 +21,7 @@ from shared.services import Services
 from tasks import publishing
 from tasks.gateways import channels
 from tests.integration.console.visitor import signed_in
-from tests.integration.inline import run_steps, run_to_end
+from tests.integration.inline import accept, run_steps, run_to_end
 from tests.integration.keyring import make_key, revoke
 from tests.integration.shell import at_a_terminal, lethe
 from tests.system import System
@@ -182,6 +182,25 @@ def test_another_moment_is_no_repetition(system: System) -> None:
     assert (same.status_code, same.json()["id"]) == (202, first["id"])
     assert (other.status_code, other.json()["deletionId"]) == (409, first["id"])
     assert "its moment is not changed" in other.json()["message"]
+
+
+def test_a_failed_deletion_is_not_resumed_by_an_order_for_later(system: System, services: Services) -> None:
+    """It would begin at once: refused alone and in a list, whose other instances are scheduled."""
+    names = ["set a", "set b", "set failed"]
+    instances = [seed_instance(system.deployment, name, messages=1) for name in names]
+    failed = str(accept(services, instances[2].id, "set failed"))
+    with services.own.begin() as connection:
+        connection.execute(text("UPDATE deletions SET status = 'failed' WHERE id = :id"), {"id": failed})
+
+    alone = system.call("POST", "/deletions", json={"instanceName": "set failed", "notBefore": in_an_hour()})
+    many = system.call("POST", "/deletions", json={"instanceNames": names, "notBefore": in_an_hour()})
+
+    results = {each["instanceName"]: each for each in many.json()["results"]}
+    assert (alone.status_code, alone.json()["deletionId"]) == (409, failed)
+    assert [results[name]["result"] for name in names] == ["accepted", "accepted", "refused"]
+    assert "its moment is not changed" in results["set failed"]["reason"]
+    shown = [system.show(results[name]["deletionId"])["status"] for name in names]
+    assert shown == ["scheduled", "scheduled", "failed"]
 
 
 def test_a_moment_that_cannot_be_is_refused(system: System, services: Services) -> None:
