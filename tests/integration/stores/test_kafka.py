@@ -137,6 +137,7 @@ def test_brokers_that_delete_no_topics_are_noticed(
     assert helps in advice.hint
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_kafka_that_is_away_is_waited_for() -> None:
     """In librdkafka's own words."""
@@ -144,6 +145,7 @@ def test_a_kafka_that_is_away_is_waited_for() -> None:
         Kafka(f"kafka://127.0.0.1:{server_port()}", "evolution", None).probe()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_login_that_is_wrong_is_refused_in_kafkas_words(tmp_path: Path) -> None:
     """Not waited for: it would stay wrong. The password is not repeated."""
@@ -160,6 +162,7 @@ def test_a_login_that_is_wrong_is_refused_in_kafkas_words(tmp_path: Path) -> Non
     assert "LETHE_KAFKA_URL" in advice.hint
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_tls_trusts_the_private_authority_alone(tmp_path: Path) -> None:
     """LETHE_CA_FILE names it; without it, the broker is not trusted, unless the URL says so."""
@@ -204,6 +207,7 @@ def test_a_deletion_counts_and_removes_topics(make_system: Callable[..., System]
     assert broker.topics() == topics_of("a.b")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_deletion_waits_for_a_kafka_that_is_away(make_system: Callable[..., System], broker: KafkaPart) -> None:
     """Nothing is begun before it answers."""

@@ -153,7 +153,8 @@ def test_a_script_is_told_what_is_missing(evolution: Path) -> None:
 
 def test_localhost_is_not_evolutions_in_a_container(evolution: Path) -> None:
     """The host of the container is."""
-    evolution.write_text(EVOLUTION.replace("@postgres:5432", "@localhost:5432").replace("@redis:", "@127.0.0.1:"))
+    text = EVOLUTION.replace("@postgres:5432", "@localhost:5432").replace("@redis:", "@127.0.0.1:")
+    evolution.write_text(f"{text}\nKAFKA_ENABLED=true\nKAFKA_BROKERS=localhost:9092,kafka:9093,localhost:9094\n")
 
     init(evolution, "--gateway", "http://localhost:8080", "--yes")
 
@@ -161,6 +162,8 @@ def test_localhost_is_not_evolutions_in_a_container(evolution: Path) -> None:
     assert made["LETHE_TENANT_DATABASE_URL"].endswith("@host.docker.internal:5432/evolution")
     assert made["LETHE_CACHE_URL"] == "redis://:hunter2@host.docker.internal:6379/6"
     assert made["LETHE_GATEWAYS"] == "http://host.docker.internal:8080"
+    brokers = "kafka://host.docker.internal:9092,kafka:9093,host.docker.internal:9094"
+    assert made["LETHE_KAFKA_URL"] == brokers
     assert made["LETHE_PORT"] == "127.0.0.1:8090"
 
 
