@@ -9,18 +9,21 @@ from api.openapi import examples, responses
 from api.openapi.blueprints import protected_blueprint
 from api.openapi.evidence_schemas import SignedAttestation
 from api.openapi.schemas import ById
-from api.request import auditing, rate_limit, resources
+from api.request import auditing, auth, rate_limit, resources
 from api.request.errors import Conflict, NotFound
 from shared import logs
+from shared.access.permissions import Permission
 from shared.audit import reads as audit_reads
 from shared.database.models import Deletion, DeletionStatus
-from shared.evidence import attestation
+from shared.evidence import attestation, bundle
+from shared.evidence.audit_head import AuditIncomplete
 from shared.receipts.receipt import ReceiptChanged
 from shared.signing import InvalidDocument
 from tasks.orders import attest as attest_orders
 from tasks.orders.attest import NoReceipt
 
 log = logs.get(__name__)
+_ZIP = "application/zip"
 _NO_RECEIPT = "There is no receipt: the deletion succeeded before receipts were written, or it was removed"
 
 blueprint = protected_blueprint("evidence", __name__, "What proves a deletion later, to others", 404, 409)
@@ -44,6 +47,16 @@ def attest(path: ById) -> Response:
 def show_attestation(path: ById) -> Response:
     """The newest attestation, as it was signed."""
     return show(path.deletion_id)
+
+
+@blueprint.get(
+    "/deletions/<uuid:deletion_id>/evidence",
+    summary="Save all evidence",
+    responses={200: responses.text_response(_ZIP, "All evidence in a zip file", "(zip)")},
+)
+def save_bundle(path: ById) -> Response:
+    """One zip file: receipt, time stamps, newest attestation, lines of the audit, public keys, and a page."""
+    return save(path.deletion_id)
 
 
 def make(deletion_id: UUID) -> str:
@@ -72,6 +85,23 @@ def show(deletion_id: UUID) -> Response:
         raise NotFound("It was not attested yet")
     audit_reads.record_attestation_read(resources.services().own, auditing.actor(), deletion.instance_id, deletion_id)
     return _signed(document, 200)
+
+
+def save(deletion_id: UUID) -> Response:
+    """The bundle, if the caller may see the deletion; lines of callers only for who may read the audit."""
+    deletion, services = deletions.find_permitted(deletion_id), resources.services()
+    ensure_succeeded(deletion)
+    rate_limit.count("bundle")
+    audit_reads.record_evidence_read(services.own, auditing.actor(), deletion.instance_id, deletion_id)
+    with_callers = auth.principal().sees_all and auth.has_permission(Permission.AUDIT)
+    try:
+        content = bundle.compose(services.own, services.settings, deletion_id, with_callers=with_callers)
+    except bundle.NoReceipt:
+        raise NotFound(_NO_RECEIPT) from None
+    except (ReceiptChanged, InvalidDocument, bundle.AuditChanged, AuditIncomplete) as error:
+        raise changed(deletion_id, error.title) from error
+    headers = {"Content-Disposition": f'attachment; filename="evidence-{deletion_id}.zip"', "Cache-Control": "no-store"}
+    return Response(content, headers=headers, content_type=_ZIP)
 
 
 def newest(deletion: Deletion) -> str | None:

@@ -42,6 +42,7 @@ for _command in (
     keys.show_webhook_key,
     receipt.group,
     evidence.attest,
+    evidence.group,
     export.group,
     audit.group,
     setup.init,

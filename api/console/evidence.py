@@ -22,3 +22,9 @@ def attest(deletion_id: UUID) -> AnyResponse:
 def show_attestation(deletion_id: UUID) -> Response:
     """The newest attestation, as it was signed."""
     return evidence.show(deletion_id)
+
+
+@blueprint.get("/evidence")
+def save_bundle(deletion_id: UUID) -> Response:
+    """One zip file with all that proves the deletion."""
+    return evidence.save(deletion_id)

@@ -25,6 +25,7 @@ _ACTIONS = {
     "receipts.show_receipt": Action.RECEIPT,
     "evidence.attest": Action.ATTEST,
     "evidence.show_attestation": Action.ATTEST,
+    "evidence.save_bundle": Action.EVIDENCE,
     "console.sign_in.sign_in": Action.SIGN_IN,
     "console.instances.preview_deletion": Action.PREVIEW,
     "console.instances.order_deletion": Action.DELETE,
@@ -36,6 +37,7 @@ _ACTIONS = {
     "console.deletions.show_receipt": Action.RECEIPT,
     "console.evidence.attest": Action.ATTEST,
     "console.evidence.show_attestation": Action.ATTEST,
+    "console.evidence.save_bundle": Action.EVIDENCE,
 }
 
 

@@ -34,6 +34,7 @@ REQUIRED = {
     "receipts.show_receipt": Permission.RECEIPTS,
     "evidence.attest": Permission.RECEIPTS,
     "evidence.show_attestation": Permission.RECEIPTS,
+    "evidence.save_bundle": Permission.RECEIPTS,
     "audit.list_lines": Permission.AUDIT,
     "console.instances.list_instances": Permission.READ,
     "console.instances.show_instance": Permission.READ,
@@ -51,6 +52,7 @@ REQUIRED = {
     "console.deletions.show_receipt": Permission.RECEIPTS,
     "console.evidence.attest": Permission.RECEIPTS,
     "console.evidence.show_attestation": Permission.RECEIPTS,
+    "console.evidence.save_bundle": Permission.RECEIPTS,
     "console.audit.list_lines": Permission.AUDIT,
 }
 

@@ -1,11 +1,20 @@
-"""`lethe attest`: look for erased instances again, and sign what was found."""
+"""`lethe attest`: look for erased instances again; `lethe evidence`: save and verify all that proves a deletion."""
 
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from cli.runtime import NOT_POSSIBLE, connected, json_option, stop
+from cli.runtime import NOT_POSSIBLE, connected, json_option, output, print_json, stop
 from shared.translations.texts import _
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cryptography.x509 import Certificate
+
+    from shared.evidence.verification import Proved
 
 
 @click.command()
@@ -43,3 +52,137 @@ def attest(deletion_id: UUID | None, all_of_them: bool, as_json: bool) -> None:
                 _("`lethe tombstones replay` erases instances that are back, `lethe sweep` other data"), err=True
             )
         raise SystemExit(NOT_POSSIBLE)
+
+
+class _WithDefault(click.Group):
+    """A group in which the id of a deletion stands for `save ID`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["save", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("evidence", cls=_WithDefault)
+def group() -> None:
+    """Save all that proves a deletion in one file, and verify such a file.
+
+    Example: lethe evidence 3f0c... --out evidence.zip
+    """
+
+
+@group.command()
+@click.argument("deletion_id", type=click.UUID)
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The zip file to write.")
+@json_option
+def save(deletion_id: UUID, out: Path, as_json: bool) -> None:
+    """Write receipt, time stamps, newest attestation, lines of the audit, keys and a page into a zip file.
+
+    Example: lethe evidence save 3f0c... --out evidence.zip
+    """
+    from cli import account
+    from shared.audit import reads as audit_reads
+    from shared.evidence import bundle
+    from shared.evidence.audit_head import AuditIncomplete
+    from shared.receipts.receipt import ReceiptChanged
+    from shared.signing import InvalidDocument
+    from tasks.orders import attest as orders
+
+    with connected() as made:
+        for erased in orders.find(made.own, deletion_id):
+            audit_reads.record_evidence_read(made.own, account.actor(), erased.instance_id, deletion_id)
+        try:
+            content = bundle.compose(made.own, made.settings, deletion_id, with_callers=True)
+        except (bundle.NoReceipt, bundle.AuditChanged, AuditIncomplete, ReceiptChanged, InvalidDocument) as error:
+            stop(error.title)
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        stop(_("{path} cannot be written: {why}", path=str(out), why=error.strerror or type(error).__name__))
+    output({"file": str(out), "bytes": len(content)}, _("Written: {path}", path=str(out)), as_json=as_json)
+
+
+@group.command()
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="THUMBPRINT_OR_FILE",
+    help="A key that you trust, or a file with keys (lethe-keys.json); repeat for more. Else those in the file.",
+)
+@click.option(
+    "--stamp-roots",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The roots of the time-stamp authority (PEM). Else those in the file.",
+)
+@json_option
+def verify(file: IO[bytes], keys: tuple[str, ...], stamp_roots: Path | None, as_json: bool) -> None:
+    """Verify such a file: exit code 0 when no byte was changed. Needs no settings and no network.
+
+    Example: lethe evidence verify evidence.zip --key kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
+    """
+    from shared.errors import LetheError
+    from shared.evidence import members, verification
+
+    trusted = [each for key in keys for each in _thumbprints(key)]
+    roots = _roots(stamp_roots) if stamp_roots else ()
+    try:
+        proved = verification.verify(file.read(members.LARGEST_FILE + 1), keys=trusted, roots=roots)
+    except LetheError as error:
+        if as_json:
+            print_json({"valid": False, "reason": error.title})
+        stop(f"Not valid: {error.title}")
+    output(_facts(proved), "\n".join(_sentences(proved, bool(keys), bool(stamp_roots))), as_json=as_json)
+
+
+def _thumbprints(key: str) -> list[str]:
+    from shared import signing
+
+    path = Path(key)
+    if not path.is_file():
+        return [key]
+    try:
+        return list(signing.read_key_set(path.read_bytes()))
+    except (signing.InvalidKeySet, OSError):
+        stop(_("{path} has no keys: a file as /.well-known/lethe-keys.json is needed, or a thumbprint", path=key))
+
+
+def _roots(path: Path) -> "list[Certificate]":
+    from shared.stamps import token
+
+    try:
+        return token.read_roots(path)
+    except (OSError, ValueError):
+        stop(_("{path} is no PEM file with certificates", path=str(path)))
+
+
+def _facts(proved: "Proved") -> dict[str, object]:
+    return {
+        "valid": True,
+        "deletionId": proved.deletion_id,
+        "instanceId": proved.instance_id,
+        "finishedAt": proved.finished_at,
+        "madeAt": proved.made_at,
+        "keyIds": proved.key_ids,
+        "attestation": proved.attestation,
+        "auditLines": proved.lines,
+        "auditLinesOf": proved.lines_of,
+        "stamps": {name: {"at": each.at, "by": each.authority} for name, each in proved.stamps.items()},
+    }
+
+
+def _sentences(proved: "Proved", has_key: bool, has_roots: bool) -> "Iterator[str]":
+    yield f"Valid: deletion {proved.deletion_id} of instance {proved.instance_id}, finished {proved.finished_at}"
+    if attested := proved.attestation:
+        found = f"found in {attested['found']} places" if attested["found"] else "nothing found"
+        back = ", an instance or an unfinished deletion has the id again" if attested["instanceExists"] else ""
+        yield f"looked into again {attested['at']}: {found}{back}"
+    yield f"{proved.lines} lines of the audit, all in its chain"
+    for name, stamp in proved.stamps.items():
+        yield f"{name} stamped {stamp.at.isoformat()} by {stamp.authority}"
+    if proved.stamps and not has_roots:
+        yield "The authority's certificates are those in the file: compare them with --stamp-roots"
+    yield f"signed with {', '.join(proved.key_ids)}"
+    if not has_key:
+        yield "Compare this with what the operator publishes, or give that with --key: anybody can sign with an own key"

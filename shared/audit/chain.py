@@ -16,7 +16,7 @@ from shared.translations.marks import N_
 
 START = "0" * 64  # stands for the hash before the first line
 _AT_ONCE = 1000
-_HASHED = (
+HASHED = (
     "seq", "at", "action", "decision", "role", "key_id", "address", "user_agent", "request_id", "instance_id",
     "deletion_id", "reason", "times", "previous",
 )  # fmt: skip
@@ -76,17 +76,18 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 def _pieces(row: dict[str, Any]) -> dict[str, str]:
     """The text that digest() hashes, cut at the three values that only the database knows: time, seq, previous hash."""
-    text = _canonical(row | dict.fromkeys(("at", "previous", "seq"), _BLANK))
+    text = canonical(row | dict.fromkeys(("at", "previous", "seq"), _BLANK))
     return dict(zip(("before_at", "before_previous", "before_seq", "rest"), text.split(f'"{_BLANK}"'), strict=True))
 
 
 def digest(row: dict[str, Any]) -> str:
     """SHA-256 of the line's canonical JSON (RFC 8785)."""
-    return sha256(_canonical(row).encode()).hexdigest()
+    return sha256(canonical(row).encode()).hexdigest()
 
 
-def _canonical(row: dict[str, Any]) -> str:
-    return rfc8785.dumps({name: _plain(row[name]) for name in _HASHED}).decode()
+def canonical(row: dict[str, Any]) -> str:
+    """The text of a line that is hashed (RFC 8785)."""
+    return rfc8785.dumps({name: _plain(row[name]) for name in HASHED}).decode()
 
 
 def _plain(value: Any) -> str | int | None:

@@ -28,6 +28,11 @@ def record_attestation_read(engine: Engine, reader: Actor, instance_id: str, del
     _record(engine, Entry(Action.ATTEST, Decision.ACCEPTED, reader, instance_id, deletion_id, reason="read"))
 
 
+def record_evidence_read(engine: Engine, reader: Actor, instance_id: str, deletion_id: UUID) -> None:
+    """Record that a bundle of evidence is read. Call it before the bundle is composed."""
+    _record(engine, Entry(Action.EVIDENCE, Decision.ACCEPTED, reader, instance_id, deletion_id))
+
+
 def _record(engine: Engine, entry: Entry) -> None:
     with own_transaction(engine) as connection:
         if not connection.scalar(select(exists().where(*_same_read(entry)))):

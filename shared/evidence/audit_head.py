@@ -35,15 +35,18 @@ class Head:
     root: str
 
 
-def sign(engine: Engine, settings: Settings) -> str:
-    """Sign a statement on the audit as it is now: one line at least."""
+def end(engine: Engine) -> Place:
+    """The last line; number 0 in an empty audit."""
     with own_transaction(engine) as connection:
-        place = Place(*connection.execute(select(AuditHead.seq, AuditHead.hash)).one())
-    root, _ = proofs(engine, place.seq)
+        return Place(*connection.execute(select(AuditHead.seq, AuditHead.hash)).one())
+
+
+def sign(engine: Engine, settings: Settings, head: Head) -> str:
+    """Sign a statement on the audit up to this line."""
     at = timing.now(engine).astimezone(UTC).isoformat(timespec="milliseconds")
-    content = {"auditHead": {"kind": KIND, "seq": place.seq, "hash": place.hash, "root": root, "at": at}}
+    said = {"kind": KIND, "seq": head.place.seq, "hash": head.place.hash, "root": head.root, "at": at}
     with own_transaction(engine) as connection:
-        return signing.sign(content, receipt_keys.current(connection, settings))
+        return signing.sign({"auditHead": said}, receipt_keys.current(connection, settings))
 
 
 def proofs(engine: Engine, seq: int, wanted: Collection[int] = ()) -> tuple[str, dict[int, tree.Path]]:
@@ -61,10 +64,11 @@ def enqueue_daily(engine: Engine, settings: Settings) -> None:
     day = timing.now(engine).astimezone(UTC).date().isoformat()
     if outbox.has_head_of(engine, day):
         return
-    with own_transaction(engine) as connection:
-        if not connection.scalar(select(AuditHead.seq)):  # a new deployment
-            return
-    document = sign(engine, settings)
+    place = end(engine)
+    if not place.seq:  # a new deployment
+        return
+    root, _ = proofs(engine, place.seq)
+    document = sign(engine, settings, Head(place, root))
     with own_transaction(engine) as connection:
         outbox.enqueue(connection, settings, Subject.AUDIT_HEAD, day, document)
 

@@ -38,6 +38,7 @@ CALLS: dict[str, tuple[str, str, str | None, int, set[Role]]] = {
     "receipt": ("GET", f"/deletions/{NOBODY}/receipt", None, 404, {Role.ADMIN, Role.AUDITOR}),
     "attest": ("POST", f"/deletions/{NOBODY}/attestation", None, 404, {Role.ADMIN, Role.AUDITOR}),
     "attestation": ("GET", f"/deletions/{NOBODY}/attestation", None, 404, {Role.ADMIN, Role.AUDITOR}),
+    "evidence": ("GET", f"/deletions/{NOBODY}/evidence", None, 404, {Role.ADMIN, Role.AUDITOR}),
     "audit": ("GET", "/audit", None, 200, {Role.ADMIN, Role.AUDITOR}),
 }
 

@@ -15,6 +15,7 @@ from demo.evolution.gateway import Gateway
 from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared.database import encryption
+from shared.evidence import members
 from tests.integration.places import decoded, files, redis_values
 from tests.system import GATEWAY_KEY, System, running
 
@@ -116,6 +117,14 @@ def everything(system: System, engine: Engine, redis: Redis) -> list[tuple[str, 
     return [*own_rows(engine), *redis_values(redis), *files(system.folder)]
 
 
+def evidence(system: System) -> Iterator[tuple[str, bytes]]:
+    """Each member of the bundle of the deletion, with an attestation; the receipt without the name."""
+    deletion_id = system.call("GET", "/deletions").json()["deletions"][0]["id"]
+    system.call("POST", f"/deletions/{deletion_id}/attestation")
+    for name, content in members.unpack(system.call("GET", f"/deletions/{deletion_id}/evidence").content).items():
+        yield f"bundle {name}", content.replace(NAME.encode(), b"") if name == members.RECEIPT else content
+
+
 def test_nothing_personal_is_left(system: System) -> None:
     """After a step that failed, a resume, and a webhook that was not delivered; it is stored encrypted."""
     services = system.make_services()
@@ -127,7 +136,7 @@ def test_nothing_personal_is_left(system: System) -> None:
         connection.execute('DROP TRIGGER refuse ON "Message"')
     succeeded = system.delete(NAME, key=instance.token)
 
-    places = everything(system, services.own, services.redis)
+    places = [*evidence(system), *everything(system, services.own, services.redis)]
     found = {
         (where, what)
         for where, value in places
@@ -138,7 +147,8 @@ def test_nothing_personal_is_left(system: System) -> None:
     assert (failed.status, succeeded.status) == (400, 200)
     assert found == set()
     # That the search could have found something, and that there was something to be found:
-    assert {"deletions", "steps", "receipts", "webhook_events"} <= {where for where, _ in places}
+    assert {"deletions", "steps", "receipts", "webhook_events", "attestations"} <= {where for where, _ in places}
+    assert {"bundle attestation.json", "bundle index.html", "bundle contents.json"} <= {where for where, _ in places}
     assert any(where.startswith("Redis") for where, _ in places)
     assert instance.id in (system.folder / "web.log").read_text()
     assert "request failed" in (system.folder / "web.log").read_text()

@@ -16,7 +16,14 @@ from tests.unit.conftest import REQUIRED
 COMMAND_LINE = Path(__file__).parents[3] / "docs/command-line.md"
 # A text for a shell, a show for people, and a document that is JSON anyway; everything else can be read by a script.
 WITHOUT_JSON = {"lethe completion", "lethe demo", "lethe receipt show", "lethe receipt stamp"}
-WITHOUT_SETTINGS = {"lethe completion", "lethe demo", "lethe init", "lethe receipt verify", "lethe export verify"}
+WITHOUT_SETTINGS = {
+    "lethe completion",
+    "lethe demo",
+    "lethe init",
+    "lethe receipt verify",
+    "lethe export verify",
+    "lethe evidence verify",
+}
 
 
 def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
