@@ -129,11 +129,16 @@ def _error_classes(trees: list[ast.Module]) -> dict[str, str]:
 
 
 def _of_module(tree: ast.Module, errors: dict[str, str], *, with_titles: bool) -> Iterator[Found]:
+    constants = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
     for node in ast.walk(tree):
         if with_titles and isinstance(node, ast.ClassDef) and errors.get(node.name):
             yield errors[node.name], CONTEXT
         if isinstance(node, ast.Call):
-            yield from _of_call(node, ast.unparse(node.func).rpartition(".")[2], errors)
+            name = ast.unparse(node.func).rpartition(".")[2]
+            yield from _of_call(node, name, errors)
+            if name in _OF_SENTENCES or name in errors:
+                used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & constants.keys()
+                yield from ((text, CONTEXT) for each in used for text in _forms(constants[each]) if " " in text)
 
 
 def _all_sentences(node: ast.AST) -> Iterator[str]:
