@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
 from shared.deletions import display
 from shared.settings import ConfirmationMode
 
+_SOON = timedelta(minutes=5)
 STOPPED = (DeletionStatus.FAILED, DeletionStatus.WAITING)
 
 
@@ -74,6 +75,13 @@ def can_cancel(deletion: Deletion) -> bool:
         and auth.has_permission(Permission.CANCEL)
         and auth.may_change(deletion)
     )
+
+
+def changes_soon(deletion: Deletion) -> bool:
+    """Whether its page has news in the next minutes: it is under way, or scheduled for a moment so near."""
+    if deletion.status is DeletionStatus.SCHEDULED and deletion.not_before:
+        return deletion.not_before < datetime.now(UTC) + _SOON
+    return deletion.status in UNDER_WAY
 
 
 def can_run_now(deletion: Deletion) -> bool:

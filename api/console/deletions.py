@@ -9,7 +9,7 @@ from api import deletions, receipts
 from api.console import deletion_view, filters
 from api.openapi.schemas import Filter, Retry
 from api.request import resources
-from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
+from shared.database.models import Deletion, DeletionStatus
 
 blueprint = Blueprint("deletions", __name__, url_prefix="/deletions")
 
@@ -77,7 +77,7 @@ def _context(deletion_id: UUID) -> dict[str, object]:
         "fails_at": deletion_view.fails_at(deletion),
         "failures": deletion.failures,
         "max_failures": resources.services().settings.max_failures,
-        "under_way": deletion.status in UNDER_WAY,
+        "under_way": deletion_view.changes_soon(deletion),
         "can_retry": can_retry,
         "must_confirm": deletion_view.needs_confirmation(deletion),
         "can_run_now": deletion_view.can_run_now(deletion),

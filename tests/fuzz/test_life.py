@@ -1,6 +1,7 @@
 """The life of a deletion as a state machine, on the real own database: whatever order things happen in."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -61,9 +62,9 @@ class Life(RuleBasedStateMachine):
         assert owned
         return result
 
-    @rule(target=messages, instance=st.sampled_from(["a", "b"]))
-    def accept(self, instance: str) -> Any:
-        """Order a deletion."""
+    @rule(target=messages, instance=st.sampled_from(["a", "b"]), later=st.booleans())
+    def accept(self, instance: str, later: bool) -> Any:
+        """Order a deletion, at once or for later; its message may come early."""
         deletion_id = uuid4()
         try:
             with own_transaction(self.engine) as session:
@@ -75,6 +76,7 @@ class Life(RuleBasedStateMachine):
                     requester=REQUESTER,
                     steps=NAMES,
                     republish_seconds=REPUBLISH_SECONDS,
+                    not_before=datetime.now(UTC) + timedelta(seconds=1000) if later else None,
                 )
         except AlreadyRequested:
             return multiple()
@@ -184,7 +186,7 @@ class Life(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         """For all at once."""
         with self.engine.begin() as connection:
-            for column in ("heartbeat_at", "next_attempt_at", "waiting_since"):
+            for column in ("heartbeat_at", "next_attempt_at", "waiting_since", "not_before"):
                 connection.execute(text(f"UPDATE deletions SET {column} = {column} - interval '{seconds} seconds'"))
 
     @rule(target=messages)
@@ -203,7 +205,27 @@ class Life(RuleBasedStateMachine):
         assert (
             republishing.take_postponed(self.engine, republish_seconds=REPUBLISH_SECONDS, max_pause_seconds=6000) == []
         )
-        return multiple(*due)
+        return multiple(*due, *lifecycle.queue_scheduled(self.engine, republish_seconds=REPUBLISH_SECONDS))
+
+    @rule(target=messages, message=messages)
+    def run_now(self, message: StepMessage) -> Any:
+        """Somebody does not wait for the moment."""
+        with own_transaction(self.engine) as session:
+            published = lifecycle.run_now(session, message.deletion_id, REQUESTER, republish_seconds=REPUBLISH_SECONDS)
+        return published or multiple()
+
+    @invariant()
+    def nothing_begins_before_its_moment(self) -> None:
+        """Whatever messages come early."""
+        with self.engine.connect() as connection:
+            early = connection.execute(
+                text(
+                    "SELECT id FROM deletions"
+                    " WHERE started_at < not_before OR (not_before > now() AND owner IS NOT NULL)"
+                    " OR (status = 'scheduled' AND (not_before IS NULL OR owner IS NOT NULL OR started_at IS NOT NULL))"
+                )
+            )
+            assert early.all() == []
 
     @invariant()
     def nothing_is_lost_and_nothing_comes_back(self) -> None:

@@ -1,5 +1,6 @@
 """A deletion that is scheduled: its instance is untouched until the moment, by the clock of Lethe's own database."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from api import app
 from demo.evolution.census import census, fingerprint, fingerprint_of
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
@@ -18,11 +20,12 @@ from shared.database.enums import Role
 from shared.deletions import lifecycle, republishing
 from shared.deletions.republishing import StepMessage
 from shared.services import Services
+from shared.settings import ConfirmationMode
 from tasks import publishing
 from tasks.gateways import channels
 from tests.integration.console.visitor import signed_in
 from tests.integration.inline import accept, run_steps, run_to_end
-from tests.integration.keyring import make_key, revoke
+from tests.integration.keyring import enroll, make_key, revoke
 from tests.integration.shell import at_a_terminal, lethe
 from tests.system import System
 from worker.pause_timer import PauseTimer
@@ -251,6 +254,28 @@ def test_what_would_stop_the_deletion_refuses_the_order(system: System, services
     with services.own.connect() as connection:
         found = connection.execute(text("SELECT 1 FROM deletions WHERE instance_id = :id"), {"id": lost.id})
         assert found.first() is None
+
+
+def test_the_order_is_confirmed_and_nothing_after_it(system: System, services: Services) -> None:
+    """Where deletions need one-time codes: not the same order again, and not running it now."""
+    seed_instance(system.deployment, "coded", messages=1)
+    made = system.make_services(confirmation=ConfirmationMode.TOTP)
+    client, key = app.create(made).test_client(), make_key(services, Role.ADMIN)
+    headers = {"apikey": key.key}
+    code = {"X-Confirmation-Code": enroll(services, key).at(int(time.time()))}
+
+    bare = client.delete("/instance/delete/coded", headers=headers)
+    first, again = (
+        client.delete("/instance/delete/coded", headers={**headers, **with_code}) for with_code in (code, {})
+    )
+    deletion_id = first.get_json()["response"]["deletionId"]
+    run = client.post(f"/deletions/{deletion_id}/run-now", headers=headers)
+
+    assert [answer.status_code for answer in (bare, first, again, run)] == [428, 202, 202, 202]
+    assert again.get_json() == first.get_json()
+    with services.own.connect() as connection:
+        found = connection.execute(text("SELECT confirmed_by FROM deletions WHERE id = :id"), {"id": deletion_id})
+        assert found.scalar_one() == key.id
 
 
 def test_many_callers_at_once_get_one_deletion(system: System, services: Services) -> None:
