@@ -18,10 +18,10 @@ from tasks.orders.bulk_list import Outcome, Result
 from tasks.orders.caller import Caller
 
 
-def order(names: Sequence[str], shown: str | None, not_before: datetime | None) -> Response:
+def order(names: Sequence[str], shown: str | None, not_before: datetime | None, *, exports: bool) -> Response:
     """Accept the deletions; 202 when there was one to accept. shown: the digest of the list that was previewed."""
     auditing.set_action(Action.BULK)
-    services, caller = resources.services(), _caller(shown)
+    services, caller = resources.services(), replace(_caller(shown), exports=exports)
     ordered = bulk.submit(services, caller, bulk_list.look(services, caller, names=names), not_before)
     answer = BulkOrdered(
         bulk_id=ordered.bulk_id,

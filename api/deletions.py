@@ -67,14 +67,16 @@ def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001
     """Accept a deletion by name or id, or many by their names, and answer at once; with dryRun, count what would go."""
     if body.instance_names is not None:
         names = body.instance_names
-        return bulk.preview(names, body.not_before) if body.dry_run else bulk.order(names, body.digest, body.not_before)
+        if body.dry_run:
+            return bulk.preview(names, body.not_before)
+        return bulk.order(names, body.digest, body.not_before, exports=body.export)
     json_bodies.refuse_large()
     if body.dry_run:
         return _preview(body)
     if body.instance_name is not None:
-        deletion_id = orders.submit_by_name(body.instance_name, body.not_before)
+        deletion_id = orders.submit_by_name(body.instance_name, body.not_before, body.export)
     else:
-        deletion_id = orders.submit_by_id(str(body.instance_id), body.not_before)
+        deletion_id = orders.submit_by_id(str(body.instance_id), body.not_before, body.export)
     return _accepted(deletion_id)
 
 
@@ -231,7 +233,9 @@ def _preview(order: Order) -> Response:
     _check_without_gateways(order.without_gateway)
     instance = orders.find(Action.PREVIEW, name=order.instance_name, instance_id=order.instance_id)
     schedule.check(resources.services(), order.not_before)
-    target = Target(resources.services(), instance.id, instance.name, tuple(order.without_gateway))
+    target = Target(
+        resources.services(), instance.id, instance.name, tuple(order.without_gateway), exports=order.export
+    )
     planned, found = pipeline.preview(target), pipeline.coverage_of(target)
     preview = Preview(
         instance_id=instance.id,

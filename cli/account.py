@@ -26,12 +26,15 @@ def actor() -> Actor:
     return Actor(SERVER, key_id=f"os:{name}")
 
 
-def caller(confirm: Callable[[Instance], Confirmation | None] = without_confirmation) -> Caller:
+def caller(
+    confirm: Callable[[Instance], Confirmation | None] = without_confirmation, *, exports: bool = False
+) -> Caller:
     """The caller for tasks.orders: may access every instance; `confirm` is called before an intact one is deleted."""
     return Caller(
         actor(),
         authorise=lambda instance, deletion: None,  # noqa: ARG005
         confirm=confirm,
+        exports=exports,
     )
 
 

@@ -86,6 +86,9 @@ def _labelled_rows(
         yield _("confirmed"), f"{confirmed}, {formatting.local_time(at)}" if at else confirmed
     if deletion.without_gateways:
         yield _("skipped"), ", ".join(deletion.without_gateways)
+    if deletion.exports:
+        digest = deletion.archive_sha256
+        yield _("export"), f"manifest {digest}" if digest else _("written before anything is erased")
     yield from _status_details(deletion, now, deadline, max_failures)
     for event in deletion.webhooks:
         yield _("webhook"), _webhook(event, now)

@@ -46,6 +46,10 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "timestamp_url", "timestamp_ca_file",
         ),
     ),
+    "Advanced: exports": (
+        "See [export](export.md).",
+        ("export", "export_to", "export_recipient"),
+    ),
     "Advanced: Lethe's own processes": (
         "See [sizing](operations/sizing.md) and [brokers](operations/brokers.md).",
         (

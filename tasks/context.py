@@ -43,6 +43,12 @@ class Target:
     instance_name: str
     without_gateways: tuple[str, ...] = ()  # gone for good: an admin has given them up
     thorough: bool = True  # count also what needs a scan of the whole cache
+    exports: bool = False  # the deletion was ordered with an export
+
+    @property
+    def needs_export(self) -> bool:
+        """Whether an archive is written first."""
+        return self.exports or self.services.settings.export == "required"
 
     @property
     def gateways(self) -> tuple[Gateway, ...]:

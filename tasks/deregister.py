@@ -15,6 +15,7 @@ from shared.evolution.gateway import Gateway, Stuck, Unanswered, can_be_addresse
 from shared.evolution.rows.reservation import Found, Reservation
 from shared.translations.marks import N_
 from tasks import permission_check
+from tasks.archiving import of_deletion as archiving
 from tasks.context import Context, Counts, Progress, Target
 from tasks.gateways import drops, in_memory
 from tasks.gateways.drops import DROPPED, NOT_HELD
@@ -23,6 +24,7 @@ from tasks.leftovers import by_name, coverage
 RESTART = N_("not_dropped: restart needed")
 _DROPPED_AT, _SCANNED_AT = "dropped_at", "passed_at"  # the notes: all gateways were asked; its keys are unlinked
 _RESERVED_AT = "reserved_at"  # the note: when the name was first reserved
+_NAME_DONE = "name_done"  # the note: only the archive is left to do
 _BRIEF_SECONDS = 1  # a create hardly meets a reservation that was shorter
 _STUCK_SECONDS = 2  # a dead socket gives the same answer for ever: a few tries are enough
 _POLL_SECONDS = 2
@@ -41,9 +43,10 @@ class _NameTaken(Exception):
 
 
 def rehearse(target: Target) -> None:
-    """Remove queues that do not exist; delete_records and delete_files try the rows and the media."""
+    """Remove queues that do not exist, and write where the archive goes; other steps try the rows and the media."""
     for number, queues in enumerate(target.services.queues):
         target.services.rehearsed.once(f"queues {number}", partial(queues.rehearse, target.instance_name))
+    archiving.rehearse(target)
 
 
 def preview(target: Target) -> Counts:
@@ -57,8 +60,24 @@ def preview(target: Target) -> Counts:
 
 
 def run(ctx: Context) -> Progress:
-    """Pass the point of no return, then remove what is stored by name, while the name is reserved."""
+    """Pass the point of no return, then remove what is stored by name, while the name is reserved.
+
+    A deletion with an export writes its archive before the one and closes it after the other: no row goes before that.
+    """
     permission_check.recheck_permission(ctx)
+    if not archiving.write_first(ctx):
+        return Progress.MORE
+    if _NAME_DONE not in ctx.notes:
+        progress = _free_name(ctx)
+        if progress is Progress.MORE:
+            return progress
+    if archiving.write_later(ctx):
+        return Progress.DONE
+    ctx.note(**{_NAME_DONE: True})
+    return Progress.MORE
+
+
+def _free_name(ctx: Context) -> Progress:
     coverage.note(ctx)
     claims.make_irrevocable(ctx.services.own, ctx.claim)
     if ctx.services.tenant.fence(ctx.instance_id, ctx.deletion_id):

@@ -70,7 +70,12 @@ def rehearse(target: Target) -> None:
 def preview(target: Target) -> dict[str, Counts]:
     """Count what each step would remove, after a rehearsal; changes nothing, raises what would stop the deletion."""
     survey = Survey(
-        target.services, target.instance_id, target.instance_name, target.without_gateways, thorough=target.thorough
+        target.services,
+        target.instance_id,
+        target.instance_name,
+        target.without_gateways,
+        thorough=target.thorough,
+        exports=target.exports,
     )
     rehearse(survey)
     return {step.name: step.preview(survey) for step in PIPELINE}

@@ -107,7 +107,14 @@ class Runner:
         return claims.rename(self.services.own, claim, found.name)
 
     def _plan(self, claim: Claim) -> None:
-        target = Target(self.services, claim.instance_id, claim.instance_name, claim.without_gateways, thorough=False)
+        target = Target(
+            self.services,
+            claim.instance_id,
+            claim.instance_name,
+            claim.without_gateways,
+            thorough=False,
+            exports=claim.exports,
+        )
         step_counts.store_plan(self.services.own, claim, self._retry_after_migration(lambda: pipeline.preview(target)))
 
     def _retry_after_migration(self, act: Callable[[], T]) -> T:
@@ -134,6 +141,7 @@ class Runner:
             instance_id=claim.instance_id,
             instance_name=claim.instance_name,
             without_gateways=claim.without_gateways,
+            exports=claim.exports,
             claim=claim,
             slice_ends=began + settings.slice_seconds,
             stopping=stop,

@@ -112,6 +112,8 @@ DELETION: dict[str, Any] = {
     "hint": None,
     "needsOperator": False,
     "withoutGateways": [],
+    "exports": False,
+    "archiveSha256": None,
     "webhooks": [_WEBHOOK],
     "steps": [_STEP],
 }

@@ -124,6 +124,7 @@ class Order(Schema):
     digest: str | SkipJsonSchema[None] = Field(
         None, description="With instanceNames: the digest that their preview had; the list has to mean the same now"
     )
+    export: bool = Field(False, description="Write an export to LETHE_EXPORT_TO first, and erase nothing without it")
     dry_run: bool = Field(False, description="Only count what would be removed, and change nothing")
     without_gateway: list[Text] = Field([], description="With dryRun: gateways that are not asked, as with a retry")
 
@@ -229,6 +230,8 @@ class DeletionView(Schema):
     hint: str | None = Field(description="What helps against the error of a server in the reason")
     needs_operator: bool = Field(description="It failed after the point of no return, and continues only when resumed")
     without_gateways: list[str] = Field(description="Gateways that were given up")
+    exports: bool = Field(description="An export is written first, and nothing is erased without it")
+    archive_sha256: str | None = Field(description="SHA-256 of the manifest of the closed export")
     webhooks: list[WebhookView] = Field(description="The webhooks of this deletion and their states")
     steps: list[StepView]
 

@@ -22,16 +22,16 @@ from tasks.orders.caller import Caller
 log = logs.get(__name__)
 
 
-def submit_by_name(name: str, not_before: datetime | None = None) -> UUID:
+def submit_by_name(name: str, not_before: datetime | None = None, exports: bool = False) -> UUID:
     """Accept (or resume) the deletion of the instance with this name; returns the deletion's id."""
     with _answering():
-        return delete.by_name(resources.services(), caller(), name, not_before)
+        return delete.by_name(resources.services(), caller(exports=exports), name, not_before)
 
 
-def submit_by_id(instance_id: str, not_before: datetime | None = None) -> UUID:
+def submit_by_id(instance_id: str, not_before: datetime | None = None, exports: bool = False) -> UUID:
     """Accept (or resume) the deletion of the instance with this id; returns the deletion's id."""
     with _answering():
-        return delete.by_id(resources.services(), caller(), instance_id, not_before)
+        return delete.by_id(resources.services(), caller(exports=exports), instance_id, not_before)
 
 
 def find(action: Action, *, name: str | None = None, instance_id: str | None = None) -> Instance:
@@ -58,14 +58,15 @@ def log_out(instance: Instance) -> None:
         raise BadRequest(error.title) from error
 
 
-def caller() -> Caller:
-    """The caller of this request, for tasks.orders."""
+def caller(*, exports: bool = False) -> Caller:
+    """The caller of this request, for tasks.orders; exports: what the order asks for."""
     return Caller(
         auditing.actor(),
         _authorise,
         auth.principal().token_hash,
         count_request=rate_limit.count,
         confirm=confirmation.of_request,
+        exports=exports,
     )
 
 

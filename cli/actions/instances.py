@@ -33,6 +33,7 @@ def delete(
     older_than: timedelta | None,
     state: str | None,
     not_before: datetime | None,
+    exports: bool,
     wait: bool | None,
     yes: bool,
     as_json: bool,
@@ -43,14 +44,16 @@ def delete(
     if (older_than is None) != (state is None):
         raise click.UsageError(_("--older-than goes with --state close"))
     if file is not None:
-        many.delete_listed(file, not_before, wait=wait, yes=yes, as_json=as_json)
+        many.delete_listed(file, not_before, exports=exports, wait=wait, yes=yes, as_json=as_json)
     elif older_than is not None:
-        many.delete_disconnected(older_than, not_before, wait=wait, yes=yes, as_json=as_json)
+        many.delete_disconnected(older_than, not_before, exports=exports, wait=wait, yes=yes, as_json=as_json)
     else:
-        _delete_one(Order(name, instance_id), not_before, wait=bool(wait), yes=yes, as_json=as_json)
+        _delete_one(Order(name, instance_id), not_before, exports=exports, wait=bool(wait), yes=yes, as_json=as_json)
 
 
-def _delete_one(order: Order, not_before: datetime | None, *, wait: bool, yes: bool, as_json: bool) -> None:
+def _delete_one(
+    order: Order, not_before: datetime | None, *, exports: bool, wait: bool, yes: bool, as_json: bool
+) -> None:
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
         try:
@@ -58,7 +61,7 @@ def _delete_one(order: Order, not_before: datetime | None, *, wait: bool, yes: b
         except schedule.ImpossibleMoment as error:
             stop(sentences.translated(error.title))
         confirm = without_confirmation if yes else confirmation.of_one(made)
-        results = [orders.submit(made, account.caller(confirm), order, not_before, wait=wait)]
+        results = [orders.submit(made, account.caller(confirm, exports=exports), order, not_before, wait=wait)]
     orders.show(results, as_json=as_json)
     orders.check_all_done(results)
 

@@ -27,16 +27,18 @@ from tasks.orders.bulk_list import Meant, Outcome
 from tasks.orders.caller import Caller
 
 
-def delete_listed(file: Path, not_before: datetime | None, *, wait: bool | None, yes: bool, as_json: bool) -> None:
+def delete_listed(
+    file: Path, not_before: datetime | None, *, exports: bool, wait: bool | None, yes: bool, as_json: bool
+) -> None:
     """Delete the instances of a file of names, after their number was typed."""
     names = orders.read_names(file)
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
-        _delete(_Selection(made, names=names), not_before, wait=wait, yes=yes, as_json=as_json)
+        _delete(_Selection(made, names=names, exports=exports), not_before, wait=wait, yes=yes, as_json=as_json)
 
 
 def delete_disconnected(
-    length: timedelta, not_before: datetime | None, *, wait: bool | None, yes: bool, as_json: bool
+    length: timedelta, not_before: datetime | None, *, exports: bool, wait: bool | None, yes: bool, as_json: bool
 ) -> None:
     """Delete the instances that have been disconnected for so long, after their number was typed."""
     with connected() as made:
@@ -49,15 +51,26 @@ def delete_disconnected(
             click.echo(_("No instance has been disconnected for so long"), err=True)
             return
         _delete(
-            _Selection(made, instance_ids=[each.id for each in found]), not_before, wait=wait, yes=yes, as_json=as_json
+            _Selection(made, instance_ids=[each.id for each in found], exports=exports),
+            not_before,
+            wait=wait,
+            yes=yes,
+            as_json=as_json,
         )
 
 
 class _Selection:
     """The instances that are meant, by names or by ids."""
 
-    def __init__(self, made: Services, *, names: Sequence[str] | None = None, instance_ids: Sequence[str] = ()) -> None:
-        self.made, self.caller = made, account.caller()
+    def __init__(
+        self,
+        made: Services,
+        *,
+        names: Sequence[str] | None = None,
+        instance_ids: Sequence[str] = (),
+        exports: bool = False,
+    ) -> None:
+        self.made, self.caller = made, account.caller(exports=exports)
         self.by_name = names is not None
         self._names, self._instance_ids = names, instance_ids
 

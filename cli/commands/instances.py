@@ -43,6 +43,7 @@ class _Moment(click.ParamType[datetime]):
     help="All instances that have been disconnected for so long. Where Evolution does not know since when, it stays.",
 )
 @click.option("--state", type=click.Choice(["close"]), help="With --older-than: the state of the connection.")
+@click.option("--export", "exports", is_flag=True, help="Write an export to LETHE_EXPORT_TO first.")
 @click.option(
     "--wait/--no-wait",
     default=None,

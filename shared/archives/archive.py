@@ -16,7 +16,8 @@ from shared.archives.streams import Progress, Rows, Stream
 from shared.errors import Refused, TookTooLong
 from shared.evolution.media.storage import Storage
 from shared.evolution.rows.counting import LARGE_PAGES
-from shared.evolution.rows.tenant import Tenant
+from shared.evolution.rows.schema import ROOT
+from shared.evolution.rows.tenant import CHANNELS, Tenant
 from shared.evolution.usage import OtherNames
 
 FIRST, LATER = "first", "later"
@@ -172,6 +173,7 @@ class Archive:
             )
             if stage == LATER:
                 stream.first, stream.since = self._progress(FIRST, name), self._open().since
+                stream.is_fenced = facts.of_deletion and table.name in (ROOT, *CHANNELS)
             return stream
 
         return make

@@ -29,14 +29,6 @@ class Part:
     sha256: str
 
 
-def recipient_of(text: str) -> pyrage.x25519.Recipient:
-    """Who alone can read an encrypted archive: an age public key; raises ValueError."""
-    try:
-        return pyrage.x25519.Recipient.from_str(text)
-    except pyrage.RecipientError as error:
-        raise ValueError("an age public key is needed: age1...") from error
-
-
 def write(destination: Destination, path: str, chunks: Iterable[bytes], recipient: str | None) -> tuple[int, str]:
     """Write a file and read it back; returns its bytes and SHA-256. Raises Differs."""
     with destination.write(path) as file:
@@ -45,7 +37,7 @@ def write(destination: Destination, path: str, chunks: Iterable[bytes], recipien
             for chunk in chunks:
                 hashing.write(chunk)
         else:
-            _encrypt(iter(chunks), hashing, recipient_of(recipient))
+            _encrypt(iter(chunks), hashing, pyrage.x25519.Recipient.from_str(recipient))
     if digest_of(destination.read(path)) != (hashing.length, hashing.hash.hexdigest()):
         destination.remove(path)
         raise Differs(f"the store of the export gave back other bytes than were written to {path.rpartition('/')[2]}")

@@ -63,6 +63,7 @@ class Rows:
     stop: Callable[[], bool]
     first: Progress | None = None  # in the second stage: what the first one did
     since: int = 0
+    is_fenced: bool = False  # Lethe itself has changed the instance's row since: it is not written once more
     window: Window = field(default_factory=Window)
 
     kind = "rows"
@@ -113,9 +114,10 @@ class Rows:
     def _late(self, heap: Heap, name: str) -> Later | None:
         if self.first is None:
             return None
-        if self.first.nodes.get(name) != heap.node:  # new, or written anew: no page is where it was
+        is_kept = self.is_fenced and self.first.items
+        if self.first.nodes.get(name) != heap.node and not is_kept:  # new, or written anew: no page is where it was
             return Later("true", {})
-        return tables.later(self.since)
+        return Later("false", {}) if is_kept else tables.later(self.since)
 
     def shrink(self) -> bool:
         """Read fewer pages at once."""

@@ -59,6 +59,9 @@ class Deletion(Base):
     started_at: Mapped[datetime | None]
     irrevocable_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    exports: Mapped[bool] = mapped_column(server_default=text("false"))  # it must not go on without its archive
+    archive_written_at: Mapped[datetime | None]  # the first stage of it, before the point of no return
+    archive_sha256: Mapped[str | None]  # of its manifest, before the first row goes
     next_look_at: Mapped[datetime | None]  # when the next recheck is due
     came_back: Mapped[dict[str, int] | None]  # counts of what rechecks have found, by kind
     came_back_at: Mapped[datetime | None]  # when a recheck last found something

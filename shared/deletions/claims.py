@@ -35,6 +35,7 @@ class Claim:
     notes: Mapping[str, Any]
     earlier_notes: Mapping[str, Mapping[str, Any]]  # of the steps that are done, by their names
     without_gateways: tuple[str, ...]
+    exports: bool = False  # it must not go on without an archive
     was_scheduled: bool = False  # between the order and its moment, the instance may have been renamed
 
 
@@ -66,6 +67,7 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
         notes=row.notes,
         earlier_notes=row.earlier_notes or {},
         without_gateways=tuple(row.without_gateways),
+        exports=row.exports,
         was_scheduled=row.was_scheduled,
     )
 

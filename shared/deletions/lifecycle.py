@@ -27,13 +27,13 @@ _ACCEPT = text("""
 WITH deletion AS (
     INSERT INTO deletions (id, instance_id, instance_name, status, position, attempt, failures, nudges, next_attempt_at,
         requester, requester_key_id, requester_key_hash, confirmed_by, confirmed_with, confirmed_at, confirmed_preview,
-        bulk_id, only_disconnected, not_before)
+        bulk_id, only_disconnected, not_before, exports)
     SELECT wanted.id, wanted.instance_id, wanted.instance_name,
         CASE WHEN moment IS NULL THEN 'queued' ELSE 'scheduled' END, 0, 1, 0, 0,
         CASE WHEN moment IS NULL THEN now() + :republish_seconds * interval '1 second' END,
         :role, :key_id, :token_hash, :confirmed_by,
         CAST(:means AS text), CASE WHEN CAST(:means AS text) IS NOT NULL THEN now() END, :preview,
-        CAST(:bulk_id AS uuid), :only_disconnected, moment
+        CAST(:bulk_id AS uuid), :only_disconnected, moment, :exports
     FROM unnest(CAST(:ids AS uuid[]), CAST(:instance_ids AS text[]), CAST(:instance_names AS text[]))
         AS wanted (id, instance_id, instance_name), (SELECT CAST(:not_before AS timestamptz) AS moment) AS given
     ON CONFLICT DO NOTHING
@@ -79,6 +79,7 @@ def accept(
     republish_seconds: float,
     confirmation: Confirmation | None = None,
     not_before: datetime | None = None,
+    exports: bool = False,
 ) -> StepMessage:
     """Insert the deletion and its steps; raises AlreadyRequested when the instance has an unfinished deletion."""
     accepted = accept_all(
@@ -89,6 +90,7 @@ def accept(
         republish_seconds=republish_seconds,
         confirmation=confirmation,
         not_before=not_before,
+        exports=exports,
     )
     if not accepted:
         raise AlreadyRequested
@@ -106,11 +108,13 @@ def accept_all(
     confirmation: Confirmation | None = None,
     bulk_id: UUID | None = None,
     only_disconnected: bool = False,
+    exports: bool = False,
 ) -> list[StepMessage]:
     """Insert deletions and their steps in one statement; leaves out instances that have an unfinished deletion.
 
     bulk_id: of the order that they belong to. only_disconnected: the first step cancels the deletion of an instance
     that is connected by then. not_before: they are scheduled, and their messages are published at that moment.
+    exports: none of them goes on without an archive.
     """
     values = {
         "ids": [each.id for each in wanted],
@@ -126,6 +130,7 @@ def accept_all(
         "bulk_id": bulk_id,
         "only_disconnected": only_disconnected,
         "not_before": not_before,
+        "exports": exports,
         "steps": list(steps),
     }
     accepted = set(connection.scalars(_ACCEPT, values))
@@ -228,6 +233,12 @@ def run_now(
         .returning(Deletion.id, Deletion.attempt, Deletion.position)
     ).one_or_none()
     return StepMessage(*row) if row else None
+
+
+def require_export(connection: Connection, deletion_id: UUID) -> bool:
+    """Let a deletion not go on without an archive; False when it is past the point of no return."""
+    change = update(Deletion).where(Deletion.id == deletion_id, Deletion.irrevocable_at.is_(None)).values(exports=True)
+    return connection.execute(change.returning(Deletion.id)).one_or_none() is not None
 
 
 def _requester_values(requester: Requester) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _HARMLESS = {
     "verified_at",
     "triggers",
     "objects_seen",
+    "archive",
 }
 
 # Pending webhooks are still to be sent. Refused ones have a known sentence as error, and no encrypted content any more.

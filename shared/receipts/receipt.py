@@ -13,6 +13,7 @@ from shared.audit.chain import Place
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion, Receipt, Step, WebhookEvent
 from shared.errors import LetheError
+from shared.receipts import archived
 from shared.receipts import keys as receipt_keys
 from shared.settings import Settings
 from shared.stamps import outbox as stamps
@@ -105,6 +106,8 @@ def compose(
         },
         # What may hold data of the instance and was not erased; null where an earlier version began the deletion.
         "notCovered": notes.get("deregister", {}).get("not_covered"),
+        # The export that was written before; null without one.
+        "archive": archived.compose(notes.get("deregister", {}).get("archive"), steps),
         "kept": _kept(steps),
         "rowTriggers": _row_triggers(notes.get("delete_records", {})),
         "gatewaysGivenUp": [_named(url, numbers) for url in dict.fromkeys(deletion.without_gateways)],

@@ -39,3 +39,13 @@ def webhook_key(key: str) -> None:
         enough = False
     if prefix != "whsec" or not enough:
         raise ValueError("whsec_ and the base64 of at least 24 bytes are needed")
+
+
+def age_recipient(key: str) -> None:
+    """A public key of age, for which something is encrypted."""
+    import pyrage  # 3 MB, which few deployments need
+
+    try:
+        pyrage.x25519.Recipient.from_str(key)
+    except pyrage.RecipientError:
+        raise ValueError("an age public key is needed: age1...") from None

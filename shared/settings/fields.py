@@ -132,6 +132,17 @@ class Fields(BaseSettings):
     notify_form: NotifyForm = Field(NotifyForm.STANDARD, description="Its body: standard, or slack (`text` alone)")
     notify_waiting_minutes: float = Field(30, gt=0, description="How long a deletion waits before it is told of")
 
+    export: Literal["off", "required"] = Field(
+        "off", description="Whether each deletion writes an export first: off (those that ask for it) or required"
+    )
+    export_to: str | None = Field(
+        None, description="Where exports of deletions go: a folder that all workers see, or s3://bucket/prefix"
+    )
+    export_recipient: str | None = Field(
+        None,
+        description="age public key (age1...): exports of deletions are encrypted, and only its owner can read them",
+    )
+
     receipt_key: SecretStr | None = Field(None, description="Key for receipts: Ed25519, PEM or base64; else generated")
     timestamp_url: str | None = Field(None, description="Time-stamp authority (RFC 3161) for receipts and the audit")
     timestamp_ca_file: Path | None = Field(

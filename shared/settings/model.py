@@ -99,6 +99,13 @@ class Settings(Fields):
             checks.webhook_key(key.get_secret_value())
         return key
 
+    @field_validator("export_recipient")
+    @classmethod
+    def _check_recipient(cls, key: str | None) -> str | None:
+        if key is not None:
+            checks.age_recipient(key)
+        return key
+
     @field_validator("receipt_key")
     @classmethod
     def _check_receipt_key(cls, key: SecretStr | None) -> SecretStr | None:
@@ -145,6 +152,12 @@ class Settings(Fields):
             raise ValueError("stale_seconds must be at least three heartbeats, else a working owner counts as dead")
         if self.max_waiters >= self.api_threads:
             raise ValueError("max_waiters must be below api_threads, else waiting calls block all others")
+        return self
+
+    @model_validator(mode="after")
+    def _check_export(self) -> Self:
+        if self.export == "required" and not self.export_to:
+            raise ValueError("LETHE_EXPORT=required needs LETHE_EXPORT_TO")
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from shared.errors import LetheError
 from shared.evolution.gateway import CONNECTED, can_be_addressed
 from shared.services import Services
 from tasks import pipeline, publishing
+from tasks.archiving import of_deletion as archiving
 from tasks.orders import resume, schedule
 from tasks.orders.bulk_list import Meant, Outcome, Result, being_deleted, digest_of, find_unfinished
 from tasks.orders.caller import Caller
@@ -52,6 +53,7 @@ def submit(
     only_disconnected leaves out what a gateway has connected: now, and when the first step begins.
     """
     schedule.check(services, not_before)
+    archiving.check(services, wanted=caller.exports)
     begins_at = schedule.begins_at(services, not_before)
     digest, results = digest_of(meant), {each.called: each.result for each in meant}
     wanted = [each for each in meant if results[each.called].outcome is Outcome.FOUND]
@@ -75,7 +77,7 @@ def _begin(
     begins_at: datetime | None,
 ) -> UUID:
     """Use up the confirmation, count the deletions for the limits, and write the order's own line of the audit."""
-    bulk_id, scheduled = uuid4(), schedule.audit_reason(begins_at)
+    bulk_id, scheduled = uuid4(), schedule.audit_reason(begins_at, exports=caller.exports)
     with own_transaction(services.own) as connection:
         if confirmation:
             confirmation.use(connection)
@@ -138,9 +140,10 @@ class _Order:
                 not_before=self.begins_at,
                 bulk_id=self.bulk_id,
                 only_disconnected=self.only_disconnected,
+                exports=self.caller.exports,
             )
             accepted = {message.deletion_id for message in messages}
-            actor, reason = self.caller.actor, schedule.audit_reason(self.begins_at)
+            actor, reason = self.caller.actor, schedule.audit_reason(self.begins_at, exports=self.caller.exports)
             chain.append(
                 connection,
                 *(

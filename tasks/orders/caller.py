@@ -24,6 +24,7 @@ class Caller:
     token_hash: str = ""  # of an instance's own token
     count_request: Callable[[], None] = lambda: None  # for the rate limit; called last, so refusals do not count
     confirm: Callable[[Instance], Confirmation | None] = without_confirmation
+    exports: bool = False  # whether the order asks for exports before anything is erased
     # The same for an order of many deletions: whether it may, without an error; how many; and of the list's digest.
     may: Callable[[Instance | None, Deletion | None], bool] = lambda instance, deletion: True  # noqa: ARG005
     count_requests: Callable[[int], None] = lambda number: None  # noqa: ARG005

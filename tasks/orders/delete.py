@@ -21,6 +21,7 @@ from shared.evolution.gateway import can_be_addressed
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks import pipeline, publishing
+from tasks.archiving import of_deletion as archiving
 from tasks.gateways import in_memory
 from tasks.orders import resume, schedule
 from tasks.orders.caller import Caller
@@ -140,6 +141,7 @@ def _submit(
         unfinished = None  # of an earlier instance with this name
     caller.authorise(instance, unfinished)
     schedule.check(services, not_before)
+    archiving.check(services, wanted=caller.exports)
     if unfinished:
         return _follow_up(services, caller, unfinished, instance, not_before)
     if instance is None:
@@ -151,7 +153,7 @@ def _accept(services: Services, caller: Caller, instance: Instance, wanted: date
     confirmation, deletion_id = caller.confirm(instance), uuid4()
     not_before = schedule.begins_at(services, wanted)
     if not_before:  # before the lock, whose first lease is short
-        schedule.rehearse(services, instance)
+        schedule.rehearse(services, instance, exports=caller.exports)
     if not lock.acquire(services.redis, instance.id, deletion_id, _FIRST_LEASE_SECONDS):
         return _follow_up(services, caller, _wait_for_row(services, instance), instance, wanted)
     try:
@@ -189,11 +191,12 @@ def insert(
             republish_seconds=services.settings.nudge_seconds,
             confirmation=confirmation,
             not_before=not_before,
+            exports=caller.exports,
         )
         if confirmation:
             confirmation.use(connection)
         caller.count_request()
-        reason = schedule.audit_reason(not_before)
+        reason = schedule.audit_reason(not_before, exports=caller.exports)
         chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance.id, deletion_id, reason))
     return message
 
@@ -214,6 +217,8 @@ def _follow_up(
     services: Services, caller: Caller, deletion: Deletion, instance: Instance | None, not_before: datetime | None
 ) -> UUID:
     """Report a scheduled deletion, resume a failed one, refuse any other. None of them gets another moment."""
+    if caller.exports and deletion.status in (DeletionStatus.SCHEDULED, DeletionStatus.FAILED):
+        archiving.require(services, deletion.id)
     if deletion.status is DeletionStatus.SCHEDULED and not_before in (None, deletion.not_before):
         return _report(services, caller, deletion)
     if not_before is not None:

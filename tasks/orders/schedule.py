@@ -46,15 +46,16 @@ def begins_at(services: Services, not_before: datetime | None) -> datetime | Non
     return timing.now(services.own) + timedelta(seconds=grace_seconds)
 
 
-def audit_reason(not_before: datetime | None) -> str | None:
-    """What the audit says of a deletion that begins at this moment."""
-    return f"scheduled for {not_before.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if not_before else None
+def audit_reason(not_before: datetime | None, *, exports: bool = False) -> str | None:
+    """What the audit says of a deletion that begins at this moment, or that writes an export first."""
+    moment = f"scheduled for {not_before.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if not_before else None
+    return ", ".join(filter(None, (moment, "with an export" if exports else None))) or None
 
 
-def rehearse(services: Services, instance: Instance) -> None:
+def rehearse(services: Services, instance: Instance, *, exports: bool = False) -> None:
     """Raise what would stop the deletion if it began now. What cannot be reached now is tried at the moment."""
     try:
-        pipeline.preview(Target(services, instance.id, instance.name, thorough=False))
+        pipeline.preview(Target(services, instance.id, instance.name, thorough=False, exports=exports))
     except TransientError as error:
         log.warning("not all rehearsed before the deletion was scheduled", reason=error.title)
 

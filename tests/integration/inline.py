@@ -19,7 +19,9 @@ _ENDS = (*ENDED, DeletionStatus.FAILED)
 ADMIN = Requester("admin", BOOTSTRAP)
 
 
-def accept(services: Services, instance_id: str, name: str, requester: Requester = ADMIN) -> UUID:
+def accept(
+    services: Services, instance_id: str, name: str, requester: Requester = ADMIN, *, exports: bool = False
+) -> UUID:
     """Accept a deletion as the API does, without publishing it."""
     deletion_id = uuid4()
     with own_transaction(services.own) as connection:
@@ -31,6 +33,7 @@ def accept(services: Services, instance_id: str, name: str, requester: Requester
             requester=requester,
             steps=pipeline.NAMES,
             republish_seconds=60,
+            exports=exports,
         )
     return deletion_id
 

@@ -1,0 +1,195 @@
+"""A deletion with an export: nothing is erased that its archive does not list or its receipt does not count."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+
+from demo.evolution.census import census
+from demo.evolution.deployment import SeededInstance
+from demo.evolution.seed import seed_instance
+from shared.archives import manifest
+from shared.database.models import Deletion
+from shared.receipts import receipt
+from shared.services import Services
+from tests.integration.inline import accept, run_all, run_steps
+from tests.system import System
+
+BEFORE = ("logout", "purge_cache", "send_webhook")
+
+
+@pytest.fixture(scope="module")
+def system(make_system: Callable[..., System], tmp_path_factory: pytest.TempPathFactory) -> System:
+    """A deployment with one gateway, and a folder for exports."""
+    made = make_system(export_to=str(tmp_path_factory.mktemp("exports")))
+    made.start("web")
+    return made
+
+
+@pytest.fixture
+def services(system: System) -> Iterator[Services]:
+    """On that deployment."""
+    made = system.make_services()
+    yield made
+    made.close()
+
+
+def exports(services: Services) -> Path:
+    """Where the archives go."""
+    return Path(str(services.settings.export_to))
+
+
+def archive_of(services: Services, instance: SeededInstance, deletion_id: UUID) -> Path:
+    """The archive of a deletion."""
+    return exports(services) / f"{instance.id}-{deletion_id}"
+
+
+def standing(services: Services, deletion_id: UUID) -> Any:
+    """How the deletion stands."""
+    columns = (Deletion.status, Deletion.reason, Deletion.irrevocable_at, Deletion.archive_sha256)
+    with services.own.connect() as connection:
+        return connection.execute(select(*columns).where(Deletion.id == deletion_id)).one()
+
+
+def receipt_of(services: Services, deletion_id: UUID) -> dict[str, Any]:
+    """Its signed receipt."""
+    document = receipt.load(services.own, deletion_id)
+    assert document
+    found: dict[str, Any] = json.loads(document)["receipt"]
+    return found
+
+
+def lines(folder: Path, table: str) -> list[dict[str, Any]]:
+    """The rows of a table in an archive."""
+    content = json.loads((folder / "manifest.json").read_bytes())
+    parts = [part["path"] for part in content["parts"] if part["table"] == table]
+    return [json.loads(line) for path in parts for line in (folder / path).read_text().splitlines()]
+
+
+def another_message(system: System, instance: SeededInstance, key: str) -> None:
+    """What a server writes late."""
+    with system.deployment.connect() as connection:
+        connection.execute(
+            'INSERT INTO "Message" SELECT (json_populate_record(m, %s)).* FROM "Message" AS m'
+            ' WHERE "instanceId" = %s LIMIT 1',
+            (json.dumps({"id": key}), instance.id),
+        )
+
+
+def test_the_receipt_names_the_archive_and_both_counts(system: System, services: Services) -> None:
+    """What was written after the first stage is in the archive; what was written after it was closed is a number."""
+    instance = seed_instance(system.deployment, "exported", messages=30)
+    before = census(system.deployment, instance.id, instance.name)
+    deletion_id = accept(services, instance.id, instance.name, exports=True)
+    run_steps(services, deletion_id, *BEFORE)
+    unreachable = system.make_services(gateways=("http://127.0.0.1:9",))
+    run_steps(unreachable, deletion_id, "deregister")
+    unreachable.close()
+    assert standing(services, deletion_id).irrevocable_at
+    assert standing(services, deletion_id).archive_sha256 is None
+    another_message(system, instance, "while it was deregistered")
+    run_steps(services, deletion_id, "deregister")
+    another_message(system, instance, "after the archive was closed")
+
+    run_all(services, deletion_id)
+
+    folder = archive_of(services, instance, deletion_id)
+    digest, content = manifest.verify(folder)
+    quoted = receipt_of(services, deletion_id)["archive"]
+    ids = {row["id"] for row in lines(folder, "Message")}
+    erased = {table: number for table, number in before["rows"].items() if number}
+    assert standing(services, deletion_id).status.value == "succeeded"
+    assert quoted["manifest"] == digest == standing(services, deletion_id).archive_sha256
+    assert (quoted["listed"]["Message"], quoted["erased"]["Message"]) == (31, 32)
+    assert quoted["erasedBeyond"] == {"Message": 1}
+    assert {table: quoted["listed"][table] for table in erased} == erased | {"Message": 31}
+    assert quoted["listed"] == manifest.totals(content)
+    assert "while it was deregistered" in ids
+    assert "after the archive was closed" not in ids
+    assert [row["name"] for row in lines(folder, "Instance")] == ["exported"]
+    with services.own.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM archives")).scalar() == 0
+
+
+def test_a_place_that_is_not_there_fails_it_before_anything_is_done(system: System, services: Services) -> None:
+    """In the rehearsal, or between it and the point of no return; the instance is whole, and a resume goes on."""
+    instance = seed_instance(system.deployment, "no place")
+    before = census(system.deployment, instance.id, instance.name)["rows"]
+    nowhere = system.make_services(export_to="/nowhere", export="required")
+    deletion_id = accept(nowhere, instance.id, instance.name)
+    run_steps(nowhere, deletion_id, *BEFORE)
+    nowhere.close()
+    rehearsed = standing(services, deletion_id)
+    other = seed_instance(system.deployment, "place is gone")
+    place = exports(services) / "gone"
+    place.mkdir()
+    going = system.make_services(export_to=str(place))
+    second = accept(going, other.id, other.name, exports=True)
+    run_steps(going, second, *BEFORE)
+    place.rmdir()
+    run_steps(going, second, "deregister")
+    going.close()
+
+    assert (rehearsed.status.value, rehearsed.irrevocable_at) == ("failed", None)
+    assert "does not exist" in rehearsed.reason
+    assert census(system.deployment, instance.id, instance.name)["rows"] == before
+    assert standing(services, second).irrevocable_at is None
+    assert census(system.deployment, other.id, other.name)["rows"]["Message"] == 20
+
+
+def test_a_lost_part_stops_it_before_the_first_row_goes(system: System, services: Services) -> None:
+    """The folder was emptied, or its volume is away: the deletion fails, and says why."""
+    instance = seed_instance(system.deployment, "lost part")
+    deletion_id = accept(services, instance.id, instance.name, exports=True)
+    run_steps(services, deletion_id, *BEFORE)
+    unreachable = system.make_services(gateways=("http://127.0.0.1:9",))
+    run_steps(unreachable, deletion_id, "deregister")
+    unreachable.close()
+    shutil.rmtree(archive_of(services, instance, deletion_id) / "rows" / "Message")
+
+    run_steps(services, deletion_id, "deregister", "delete_records")
+
+    stopped = standing(services, deletion_id)
+    assert (stopped.status.value, stopped.archive_sha256) == ("failed", None)
+    assert "not in the store of the export any more" in stopped.reason
+    with system.deployment.connect() as connection:
+        query = 'SELECT count(*) FROM "Message" WHERE "instanceId" = %s'
+        assert connection.execute(query, (instance.id,)).fetchone() == (20,)
+
+
+def test_a_worker_that_knows_no_exports_cannot_pass_it_by(system: System, services: Services) -> None:
+    """During a deploy: the own database refuses the point of no return, and the step after deregister."""
+    instance = seed_instance(system.deployment, "old worker")
+    deletion_id = accept(services, instance.id, instance.name, exports=True)
+    for change in ("irrevocable_at = now()", "position = 4"):
+        with pytest.raises(IntegrityError, match="ck_deletions_archive"), services.own.begin() as connection:
+            connection.execute(text(f"UPDATE deletions SET {change} WHERE id = :id"), {"id": deletion_id})
+
+
+def test_an_order_can_ask_for_an_export(system: System) -> None:
+    """Over HTTP; it is shown, and repeated in the audit."""
+    instance = seed_instance(system.deployment, "asked")
+    ordered = system.call("POST", "/deletions", json={"instanceId": instance.id, "export": True})
+
+    audit = system.call("GET", "/audit").json()["lines"]
+    assert (ordered.status_code, ordered.json()["exports"], ordered.json()["archiveSha256"]) == (202, True, None)
+    assert [line["reason"] for line in audit if line["deletionId"] == ordered.json()["id"]] == ["with an export"]
+
+
+def test_an_export_without_a_place_is_refused(make_system: Callable[..., System]) -> None:
+    """With the name of the setting."""
+    system = make_system()
+    system.start("web")
+    instance = seed_instance(system.deployment, "no setting")
+
+    ordered = system.call("POST", "/deletions", json={"instanceId": instance.id, "export": True})
+    previewed = system.call("POST", "/deletions", json={"instanceId": instance.id, "export": True, "dryRun": True})
+
+    assert (ordered.status_code, previewed.status_code) == (400, 400)
+    assert "LETHE_EXPORT_TO is not set" in ordered.json()["message"]
