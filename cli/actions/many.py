@@ -21,6 +21,7 @@ from shared.errors import LetheError
 from shared.evolution.rows import listing
 from shared.services import Services
 from shared.translations import sentences
+from shared.translations.marks import N_
 from shared.translations.texts import _
 from tasks.orders import bulk, bulk_list, bulk_preview
 from tasks.orders.bulk_list import Meant, Outcome
@@ -94,7 +95,7 @@ def _delete(selection: _Selection, not_before: datetime | None, *, wait: bool | 
         meant = [each for each in meant if each not in changed]
     ordered = _submit(selection, caller, meant, not_before)
     results = [_as_result(selection, each, meant, ordered.begins_at) for each in ordered.results]
-    results += [Result(each.name, None, "refused", _("It was created after the question")) for each in changed]
+    results += [Result(each.name, None, "refused", N_("It was created after the question")) for each in changed]
     results = _with_earlier(made, results) if selection.by_name else results
     try:
         if wait:

@@ -7,6 +7,7 @@ from uuid import UUID
 import click
 
 from cli.runtime import NOT_POSSIBLE, connected, json_option, output, print_json, stop
+from shared.translations import sentences
 from shared.translations.texts import _
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def attest(deletion_id: UUID | None, all_of_them: bool, as_json: bool) -> None:
                 found_something |= not each.is_gone
                 click.echo(each.document if as_json else f"{each.deletion_id}  {each.summary}")
         except (orders.NoReceipt, ReceiptChanged) as error:
-            stop(error.title)
+            stop(sentences.translated(error.title))
     if found_something:
         if not as_json:
             click.echo(
@@ -94,7 +95,7 @@ def save(deletion_id: UUID, out: Path, as_json: bool) -> None:
         try:
             content = bundle.compose(made.own, made.settings, deletion_id, with_callers=True)
         except (bundle.NoReceipt, bundle.AuditChanged, AuditIncomplete, ReceiptChanged, InvalidDocument) as error:
-            stop(error.title)
+            stop(sentences.translated(error.title))
     try:
         out.write_bytes(content)
     except OSError as error:
@@ -132,7 +133,7 @@ def verify(file: IO[bytes], keys: tuple[str, ...], stamp_roots: Path | None, as_
     except LetheError as error:
         if as_json:
             print_json({"valid": False, "reason": error.title})
-        stop(f"Not valid: {error.title}")
+        stop(_("Not valid: {title}", title=sentences.translated(error.title)))
     output(_facts(proved), "\n".join(_sentences(proved, bool(keys), bool(stamp_roots))), as_json=as_json)
 
 

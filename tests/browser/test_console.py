@@ -226,3 +226,23 @@ def test_a_deletion_that_left_the_instance_whole_is_previewed_again(
     page.close()
 
     assert statuses == ["failed", "queued"]
+
+
+def test_the_console_speaks_the_browsers_language(browser: Browser, system: System) -> None:
+    """Portuguese here, and the button wakes up all the same; the link at the foot of the page leads to English."""
+    instance = seed_instance(system.deployment, "pousada do sol", messages=3)
+    context = browser.new_context(base_url=system.url, locale="pt-BR")
+    page = context.new_page()
+    page.goto("/console/")
+    page.get_by_label("Chave de API").fill(ADMIN_KEY)
+    page.get_by_role("button", name="Entrar").click()
+    page.get_by_role("link", name=f"Prévia a exclusão de {instance.name}").click()
+
+    expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+    page.get_by_label(re.compile("^Digite")).fill(instance.name)
+    expect(page.locator("#match")).to_have_text("Confere.")
+    page.get_by_role("button", name="Excluir para sempre").click()
+    expect(page.get_by_role("status")).to_have_text("Tudo foi removido, e isso foi verificado.")
+    page.get_by_role("link", name="English").click()
+    expect(page.get_by_text("Everything was removed, and that was checked.").first).to_be_visible()
+    context.close()

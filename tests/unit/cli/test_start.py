@@ -7,6 +7,7 @@ from tests.unit.fresh import loaded_by
 
 HEAVY = {
     "alembic",
+    "babel",
     "boto3",
     "celery",
     "cryptography",
