@@ -21,8 +21,8 @@ from tasks.orders.caller import Caller
 def order(names: Sequence[str], shown: str | None, not_before: datetime | None, *, exports: bool) -> Response:
     """Accept the deletions; 202 when there was one to accept. shown: the digest of the list that was previewed."""
     auditing.set_action(Action.BULK)
-    services, caller = resources.services(), replace(_caller(shown), exports=exports)
-    ordered = bulk.submit(services, caller, bulk_list.look(services, caller, names=names), not_before)
+    services, who = resources.services(), replace(caller(shown), exports=exports)
+    ordered = bulk.submit(services, who, bulk_list.look(services, who, names=names), not_before)
     answer = BulkOrdered(
         bulk_id=ordered.bulk_id,
         digest=ordered.digest,
@@ -39,10 +39,10 @@ def order(names: Sequence[str], shown: str | None, not_before: datetime | None, 
 def preview(names: Sequence[str], not_before: datetime | None) -> Response:
     """What would be removed, in sums, and the token that confirms it."""
     auditing.set_action(Action.PREVIEW)
-    services, caller = resources.services(), _caller(None)
+    services, who = resources.services(), caller(None)
     schedule.check(services, not_before)
-    meant = bulk_list.look(services, caller, names=names)
-    found, digest = bulk_preview.preview(services, caller, meant), bulk_list.digest_of(meant)
+    meant = bulk_list.look(services, who, names=names)
+    found, digest = bulk_preview.preview(services, who, meant), bulk_list.digest_of(meant)
     results = [_with_refusal(each.result, found.refused) for each in meant]
     answer = BulkPreview(
         digest=digest,
@@ -57,7 +57,11 @@ def preview(names: Sequence[str], not_before: datetime | None) -> Response:
     return json_response(answer.model_dump(mode="json", by_alias=True))
 
 
-def _caller(shown: str | None) -> Caller:
+def caller(shown: str | None) -> Caller:
+    """The caller of this request for an order of many; raises Unauthorized for an instance's token.
+
+    shown: the digest of the list that was previewed.
+    """
     if auth.principal().role is Role.INSTANCE:  # its token is for itself alone
         raise Unauthorized
     return orders.caller_of_many(shown)

@@ -3,8 +3,8 @@
 from flask import Blueprint, render_template
 
 from api import audit
-from api.console import filters
 from api.openapi.audit_schemas import AuditFilter
+from api.request import pages
 from shared.audit.entries import Action, Decision
 
 _TIMES = ("since", "until")
@@ -16,7 +16,7 @@ blueprint = Blueprint("audit", __name__, url_prefix="/audit")
 @blueprint.get("")
 def list_lines() -> str:
     """Newest first, one page at a time."""
-    given = filters.filled_in(AuditFilter)
+    given = pages.filled_in(AuditFilter)
     # A datetime field of a browser has no time zone: the page says UTC.
     zoned = {name: f"{text}Z" if name in _TIMES and text[-1:].isdigit() else text for name, text in given.items()}
     page = audit.find_page(AuditFilter.model_validate({"limit": _PAGE, **zoned}))

@@ -9,7 +9,7 @@ from flask.blueprints import BlueprintSetupState
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.console import audit, deletions, evidence, gateways, instances, language, session, sign_in, wording
+from api.console import audit, deletions, evidence, gateways, instances, language, selection, session, sign_in, wording
 from api.request import auth, resources
 from api.request.errors import Unconfirmed, as_api_error
 from shared import formatting
@@ -24,7 +24,7 @@ from shared.translations.texts import _
 blueprint = Blueprint(
     "console", __name__, url_prefix="/console", template_folder="templates", static_folder="static", cli_group=None
 )
-for pages in (sign_in, language, instances, deletions, evidence, gateways, audit):
+for pages in (sign_in, language, instances, selection, deletions, evidence, gateways, audit):
     blueprint.register_blueprint(pages.blueprint)
 
 OPEN = frozenset(
@@ -67,7 +67,10 @@ def admit() -> AnyResponse | None:
 
 def _is_automatic() -> bool:
     """Whether a page sent this request by itself, without a click."""
-    return request.endpoint in OPEN | {"console.deletions.show_progress"} or "auto" in request.args
+    return (
+        request.endpoint in OPEN | {"console.deletions.show_progress", "console.selection.show_progress"}
+        or "auto" in request.args
+    )
 
 
 @blueprint.after_request

@@ -6,9 +6,9 @@ from flask import Blueprint, Response, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import deletions, receipts
-from api.console import deletion_view, filters
+from api.console import deletion_view
 from api.openapi.schemas import Filter, Retry
-from api.request import resources
+from api.request import pages, resources
 from shared.database.models import Deletion, DeletionStatus
 
 blueprint = Blueprint("deletions", __name__, url_prefix="/deletions")
@@ -17,7 +17,7 @@ blueprint = Blueprint("deletions", __name__, url_prefix="/deletions")
 @blueprint.get("")
 def list_deletions() -> str:
     """Newest first, one page at a time."""
-    given = filters.filled_in(Filter)
+    given = pages.filled_in(Filter)
     page, following = deletions.find_page(Filter.model_validate(given))
     shown = [deletions.as_json(deletion) for deletion in page]
     return render_template(

@@ -35,7 +35,14 @@ def list_instances() -> str:
     page = found[:_PAGE]
     following = page[-1].id if len(found) > _PAGE else None
     deletions = _unfinished([instance.id for instance in page])
-    return render_template("instances.html", instances=page, wanted=wanted, following=following, deletions=deletions)
+    return render_template(
+        "instances.html",
+        instances=page,
+        wanted=wanted,
+        following=following,
+        deletions=deletions,
+        chosen=list(dict.fromkeys(request.form.getlist("chosen"))),
+    )
 
 
 @blueprint.get("/instances/<string:instance_id>")

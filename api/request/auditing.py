@@ -29,6 +29,8 @@ _ACTIONS = {
     "console.sign_in.sign_in": Action.SIGN_IN,
     "console.instances.preview_deletion": Action.PREVIEW,
     "console.instances.order_deletion": Action.DELETE,
+    "console.selection.preview_deletions": Action.PREVIEW,
+    "console.selection.order_deletions": Action.BULK,
     "console.instances.log_out": Action.LOGOUT,
     "console.deletions.retry_deletion": Action.RETRY,
     "console.deletions.run_deletion_now": Action.RUN_NOW,
