@@ -13,10 +13,14 @@ from shared.translations import sentences
 from shared.translations.texts import _, ngettext
 
 
-def create(name: str | None, instance_id: str | None, place: str, with_secrets: bool, as_json: bool) -> None:
+def create(
+    name: str | None, instance_id: str | None, place: str, with_secrets: bool, recipient: str | None, as_json: bool
+) -> None:
     """Write an archive, with a progress bar on a terminal."""
     if (name is None) == (instance_id is None):
         raise click.UsageError(_("Give the instance's name, or its id with --id"))
+    if recipient is not None:
+        _check_recipient(recipient)
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -35,12 +39,21 @@ def create(name: str | None, instance_id: str | None, place: str, with_secrets: 
                 digest, content = export.run(
                     made,
                     account.actor(),
-                    export.Wanted(instance, place, with_secrets),
+                    export.Wanted(instance, place, with_secrets, recipient),
                     lambda stream, items: bar.update(task, advance=items, description=stream),
                 )
             except Refused as error:
                 stop(sentences.translated(error.title))
     _show(place, digest, content, as_json=as_json)
+
+
+def _check_recipient(key: str) -> None:
+    from shared.settings import checks
+
+    try:
+        checks.age_recipient(key)
+    except ValueError as error:
+        raise click.UsageError(f"--recipient: {error}") from None
 
 
 def verify(folder: Path, expected: str | None, *, as_json: bool) -> None:

@@ -30,6 +30,7 @@ def group() -> None:
 @click.option("--id", "instance_id", metavar="ID", help="The instance's id, for one without a usable name.")
 @click.option("--to", "place", required=True, metavar="FOLDER|s3://BUCKET/PREFIX", help="Where the archive goes.")
 @click.option("--with-secrets", is_flag=True, help="Also session credentials, tokens and keys of bots.")
+@click.option("--recipient", metavar="AGE_KEY", help="Encrypt it for this age public key (age1...).")
 @json_option
 def create(**given: Any) -> None:
     """Write an archive: rows as JSON lines, files and objects, and a manifest with the SHA-256 of each part.

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pyrage
 import pytest
 from psycopg import sql
 
@@ -281,3 +282,27 @@ def test_what_is_written_meanwhile_is_added(
         assert rows == dict(found.fetchall())
         connection.execute("DELETE FROM \"Message\" WHERE id = 'new'")
     assert manifest.totals(content)["Message"] == 100
+
+
+def test_an_encrypted_archive_in_a_bucket(system: System, services: Services, tmp_path: Path) -> None:
+    """Only the recipient can read its parts; without the key it can be verified all the same."""
+    instance = seed_instance(system.deployment, "encrypted")
+    plain, _ = tmp_path / "plain", write(services, instance, tmp_path / "plain")
+    identity, bucket = pyrage.x25519.Identity.generate(), services.settings.s3_bucket
+    wanted = export.Wanted(
+        Instance(instance.id, instance.name, None), f"s3://{bucket}/kept/exports", recipient=str(identity.to_public())
+    )
+
+    digest, content = export.run(services, ACTOR, wanted, lambda stream, items: None)
+
+    assert system.deployment.s3
+    client, folder = system.deployment.s3.connect(), tmp_path / "downloaded"
+    for found in client.list_objects_v2(Bucket=str(bucket), Prefix="kept/exports/")["Contents"]:
+        path = folder / found["Key"].removeprefix(f"kept/exports/{instance.id}/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(client.get_object(Bucket=str(bucket), Key=found["Key"])["Body"].read())
+    assert manifest.verify(folder) == (digest, content)
+    assert not any(instance.id.encode() in path.read_bytes() for path in folder.rglob("*.age"))
+    decrypted = [pyrage.decrypt(path.read_bytes(), [identity]) for path in sorted(folder.rglob("*.jsonl.age"))]
+    lines = sorted(line for data in decrypted for line in data.splitlines())
+    assert lines == sorted(line for path in plain.rglob("*.jsonl") for line in path.read_bytes().splitlines())
