@@ -17,10 +17,11 @@ def redeliver(services: Services) -> int:
     if expired:
         log.warning("webhooks expired undelivered", events=expired)
     notices.add_waiting(services.own, services.settings)
-    for event_id in outbox.take_due(services.own, _AT_ONCE):
-        if time.monotonic() > ends:
-            break  # the others are due again in a moment
-        failure = outbox.try_to_deliver(services.own, services.settings, event_id)
-        delivered += failure is None
-        log.info("webhook tried again", event_id=event_id, failure=failure)
+    while time.monotonic() < ends and (taken := outbox.take_due(services.own, _AT_ONCE)):
+        for event_id in taken:
+            if time.monotonic() > ends:
+                break  # the others are due again in a moment
+            failure = outbox.try_to_deliver(services.own, services.settings, event_id)
+            delivered += failure is None
+            log.info("webhook tried again", event_id=event_id, failure=failure)
     return delivered

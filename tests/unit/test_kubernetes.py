@@ -82,6 +82,16 @@ def test_a_pod_has_the_time_to_end_that_compose_gives() -> None:
     assert PODS["web"]["terminationGracePeriodSeconds"] == grace["web"] + first
 
 
+def test_flower_is_not_open_to_everybody() -> None:
+    """Without a user it does not start."""
+    (given,) = PODS["flower"]["containers"][0]["env"]
+
+    assert given == {
+        "name": "FLOWER_BASIC_AUTH",
+        "valueFrom": {"secretKeyRef": {"name": "lethe", "key": "FLOWER_BASIC_AUTH"}},
+    }
+
+
 def test_there_is_one_beat_at_a_time() -> None:
     """The old one ends before the new one starts."""
     beat = BY_NAME["Deployment", "lethe-beat"]["spec"]
@@ -100,4 +110,4 @@ def test_lethe_accepts_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     required = {f"LETHE_{name.upper()}" for name, field in Settings.model_fields.items() if field.is_required()}
     empty = {name for name, value in given.items() if not value}
     assert made.trusted_proxies == 1
-    assert required == empty - {"LETHE_CACHE_URL", "FLOWER_BASIC_AUTH"}
+    assert required == empty - {"LETHE_CACHE_URL"}

@@ -20,6 +20,8 @@ from shared.deletions.display import load
 from shared.receipts import receipt
 from shared.services import Services
 from shared.settings import NotifyForm
+from shared.webhooks import outbox
+from shared.webhooks.events import GLOBAL, OPERATOR, Event
 from tests.integration.inline import ADMIN, accept, run_all, run_steps
 from tests.system import System
 from worker import reconciler, webhook_retries
@@ -191,3 +193,16 @@ def test_without_the_url_nothing_is_stored(system: System) -> None:
     services.close()
 
     assert found == []
+
+
+def test_as_many_as_there_are_go_in_one_round(system: System, services: Services, operator: Receiver) -> None:
+    """Else the end of a thousand deletions would be told for a quarter of an hour."""
+    deletion_id, _ = ordered(system, services, "told often")
+    with own_transaction(services.own) as connection:
+        for number in range(25):
+            event = Event(f"{deletion_id}.{number}", GLOBAL, operator.url, {}, {"number": number})
+            outbox.insert(connection, services.settings, deletion_id, event, target=OPERATOR, due_seconds=0)
+
+    webhook_retries.redeliver(services)
+
+    assert sorted(each.body["number"] for each in operator.received) == list(range(25))
