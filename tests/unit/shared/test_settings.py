@@ -312,14 +312,15 @@ def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     settings.read.cache_clear()
 
 
-def test_traces_without_their_library_are_refused_at_the_start(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("extra", "given"), [("otel", {"traces": True}), ("kafka", {"kafka_url": "kafka://h"})])
+def test_what_needs_a_library_is_refused_without_it_at_the_start(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, extra: str, given: dict[str, Any]
 ) -> None:
     """With the command that brings it."""
     monkeypatch.setattr("shared.settings.model.find_spec", lambda _: None)
 
-    with pytest.raises(ValidationError, match=r"lethe\[otel\]"):
-        make_settings(traces=True)
+    with pytest.raises(ValidationError, match=rf"lethe\[{extra}\]"):
+        make_settings(**given)
     assert make_settings().traces is False
 
 
