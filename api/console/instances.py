@@ -74,6 +74,7 @@ def preview_deletion(instance_id: str) -> str | AnyResponse:
         expected=_word_to_type(instance),
         token=confirmation.token_of_preview(instance, planned),
         required=resources.services().settings.confirmation,
+        export=_export(),
     )
 
 
@@ -84,7 +85,7 @@ def order_deletion(instance_id: str) -> AnyResponse:
     if request.form.get("typed") != _word_to_type(instance):
         return _ask_again(instance)
     confirmation.read_from_form()
-    return deletion_view.redirect_to(orders.submit_by_id(instance_id))
+    return deletion_view.redirect_to(orders.submit_by_id(instance_id, exports="export" in request.form))
 
 
 @blueprint.post("/instances/<string:instance_id>/logout")
@@ -94,6 +95,12 @@ def log_out(instance_id: str) -> AnyResponse:
     orders.log_out(orders.find(Action.LOGOUT, instance_id=instance_id))
     flash(_("Logged out. Nothing was deleted."))
     return redirect(url_for("console.instances.show_instance", instance_id=instance_id), 303)
+
+
+def _export() -> str | None:
+    """Whether deletions write an export: off, where one can be asked for, or required; None without a place for it."""
+    settings = resources.services().settings
+    return settings.export if settings.export_to else None
 
 
 def _word_to_type(instance: Instance) -> str:
@@ -109,6 +116,7 @@ def _ask_again(instance: Instance) -> AnyResponse:
         expected=_word_to_type(instance),
         token=request.form.get("confirmation_token", ""),
         required=resources.services().settings.confirmation,
+        export=_export(),
     )
     return make_response(form, g.error.code)
 

@@ -18,6 +18,7 @@ from shared.archives import manifest
 from shared.database.models import Deletion
 from shared.receipts import receipt
 from shared.services import Services
+from tests.integration.console.visitor import signed_in
 from tests.integration.inline import accept, run_all, run_steps
 from tests.system import System
 
@@ -193,3 +194,49 @@ def test_an_export_without_a_place_is_refused(make_system: Callable[..., System]
 
     assert (ordered.status_code, previewed.status_code) == (400, 400)
     assert "LETHE_EXPORT_TO is not set" in ordered.json()["message"]
+
+
+def test_the_console_offers_an_export(system: System) -> None:
+    """A box on the form of the deletion, where there is a place for exports."""
+    instance = seed_instance(system.deployment, "in the console")
+    visitor = signed_in(system)
+    form = visitor.get(f"/instances/{instance.id}/delete").text
+    ordered = visitor.post(f"/instances/{instance.id}/delete", typed=instance.name, export="yes")
+
+    assert 'name="export"' in form
+    assert system.show(ordered.headers["Location"].rpartition("/")[2])["exports"] is True
+
+
+def test_nothing_of_an_archive_is_logged_or_stored(
+    system: System, services: Services, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not what is in it: neither in logs, nor in the own database, the audit or the receipt."""
+    instance = seed_instance(system.deployment, "logged")
+    marker = "MARKER-5511987654321"
+    with system.deployment.connect() as connection:
+        mine = (marker, instance.id)
+        connection.execute('UPDATE "Message" SET "pushName" = %s WHERE "instanceId" = %s', mine)
+    folder = system.deployment.files_root / "instances" / instance.id / marker
+    folder.write_text(marker)
+    deletion_id = accept(services, instance.id, instance.name, exports=True)
+    run_steps(services, deletion_id, *BEFORE)
+    unreachable = system.make_services(gateways=("http://127.0.0.1:9",))
+    run_steps(unreachable, deletion_id, "deregister")
+    unreachable.close()
+    tables = ("deletions", "steps", "audit", "archives", "archive_parts", "receipts")
+    on_the_way = stored(services, *tables)
+    run_all(services, deletion_id)
+
+    archive = archive_of(services, instance, deletion_id)
+    assert marker.encode() in b"".join(path.read_bytes() for path in archive.rglob("*") if path.is_file())
+    assert marker not in on_the_way
+    assert marker not in stored(services, *tables)
+    assert marker not in "".join(capfd.readouterr())
+
+
+def stored(services: Services, *tables: str) -> str:
+    """All rows of these tables of the own database, as text; bytes as they are."""
+    with services.own.connect() as connection:
+        return "".join(
+            str([tuple(row) for row in connection.execute(text(f"SELECT * FROM {table}"))]) for table in tables
+        )
