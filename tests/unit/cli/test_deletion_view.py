@@ -13,6 +13,7 @@ from cli.deletion_view import DeletionWithKeyName
 from shared import formatting
 from shared.database.enums import ConfirmationMethod
 from shared.database.models import Deletion, DeletionStatus, Step, StepStatus, WebhookEvent, WebhookStatus
+from shared.translations import language
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ID = UUID("3f0c0000-0000-4000-8000-000000000000")
@@ -260,3 +261,27 @@ def test_a_script_reads_the_same() -> None:
     assert datetime.fromisoformat(facts["steps"]["delete_records"]["finishedAt"]) == before(58)
     assert facts["requestedBy"] == {"role": "admin", "keyId": "1f0c5e2a9b7d", "keyName": "shop"}
     assert facts["confirmedBy"] == {"keyId": "k", "means": "code", "at": None}
+
+
+def test_a_deletion_in_portuguese() -> None:
+    """Labels, times, numbers and the reason; names of steps and statuses stay, and so does all of the JSON."""
+    reason = "the own database cannot be reached: no free connection"
+    deletion = known(
+        DeletionStatus.WAITING,
+        step(status=StepStatus.RUNNING, removed={"Message": 4_000}, finished_at=None, at_least=True),
+        reason=reason,
+        confirmed_with=ConfirmationMethod.CODE,
+        confirmed_by="1f0c5e2a9b7d",
+    )
+    english = deletion_view.to_json(deletion)
+
+    with language.only_here(language.PORTUGUESE):
+        lines, as_json = " ".join(shown(deletion).split()), deletion_view.to_json(deletion)
+
+    assert "motivo o banco do próprio Lethe não responde: nenhuma conexão livre" in lines
+    assert "pedida por admin, chave 1f0c5e2a9b7d 'shop'" in lines
+    assert "confirmada com um código de uso único" in lines
+    assert "(há 5 min)" in lines
+    assert "delete_records running 60 s pelo menos 4.000 de 20.005; Message 4.000" in lines
+    assert as_json == english
+    assert as_json["reason"] == reason
