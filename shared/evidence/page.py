@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from shared import formatting
 from shared.evidence import members
+from shared.translations import language
 
 
 def render(files: Mapping[str, bytes], made_at: str, key_ids: Mapping[str, str]) -> str:
@@ -26,6 +27,11 @@ def render(files: Mapping[str, bytes], made_at: str, key_ids: Mapping[str, str])
     )
 
 
+def _moment(at: str | None) -> str:
+    with language.only_here(language.ENGLISH):  # the bundle has the same bytes for every reader
+        return formatting.utc_time(at)
+
+
 _PAGES = Environment(
     loader=PackageLoader("shared.evidence"),
     autoescape=True,
@@ -33,4 +39,4 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.filters |= {"moment": formatting.utc_time}
+_PAGES.filters |= {"moment": _moment}

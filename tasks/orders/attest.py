@@ -14,7 +14,6 @@ from shared.database.connections import own_statement
 from shared.database.models import Deletion, DeletionStatus, Receipt
 from shared.errors import LetheError
 from shared.evidence import attestation
-from shared.formatting import quantity
 from shared.receipts import receipt
 from shared.services import Services
 from tasks.leftovers import still_gone
@@ -93,7 +92,9 @@ def _write(services: Services, actor: Actor, erased: Erased, seen: Seen, began_a
         "notCovered": list(seen.not_covered),
     }
     is_gone = not (seen.exists or seen.findings)
-    reason = "nothing found" if is_gone else f"found in {quantity(len(seen.findings), 'place')}"
+    reason = (
+        "nothing found" if is_gone else f"found in {len(seen.findings)} place{'s' if len(seen.findings) > 1 else ''}"
+    )
     decision = Decision.SUCCEEDED if is_gone else Decision.FAILED
     entry = Entry(Action.ATTEST, decision, actor, erased.instance_id, erased.deletion_id, reason)
     document = attestation.write(services.own, services.settings, erased.deletion_id, content, entry)
