@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from demo.evolution.receiver import Received, Receiver
 from demo.evolution.seed import seed_instance
 from demo.ports import server_port
+from demo.processes import wait_until
 from shared.database.connections import own_transaction
 from shared.deletions import lifecycle
 from shared.deletions.display import load
@@ -23,7 +24,8 @@ from shared.settings import NotifyForm
 from shared.webhooks import outbox
 from shared.webhooks.events import GLOBAL, OPERATOR, Event
 from tests.integration.inline import ADMIN, accept, run_all, run_steps
-from tests.system import System
+from tests.kafka import KafkaPart
+from tests.system import System, running
 from worker import reconciler, webhook_retries
 
 KEY = f"whsec_{base64.b64encode(b'k' * 32).decode()}"
@@ -206,3 +208,24 @@ def test_as_many_as_there_are_go_in_one_round(system: System, services: Services
     webhook_retries.redeliver(services)
 
     assert sorted(each.body["number"] for each in operator.received) == list(range(25))
+
+
+@pytest.mark.slow
+def test_processes_that_fork_remove_topics_and_tell_of_the_end(
+    make_system: Callable[..., System], operator: Receiver, tmp_path: Path
+) -> None:
+    """Kafka's client has threads, which a fork does not take along: it is made after it. Beat sends what is due."""
+    broker = KafkaPart.start(tmp_path)
+    broker.make("evolution.with_processes.call", "evolution.global.call")
+    system = make_system(notify_url=SecretStr(operator.url), kafka_url=SecretStr(broker.url))
+    names = [seed_instance(system.deployment, name, messages=2).name for name in ("with_processes", "another")]
+
+    with running(system, "web", "worker", "beat"):
+        answers = [system.delete(name) for name in names]
+        wait_until(lambda: len(operator.received) >= len(names), 30, "what the operator is told")
+    topics = broker.topics()
+    broker.stop()
+
+    assert [answer.status for answer in answers] == [200, 200], answers
+    assert [each.body["data"]["instanceName"] for each in operator.received] == names
+    assert topics == {"evolution.global.call"}
