@@ -47,6 +47,9 @@ QUICK: dict[str, dict[str, tuple[Case, ...]]] = {
         "test_the_point_of_no_return_is_not_passed_without_rights": with_values("loss", "revoked"),
     },
     "deletion/test_webhooks": {"test_an_address_that_is_none_is_given_up_at_once": with_values("url", "not a url")},
+    "evidence/test_stamps": {
+        "test_an_answer_that_is_wrong_is_not_stored": with_values("spoil", "other document", "replay", "changed"),
+    },
     "gateways/test_name_is_free": {
         "test_what_is_created_after_success_stays": with_values("distance", 0.03),
     },

@@ -144,7 +144,9 @@ class Fields(BaseSettings):
     )
 
     receipt_key: SecretStr | None = Field(None, description="Key for receipts: Ed25519, PEM or base64; else generated")
-    timestamp_url: str | None = Field(None, description="Time-stamp authority (RFC 3161) for receipts and the audit")
+    timestamp_url: SecretStr | None = Field(
+        None, description="Time-stamp authority (RFC 3161) for receipts and the audit"
+    )
     timestamp_ca_file: Path | None = Field(
         None, description="PEM file of the time-stamp authority's roots; else the public ones"
     )

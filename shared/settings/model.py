@@ -26,6 +26,7 @@ _SCHEMES = {
     "rabbitmq_url": ("amqp", "amqps"),
     "kafka_url": kafka.SCHEMES,
     "broker_url": (),  # of any kind
+    "timestamp_url": ("http", "https"),
 }
 
 
@@ -115,14 +116,24 @@ class Settings(Fields):
             signing.read_private_key(key.get_secret_value())
         return key
 
-    @field_validator("ca_file")
+    @field_validator("ca_file", "timestamp_ca_file")
     @classmethod
     def _check_certificates(cls, path: Path | None) -> Path | None:
         if path is not None:
             certificates.check(path)
         return path
 
-    @field_validator("files_root", "ca_file", "cache_url", "broker_url", "rabbitmq_url", "kafka_url", mode="before")
+    @field_validator(
+        "files_root",
+        "ca_file",
+        "timestamp_ca_file",
+        "timestamp_url",
+        "cache_url",
+        "broker_url",
+        "rabbitmq_url",
+        "kafka_url",
+        mode="before",
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

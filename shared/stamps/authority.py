@@ -41,13 +41,14 @@ def _ask(body: bytes, settings: Settings) -> bytes:
 
 
 def _post(body: bytes, settings: Settings) -> bytes | LetheError:
+    assert settings.timestamp_url
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
     try:
         with requests.Session() as session:
             session.trust_env = False  # no .netrc of the host
             session.verify = certificates.bundle(settings.ca_file) or True
             answer = session.post(
-                str(settings.timestamp_url),
+                settings.timestamp_url.get_secret_value(),
                 data=body,
                 headers=headers,
                 timeout=_TIMEOUT_SECONDS,

@@ -1,6 +1,7 @@
 """Verifies a time stamp (RFC 3161): the document, the nonce, and the chain of certificates up to given roots."""
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 import certifi
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificates
 from rfc3161_client import TimeStampResponse, VerificationError, VerifierBuilder, decode_timestamp_response
 
@@ -33,7 +35,11 @@ class Verified:
 
 def read_roots(path: Path | None) -> list[Certificate]:
     """The certificates of a PEM file, or the public roots without one; raises ValueError or OSError."""
-    return load_pem_x509_certificates((path or Path(certifi.where())).read_bytes())
+    if path:
+        return load_pem_x509_certificates(path.read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # some public roots are older than RFC 5280
+        return load_pem_x509_certificates(Path(certifi.where()).read_bytes())
 
 
 def verify(answer: bytes, document: bytes, roots: Sequence[Certificate], *, nonce: int | None = None) -> Verified:

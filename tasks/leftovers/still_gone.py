@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.evolution.cache.cache import Candidates
+from shared.evolution.gateway import can_be_addressed
 from shared.evolution.media.local_folder import LocalFolder
 from shared.evolution.rows import counting
 from shared.evolution.rows.reservation import Reservation
+from shared.formatting import quantity
 from shared.services import Services
 from tasks.context import Target, probe_all
 from tasks.leftovers import by_name, coverage, in_use
@@ -74,6 +76,8 @@ def _look_for(services: Services, erased: Erased, used: InUse, candidates: Candi
     is_free = is_free and services.tenant.find(name=target.instance_name) is None
     found += [Finding(_store(each), each) for each in words]
     not_covered = [*coverage.standing(services), *(() if is_free else (_NAME_NOT_LOOKED_FOR,))]
+    if is_free:
+        not_covered += _not_asked(target)
     for storage in services.storages:
         not_covered += storage.uncovered(target.instance_id, target.instance_name, target.other_names)
     return Seen(
@@ -103,6 +107,13 @@ def _in_memories(target: Target) -> Iterator[Finding]:
     for number, gateway in enumerate(target.services.gateways, 1):
         if gateway in target.gateways and by_name.find_holders(target, {gateway.url}):
             yield Finding("gateways", f"the name in the memory of gateway {number}")
+
+
+def _not_asked(target: Target) -> Iterator[str]:
+    if not can_be_addressed(target.instance_name):
+        yield "the memory of the gateways: a URL cannot have the name"
+    elif given_up := len(target.services.gateways) - len(target.gateways):
+        yield f"the memory of {quantity(given_up, 'gateway')} that the deletion gave up"
 
 
 def _is_by_name(finding: Finding) -> bool:

@@ -1,7 +1,6 @@
 """An erased instance is looked for again on demand, and what was found is signed; nothing is erased."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,6 +27,8 @@ from tests.integration.keyring import make_key
 from tests.integration.shell import lethe
 from tests.system import Answer, System
 
+LIMIT = 9  # more than all other tests of the module need
+pytestmark = pytest.mark.system("web", limit_per_minute=LIMIT)
 UNAUTHORIZED = '{"error":true,"message":"Unauthorized"}'
 
 
@@ -211,22 +212,24 @@ def test_before_the_success_there_is_nothing_to_attest(system: System, services:
     assert answers == [409, 404, 404, 201, 200]
 
 
-def test_attestations_have_a_limit_of_their_own(make_system: Callable[..., System]) -> None:
-    """As many as deletions; refused ones are counted and audited, and deletions go on."""
-    system = make_system(limit_per_minute=1)
-    system.start("web")
-    services = system.make_services()
+def test_attestations_and_bundles_have_limits_of_their_own(system: System, services: Services) -> None:
+    """As many as deletions, counted apart; refused ones are audited, and deletions go on."""
     deletion_id, _ = erase(services, system, "limited")
+    key = make_key(services, Role.ADMIN).key
 
-    first, second = (system.call("POST", f"/deletions/{deletion_id}/attestation") for _ in range(2))
+    def statuses(method: str, path: str) -> list[int]:
+        return [system.call(method, f"/deletions/{deletion_id}/{path}", key=key).status_code for _ in range(LIMIT + 1)]
+
+    attested, bundles = statuses("POST", "attestation"), statuses("GET", "evidence")
     another = seed_instance(system.deployment, "another", messages=1)
-    ordered = system.delete_by_id(another.id)
+    ordered = system.call("POST", "/deletions", key=key, json={"instanceId": another.id})
+    refused = system.call("POST", f"/deletions/{deletion_id}/attestation", key=key)
 
-    assert (first.status_code, second.status_code, ordered.status_code) == (201, 429, 202)
-    assert second.json()["message"].startswith("No more than 1 attestations per minute and key")
-    assert [decision for decision, *_ in audited(services, deletion_id)] == ["succeeded", "refused"]
-    services.close()
-    system.close()
+    assert attested == [*[201] * LIMIT, 429]
+    assert bundles == [*[200] * LIMIT, 429]
+    assert ordered.status_code == 202
+    assert refused.json()["message"].startswith(f"No more than {LIMIT} attestations per minute and key")
+    assert [decision for decision, *_ in audited(services, deletion_id)][-2:] == ["refused", "refused"]
 
 
 def test_nobody_changes_an_attestation(system: System, services: Services) -> None:

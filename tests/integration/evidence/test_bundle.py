@@ -174,6 +174,23 @@ def test_its_page_finds_what_was_changed(
     assert says in followed.stdout + followed.stderr
 
 
+def test_its_page_finds_what_was_added(made: Made, tmp_path: Path) -> None:
+    """A file that is not in the list, whatever its name."""
+    zipfile.ZipFile(io.BytesIO(made.content)).extractall(tmp_path)
+    (tmp_path / "it.zip").write_bytes(made.content)
+    for name in ("lines/contents.json", "keys/more.zip"):
+        (tmp_path / name).write_text("{}")
+
+    followed = follow(commands(tmp_path)[0], tmp_path)
+
+    assert "no file was changed" in followed.stdout
+    assert "no file was added" not in followed.stdout
+    assert {line for line in followed.stdout.splitlines() if line[:2] == "> "} == {
+        "> lines/contents.json",
+        "> keys/more.zip",
+    }
+
+
 def is_of(path: Path, folder: Path, name: str) -> bool:
     """Whether the path begins with that name."""
     return path.relative_to(folder).as_posix().startswith(name)
