@@ -166,11 +166,11 @@ class Context(Target):
         removed = {what: number for what, number in self.totals.items() if number}
         return StepRecord(removed, self.notes, self._unsaved.has_progress, self._unsaved.planned)
 
-    def _note_triggers(self, table: str, kept: str | None) -> None:
-        """Note that a table's many rows go without triggers, or why they keep them; for the receipt."""
+    def _note_triggers(self, tables: dict[str, str | None]) -> None:
+        """Note which tables' many rows go without triggers, and why the others keep them; for the receipt."""
         noted = self.notes.get("triggers", {})
-        if noted.get(table, "") != kept:
-            self.note_and_save(triggers={**noted, table: kept})
+        if noted != (now := {**noted, **tables}):
+            self.note_and_save(triggers=now)
 
     def erase_rows(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
         """Erase the instance's rows of these tables, in this order; False when the slice was over first."""

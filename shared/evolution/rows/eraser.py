@@ -62,7 +62,7 @@ class RowEraser:
 
     report gets the rows of each batch once it is committed; stop is asked between batches; throttle says how long a
     batch may take; brake holds it back while replicas lag; with always_triggers, no trigger is kept from firing;
-    note_triggers gets a table with many rows, and why its triggers fire if they do.
+    note_triggers gets the tables with many rows, and why their triggers fire if they do.
     """
 
     tenant: Tenant
@@ -72,7 +72,7 @@ class RowEraser:
     stop: Callable[[], bool]
     brake: Brake
     always_triggers: bool = False
-    note_triggers: Callable[[str, str | None], None] = lambda table, kept: None  # noqa: ARG005
+    note_triggers: Callable[[dict[str, str | None]], None] = lambda tables: None  # noqa: ARG005
     _reporting: Lock = field(default_factory=Lock)
 
     def erase(self, tables: Sequence[Owned], planned: Mapping[str, int] | None = None) -> bool:
@@ -108,12 +108,11 @@ class RowEraser:
 
     def _one_by_one(self, sized: Sequence[tuple[Owned, Size]]) -> bool:
         found = triggers.look(self.tenant, [owned for owned, _ in sized], always=self.always_triggers)
+        self.note_triggers({**found.kept, **dict.fromkeys(found.freed)})
         return all(self._in_batches(self._table(owned, size, found)) for owned, size in sized)
 
     def _table(self, owned: Owned, size: Size, found: Triggers) -> _Table:
         """Where PostgreSQL's triggers search large tables for each row, it begins with what should fit."""
-        if owned.table in found.freed or owned.table in found.kept:
-            self.note_triggers(owned.table, found.kept.get(owned.table))
         seconds = self.throttle().batch_seconds
         fitting = int(seconds / size.seconds_a_row) if size.seconds_a_row else _FIRST_BATCH
         with_triggers, without = Pace(max(1, min(_FIRST_BATCH, fitting))), Pace(max(1, int(seconds / _SECONDS_A_ROW)))
@@ -150,10 +149,10 @@ class RowEraser:
             done = batch.delete(self.tenant, table.owned, where, values, freed)
         except Referenced:
             table.referenced = asked
-            self.note_triggers(name, _WRITTEN_MEANWHILE)
+            self.note_triggers({name: _WRITTEN_MEANWHILE})
         except Altered:
             table.freed = None
-            self.note_triggers(name, "it was altered meanwhile")
+            self.note_triggers({name: "it was altered meanwhile"})
         except TransientError as error:
             # Where each row makes PostgreSQL search a large table for what refers to it, even few rows take long.
             if isinstance(error, Unreachable) or not pace.shrink():

@@ -98,7 +98,7 @@ def erase(database_url: str, instance_id: str, report: Report = lambda _: None, 
         stop=lambda: False,
         brake=Brake((), 10),
         always_triggers=always,
-        note_triggers=notes.__setitem__,
+        note_triggers=notes.update,
     )
     try:
         assert eraser.erase(plan.tables)

@@ -37,7 +37,7 @@ def erase(
         reported.append,
         stops,
         IDLE,
-        note_triggers=noted.__setitem__,
+        note_triggers=noted.update,
     )
     return eraser.erase(tables, MANY if planned is None else planned), reported
 
