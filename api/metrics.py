@@ -16,7 +16,7 @@ LEFT JOIN steps s ON s.deletion_id = d.id AND s.position = d.position
 WHERE d.status NOT IN ('succeeded', 'cancelled') GROUP BY 1, 2"""
 _OLDEST = """
 SELECT coalesce(extract(epoch FROM now() - min(greatest(accepted_at, not_before))), 0) FROM deletions
-WHERE status IN ('queued', 'running', 'waiting')"""
+WHERE status IN ('queued', 'running', 'waiting') OR (status = 'scheduled' AND not_before < now())"""
 _STEPS = "SELECT name, sum(attempts), sum(failures) FROM steps GROUP BY 1"
 _ENDED = "SELECT status, count(*) FROM deletions WHERE status IN ('succeeded', 'cancelled', 'failed') GROUP BY 1"
 _NEED_OPERATOR = "SELECT count(*) FROM deletions WHERE status = 'failed' AND irrevocable_at IS NOT NULL"

@@ -68,6 +68,12 @@ def lines(services: Services, deletion_id: str) -> list[tuple[str, str, str | No
     return [(line.action, line.decision, line.reason) for line in reversed(found)]
 
 
+def oldest_seconds(metrics: str) -> float:
+    """The age of the oldest deletion under way, as Prometheus reads it."""
+    line = next(line for line in metrics.splitlines() if line.startswith("lethe_oldest_deletion_seconds "))
+    return float(line.split()[1])
+
+
 def exists(system: System, instance: SeededInstance) -> bool:
     """Whether the instance's row is there."""
     with system.deployment.connect() as connection:
@@ -461,8 +467,8 @@ def test_channels_that_a_cancelled_deletion_disabled_come_back_while_another_is_
 
 
 def test_a_scheduled_deletion_is_neither_old_nor_overdue(system: System, services: Services) -> None:
-    """Its age counts from its moment on, and the reconciler lets it be."""
-    deletion_id = order(system, seed_instance(system.deployment, "patient"))
+    """Its age counts from its moment on, also when nobody begins it then; and the reconciler lets it be before."""
+    deletion_id, missed = (order(system, seed_instance(system.deployment, name)) for name in ("patient", "missed"))
     with services.own.begin() as connection:
         connection.execute(text("UPDATE deletions SET accepted_at = now() - interval '60 days'"))
 
@@ -470,12 +476,14 @@ def test_a_scheduled_deletion_is_neither_old_nor_overdue(system: System, service
     due_in = republishing.next_due_in_seconds(services.own, within_seconds=1)
     let_its_moment_come(services, deletion_id)
     after = system.call("GET", "/metrics").text
+    move(services, UUID(missed), seconds=-7200)
+    late = oldest_seconds(system.call("GET", "/metrics").text)
 
     assert 'lethe_deletions_unfinished{status="scheduled",step="logout"}' in metrics
     assert due_in is None
-    for shown in (metrics, after):
-        oldest = next(line for line in shown.splitlines() if line.startswith("lethe_oldest_deletion_seconds "))
-        assert float(oldest.split()[1]) < 3600
+    assert oldest_seconds(metrics) < 3600
+    assert oldest_seconds(after) < 3600
+    assert late > 7000
 
 
 def test_the_command_line_shows_and_orders_it(system: System) -> None:
