@@ -9,7 +9,6 @@ from shared.evolution.gateway import can_be_addressed
 from shared.evolution.media.local_folder import LocalFolder
 from shared.evolution.rows import counting
 from shared.evolution.rows.reservation import Reservation
-from shared.formatting import quantity
 from shared.services import Services
 from tasks.context import Target, probe_all
 from tasks.leftovers import by_name, coverage, in_use
@@ -113,7 +112,7 @@ def _not_asked(target: Target) -> Iterator[str]:
     if not can_be_addressed(target.instance_name):
         yield "the memory of the gateways: a URL cannot have the name"
     elif given_up := len(target.services.gateways) - len(target.gateways):
-        yield f"the memory of {quantity(given_up, 'gateway')} that the deletion gave up"
+        yield f"the memory of gateways that the deletion gave up: {given_up}"
 
 
 def _is_by_name(finding: Finding) -> bool:
