@@ -50,7 +50,8 @@ Found = tuple[Id, str | None]  # the text, or singular and plural, and its conte
 @cache
 def collect() -> frozenset[Found]:
     """Every text of the product, of its commands' help, and of click."""
-    trees = {path: ast.parse(path.read_text()) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    trees = {path: ast.parse(path.read_text()) for path in (*modules, ROOT / "docs/errors_table.py")}
     errors = _error_classes([*trees.values()])
     found: set[Found] = set()
     for path, tree in trees.items():
@@ -170,7 +171,7 @@ def _of_call(call: ast.Call, name: str, errors: dict[str, str]) -> Iterator[Foun
     elif name in _OF_SENTENCES or name in errors:
         yield from ((text, CONTEXT) for argument in call.args for text in _sentences(argument))
     elif name == "Rule":
-        hints = [*call.args[4:], *(word.value for word in call.keywords if word.arg in ("hint", "own"))]
+        hints = [*call.args[3:], *(word.value for word in call.keywords if word.arg in ("hint", "own"))]
         yield from ((text, CONTEXT) for hint in hints for text in _sentences(hint))
 
 

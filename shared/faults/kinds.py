@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.translations.marks import N_
+
 PAGE = "docs/operations/errors.md"
 
 
@@ -21,12 +23,12 @@ class Server(StrEnum):
 class Kind(StrEnum):
     """What a deletion does; the value is what the documents call it."""
 
-    AWAY = "waits (away)"  # the server does not answer
-    BUSY = "waits"  # it answers, and refuses for now
-    TRIED_AGAIN = "tried again"
-    SLOW = "tried again (smaller)"  # the statement took too long: a batch of rows is tried again with fewer
-    READ_ANEW = "reads the tables anew"  # and fails if they have not changed
-    FAILS = "fails at once"
+    AWAY = N_("waits (away)")  # the server does not answer
+    BUSY = N_("waits")  # it answers, and refuses for now
+    TRIED_AGAIN = N_("tried again")
+    SLOW = N_("tried again (smaller)")  # the statement took too long: a batch of rows is tried again with fewer
+    READ_ANEW = N_("reads the tables anew")  # and fails if they have not changed
+    FAILS = N_("fails at once")
 
 
 @dataclass(frozen=True)
