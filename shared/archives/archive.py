@@ -25,7 +25,7 @@ BY_NAME = "-by-name"  # of the name of a stream
 
 
 class ArchiveLost(Refused):
-    """A part that was closed is not in the store of the export any more."""
+    """A closed part is not in the store of the export any more: bring it back, or begin the export anew."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class Archive:
         return self._state
 
     def _begin(self) -> State:
-        if self.destination.sizes(self.folder):
+        there, of_deletion = self.destination.sizes(self.folder), self.journal.facts.of_deletion
+        if there and (f"{self.folder}/{manifest.NAME}" in there or not of_deletion):
             raise Refused(f"{self.folder} is there already, and was not begun by this export: move it away")
         clocks = {storage.kind: storage.clock() for storage in self.source.storages}
         state = State(tables.since(self.source.tenant), clocks)

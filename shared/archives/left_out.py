@@ -4,7 +4,7 @@ import re
 
 # Names of columns as Evolution has them, and as others would call them. `openaiCredsId` is a key, and no secret.
 _SECRET = re.compile(
-    r"token|secret|passw|passphrase|pwd|api_?key|access_?key|private_?key|creds|credential|auth(?!or)|bearer|cookie|jwt"
+    r"token|secret|passw|passphrase|pwd|api_?key|access_?key|private_?key|creds|credential|auth(?!or(?!iz))|bearer|cookie|jwt"
     r"|session_?key|signing",
     re.IGNORECASE,
 )

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, select
 
 from shared.archives import destination, manifest
-from shared.archives.archive import Archive, Source
+from shared.archives.archive import Archive, ArchiveLost, Source
 from shared.archives.destination import Destination
 from shared.archives.journal import Facts, Journal
 from shared.audit import chain
@@ -66,7 +66,12 @@ def write_first(ctx: Context) -> bool:
     archive = _archive(ctx)
     if not archive.write_first():
         return False
-    archive.check()
+    try:
+        archive.check()
+    except ArchiveLost:  # nothing is erased yet: a resume writes it anew
+        with own_transaction(ctx.services.own) as connection:
+            archive.journal.forget(connection)
+        raise
     with own_transaction(ctx.services.own) as connection:
         claims.write(connection, ctx.claim, exports=True, archive_written_at=func.now())
     return True

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from shared.archives import destination, journal
-from shared.archives.archive import Archive, Source
+from shared.archives.archive import Archive, ArchiveLost, Source
 from shared.archives.journal import Facts, Journal
 from shared.audit import chain
 from shared.audit.entries import Action, Actor, Decision, Entry
@@ -44,10 +44,14 @@ def run(
     _audit(services, Entry(Action.EXPORT, Decision.ACCEPTED, actor, instance_id))
     try:
         archive.destination.probe()
+        archive.check()
         archive.write_first()
         archive.write_later()
         closed = archive.close()
     except LetheError as error:
+        if isinstance(error, ArchiveLost):  # so that the next one begins anew
+            with own_transaction(services.own) as connection:
+                archive.journal.forget(connection)
         _audit(services, Entry(Action.EXPORT, Decision.FAILED, actor, instance_id, reason=type(error).__name__))
         raise
     with own_transaction(services.own) as connection:

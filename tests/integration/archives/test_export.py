@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
@@ -17,7 +18,7 @@ from psycopg import sql
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
 from shared.archives import destination, manifest, tables
-from shared.archives.archive import Archive, Source
+from shared.archives.archive import Archive, ArchiveLost, Source
 from shared.archives.journal import Facts, Journal
 from shared.audit.entries import Actor
 from shared.database.encryption import cipher
@@ -306,3 +307,24 @@ def test_an_encrypted_archive_in_a_bucket(system: System, services: Services, tm
     decrypted = [pyrage.decrypt(path.read_bytes(), [identity]) for path in sorted(folder.rglob("*.jsonl.age"))]
     lines = sorted(line for data in decrypted for line in data.splitlines())
     assert lines == sorted(line for path in plain.rglob("*.jsonl") for line in path.read_bytes().splitlines())
+
+
+def test_an_interrupted_archive_that_was_removed_is_begun_anew(
+    system: System, services: Services, tmp_path: Path
+) -> None:
+    """After one refusal that says so."""
+    instance = seed_instance(system.deployment, "removed")
+
+    def interrupt(stream: str, items: int) -> None:
+        raise KeyboardInterrupt
+
+    wanted = export.Wanted(Instance(instance.id, instance.name, None), str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        export.run(services, ACTOR, wanted, interrupt)
+    shutil.rmtree(tmp_path / instance.id)
+    with pytest.raises(ArchiveLost):
+        write(services, instance, tmp_path)
+
+    digest, content = write(services, instance, tmp_path)
+
+    assert manifest.verify(tmp_path / instance.id) == (digest, content)
