@@ -139,15 +139,15 @@ def _kafka(evolution: Mapping[str, str], made: Mapped) -> None:
     try:
         kafka.configuration(url, None)
     except ValueError as error:
-        raise Problem(f"KAFKA_: {error}") from None
+        raise Problem(f"KAFKA_ variables: {error}") from None
     made.settings["kafka_url"] = url
     if (prefix := evolution.get("KAFKA_TOPIC_PREFIX", "")) not in ("", "evolution"):
         made.settings["kafka_topic_prefix"] = prefix
     if is_tls and evolution.get("KAFKA_SSL_CA"):
-        made.notes.append("KAFKA_SSL_CA is set: write it into a file, and let LETHE_CA_FILE name that")
+        made.notes.append(N_("KAFKA_SSL_CA is set: write it into a file, and let LETHE_CA_FILE name that"))
     if is_tls and evolution.get("KAFKA_SSL_CERT"):
         made.notes.append(
-            "KAFKA_SSL_CERT is set: write it and KAFKA_SSL_KEY into files, and add cert= and key= to LETHE_KAFKA_URL"
+            N_("KAFKA_SSL_CERT is set: write it and KAFKA_SSL_KEY into files, and add cert= and key= to the URL")
         )
 
 

@@ -103,7 +103,7 @@ def test_a_variable_of_evolution_becomes_a_setting(evolution: dict[str, str], be
     ("evolution", "note"),
     [
         ({"KAFKA_ENABLED": "true", "KAFKA_SSL_ENABLED": "true", "KAFKA_SSL_CA": "PEM"}, "LETHE_CA_FILE"),
-        ({"KAFKA_ENABLED": "true", "KAFKA_SSL_ENABLED": "true", "KAFKA_SSL_CERT": "PEM"}, "LETHE_KAFKA_URL"),
+        ({"KAFKA_ENABLED": "true", "KAFKA_SSL_ENABLED": "true", "KAFKA_SSL_CERT": "PEM"}, "add cert="),
         ({"WEBHOOK_GLOBAL_ENABLED": "true", "WEBHOOK_GLOBAL_URL": "https://h.example.com"}, "INSTANCE_DELETE"),
     ],
 )
@@ -121,7 +121,7 @@ def test_what_is_not_taken_over_is_said(evolution: dict[str, str], note: str) ->
         ({"DATABASE_PROVIDER": "oracle"}, "DATABASE_PROVIDER is neither"),
         ({"AUTHENTICATION_API_KEY": "429683C4C977415CAAFCCE10F7D57E11"}, "published example"),
         ({"AUTHENTICATION_API_KEY": "BQYHJGJHJ"}, "published example"),
-        ({"KAFKA_ENABLED": "true", "KAFKA_BROKERS": "h:port"}, "KAFKA_: a broker is a host and a port"),
+        ({"KAFKA_ENABLED": "true", "KAFKA_BROKERS": "h:port"}, "KAFKA_ variables: a broker is a host and a port"),
         (
             {"KAFKA_ENABLED": "true", "KAFKA_SASL_ENABLED": "true", "KAFKA_SASL_MECHANISM": "oauthbearer"},
             "the mechanism is none of",
