@@ -35,6 +35,8 @@ class Authority:
         self.root = folder / "root.pem"
         self.asked: list[bytes] = []
         self.status = 200
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.change: Callable[[bytes], bytes] = lambda answer: answer
         self._make()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -80,6 +82,7 @@ class Authority:
                 query = self.rfile.read(int(self.headers["Content-Length"]))
                 authority.asked.append(query)
                 answer = authority.change(authority.reply(query))
+                authority.may_answer.wait(30)
                 self.send_response(authority.status)
                 self.send_header("Content-Type", "application/timestamp-reply")
                 self.send_header("Content-Length", str(len(answer)))

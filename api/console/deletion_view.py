@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from api import evidence
 from api.request import auth, resources
+from api.request.errors import Conflict
 from shared.access.permissions import Permission
 from shared.database.enums import Role
 from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
@@ -94,7 +95,10 @@ def attested(deletion: Deletion) -> dict[str, Any] | None:
     """What the newest attestation says; None without one, or for a caller that may not see it."""
     if deletion.status is not DeletionStatus.SUCCEEDED or not auth.has_permission(Permission.RECEIPTS):
         return None
-    document = evidence.newest(deletion)
+    try:
+        document = evidence.newest(deletion)
+    except Conflict:  # it was changed, which is logged; the rest of the page can be shown all the same
+        return None
     said: dict[str, Any] | None = json.loads(document)["attestation"] if document else None
     return said
 

@@ -246,7 +246,10 @@ def test_nobody_changes_an_attestation(system: System, services: Services) -> No
     with services.own.begin() as connection:
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
         connection.exec_driver_sql("UPDATE attestations SET document = replace(document, 'found\":0', 'found\":1')")
+    page = signed_in(system).get(f"/deletions/{deletion_id}")
+
     assert system.call("GET", f"/deletions/{deletion_id}/attestation").status_code == 409
+    assert (page.status_code, 'id="attested"' in page.text) == (200, False)
 
 
 @pytest.fixture(scope="module")

@@ -114,6 +114,21 @@ def test_an_authority_that_is_away_delays_the_stamp_alone(
     assert stamp_of(services, deletion_id).token
 
 
+def test_an_authority_that_hangs_is_given_up_in_time(
+    system: System, services: Services, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the timeout of each read is: a worker has other things to do."""
+    deletion_id = erase(services, system, "hanging")
+    with monkeypatch.context() as shortened:
+        shortened.setattr("shared.stamps.authority._LONGEST_SECONDS", 0.3)
+        authority.may_answer.clear()
+        stamped = stamp(services)
+        authority.may_answer.set()
+
+    assert stamped == 0
+    assert stamp_of(services, deletion_id).error == "the time-stamp authority cannot be reached: it took too long"
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
