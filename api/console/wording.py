@@ -29,6 +29,12 @@ _NOTHING = {
     "send_webhook": N_("no webhook to call"),
     "confirm": N_("nothing was left"),
 }
+# Notes of steps, as the pages show them.
+_NOTES = (
+    N_("acknowledged"), N_("quiet seconds"), N_("unfinished for"), N_("name in use"), N_("name is free"),
+    N_("objects seen"), N_("files seen"), N_("all versions"), N_("verified empty"), N_("triggers"), N_("kept media"),
+    N_("kept queues"), N_("stuck gateways"), N_("not logged out"), N_("name borne again"),
+)  # fmt: skip
 # Badges and lists of the pages; the words are those of the API.
 _STATUSES = (
     N_("queued"), N_("running"), N_("waiting"), N_("failed"), N_("succeeded"), N_("cancelled"), N_("pending"),
