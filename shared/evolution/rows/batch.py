@@ -46,8 +46,9 @@ def delete(tenant: Tenant, owned: Owned, where: str, values: dict[str, object], 
         "statement_timeout": f"{_STATEMENT_SECONDS}s",
         "lock_timeout": f"{_LOCK_SECONDS}s",
         "jit": "off",
-        "max_parallel_workers_per_gather": "0",  # a deletion is not to take the cores of other work
-        "enable_mergejoin": "off",  # to look for a batch's keys, it would read an index from its beginning
+        # To look for a batch's keys, the planner would read an index from its beginning, and on several cores.
+        "enable_mergejoin": "off",
+        **({} if owned.searched else {"max_parallel_workers_per_gather": "0"}),
         "row_security": "off",  # raises instead of hiding rows
         # With a LIMIT the planner likes to read a table from its beginning, where all is deleted already.
         **({"enable_seqscan": "off"} if owned.indexed else {}),
