@@ -114,8 +114,8 @@ class _Made:
     def add_keys(self) -> None:
         """The keys that have signed something in here; the newest one signs the list of contents."""
         with own_transaction(self._engine) as connection:
+            signs = receipt_keys.current(connection, self._settings)  # first: it may be a new one
             known = receipt_keys.all_public(connection)
-            signs = receipt_keys.current(connection, self._settings)
         self._key = signs
         used = {signing.as_jwk(signs.public_key())["kid"], *map(_key_of, self._documents().values())}
         keys = {key_id: key for key_id, key in known.items() if key_id in used}

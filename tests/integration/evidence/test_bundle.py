@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import zipfile
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import SecretStr
 
 from demo.evolution.seed import seed_instance
 from shared import signing
@@ -148,6 +150,19 @@ def test_its_page_is_followed_with_openssl_alone(made: Made, tmp_path: Path) -> 
     assert said.count("Verification: OK") == said.count("Time stamp:") == 3
     for key in re.findall(r"keys/(.*)\.pem", "\n".join(made.files)):
         assert key in followed.stdout
+
+
+def test_it_has_each_key_that_has_signed(system: System, services: Services, made: Made, tmp_path: Path) -> None:
+    """After a change of the key, the receipt has the old one and the list the new one; the page names both."""
+    key = SecretStr(b64encode(b"another key of 32 bytes for test").decode())
+    changed = system.make_services(receipt_key=key)
+    content = bundle.compose(changed.own, changed.settings, made.deletion_id, with_callers=True)
+    zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path)
+
+    followed = follow(commands(tmp_path)[1], tmp_path)
+
+    assert len(verification.verify(content).key_ids) == 2
+    assert (followed.stdout + followed.stderr).count("Signature Verified Successfully") == 5
 
 
 @pytest.mark.parametrize(
