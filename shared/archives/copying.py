@@ -14,18 +14,17 @@ def rows(driver: psycopg.Connection, statement: LiteralString, values: Mapping[s
     connection, is_over = driver.pgconn, False
     try:
         connection.send_query(psycopg.ClientCursor(driver).mogrify(statement, values).encode())
-        _check(_result(connection), ExecStatus.COPY_OUT)
-        while True:
-            length, row = connection.get_copy_data(1)
-            if length > 0:
-                yield row
-            elif length == 0:
-                _wait(connection)
-            else:
-                break
         result = _result(connection)
-        is_over = _result(connection) is None
-        _check(result, ExecStatus.COMMAND_OK)
+        if result is not None and result.status == ExecStatus.COPY_OUT:
+            while (data := connection.get_copy_data(1))[0] >= 0:
+                if data[0]:
+                    yield data[1]
+                else:
+                    _wait(connection)
+            result = _result(connection)
+        is_over = result is None or _result(connection) is None
+        if result is None or result.status != ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result) if result else psycopg.OperationalError("no answer")
     finally:
         if not is_over:
             driver.close()
@@ -44,8 +43,3 @@ def _wait(connection: PGconn) -> None:
     socket.register(connection.socket, select.POLLIN)
     socket.poll()
     connection.consume_input()
-
-
-def _check(result: PGresult | None, wanted: ExecStatus) -> None:
-    if result is None or result.status != wanted:
-        raise psycopg.errors.error_from_result(result) if result else psycopg.OperationalError("no answer")

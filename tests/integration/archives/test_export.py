@@ -22,7 +22,7 @@ from shared.archives.archive import Archive, ArchiveLost, Source
 from shared.archives.journal import Facts, Journal
 from shared.audit.entries import Actor
 from shared.database.encryption import cipher
-from shared.errors import Refused
+from shared.errors import Refused, TransientError
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks.orders import export
@@ -328,3 +328,26 @@ def test_an_interrupted_archive_that_was_removed_is_begun_anew(
     digest, content = write(services, instance, tmp_path)
 
     assert manifest.verify(tmp_path / instance.id) == (digest, content)
+
+
+def test_a_statement_that_takes_too_long_is_asked_for_less(
+    system: System, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down to one page; then the error is the server's, and the connection is good for the next one."""
+    instance = seed_instance(system.deployment, "too long")
+    archive = new_archive(services, instance, tmp_path, lambda: False)
+    plan = services.tenant.plan()
+    source = tables.read(services.tenant, [each for each in plan.tables if each.table == "Message"], with_secrets=True)[
+        0
+    ]
+    with system.deployment.connect() as connection:
+        connection.execute('LOCK TABLE "Message" IN ACCESS EXCLUSIVE MODE')
+        monkeypatch.setattr(tables, "STATEMENT_SECONDS", 0.05)
+        with pytest.raises(TransientError):
+            list(tables.lines(services.tenant, source, source.heaps[0], instance.id, ("true", {}), None))
+    monkeypatch.undo()
+
+    archive.write_first()
+    archive.write_later()
+
+    assert archive.close()[1]["tables"]
