@@ -97,16 +97,15 @@ def _delete(selection: _Selection, not_before: datetime | None, *, wait: bool | 
     results = [_as_result(selection, each, meant, ordered.begins_at) for each in ordered.results]
     results += [Result(each.name, None, "refused", N_("It was created after the question")) for each in changed]
     results = _with_earlier(made, results) if selection.by_name else results
+    interrupted = False
     try:
-        if wait:
-            results = watch_many.follow(made, results, console)
+        results = watch_many.follow(made, results, console) if wait else results
     except KeyboardInterrupt:
-        stop(
-            _("Interrupted. The accepted deletions go on; `lethe list --bulk {id}` shows them", id=ordered.bulk_id),
-            INTERRUPTED,
-        )
-    finally:
-        _report(results, ordered.bulk_id, console, as_json=as_json)
+        interrupted = True
+    finally:  # accepted orders are reported, also after an error
+        _report(results, ordered.bulk_id, console, as_json=as_json, interrupted=interrupted)
+    if interrupted:
+        stop(_("Interrupted. The accepted deletions go on"), INTERRUPTED)
     orders.check_all_done(results)
 
 
@@ -174,11 +173,14 @@ def _with_earlier(made: Services, results: Sequence[Result]) -> list[Result]:
     ]
 
 
-def _report(results: Sequence[Result], bulk_id: UUID | None, console: Console, *, as_json: bool) -> None:
+def _report(
+    results: Sequence[Result], bulk_id: UUID | None, console: Console, *, as_json: bool, interrupted: bool
+) -> None:
     """A line for each (at a terminal, for each that is not done), and how many have which status."""
     quiet = console.is_terminal and not as_json
     orders.show([each for each in results if not (quiet and each.good)], as_json=as_json)
-    counts = Counter(each.status for each in results)
-    click.echo(f"{formatting.quantity(len(results), 'name')}: {formatting.counts_in_line(counts)}", err=True)
+    counts = Counter(each.status if each.exists else Outcome.UNKNOWN.value for each in results)
+    if not interrupted:  # else it is old
+        click.echo(f"{formatting.quantity(len(results), 'name')}: {formatting.counts_in_line(counts)}", err=True)
     if bulk_id and counts.keys() & {DeletionStatus.SCHEDULED, *UNDER_WAY}:
         click.echo(_("`lethe list --bulk {id}` shows how far they are", id=bulk_id), err=True)
