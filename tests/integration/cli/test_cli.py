@@ -24,6 +24,7 @@ from tests.integration.shell import lethe
 from tests.system import ROOT, System
 
 pytestmark = pytest.mark.system()
+_PORTUGUESE = {"LC_ALL": "pt_BR.UTF-8"}
 
 
 def test_the_demos_settings_bring_the_command_along(system: System, tmp_path: Path) -> None:
@@ -345,3 +346,25 @@ def test_no_command_shows_a_traceback_or_a_password(
     assert (answer.returncode == 0) is not bool(answer.stderr) or words == ("doctor",)
     assert "Traceback" not in answer.stderr
     assert "hidden-word" not in answer.stdout + answer.stderr
+
+
+def test_people_read_portuguese(system: System) -> None:
+    """A preview, and the reason why a name cannot be deleted."""
+    name = seed_instance(system.deployment, "pousada").name
+
+    preview, unknown = lethe(system, "preview", name, **_PORTUGUESE), lethe(system, "preview", "nada", **_PORTUGUESE)
+
+    assert "Nada disto pode ser recuperado" in preview.stdout
+    assert (preview.returncode, unknown.returncode) == (0, 1)
+    assert unknown.stderr == 'A instância "nada" não existe\n'
+
+
+def test_scripts_and_the_audit_read_english(system: System) -> None:
+    """The same keys, values and reasons, whatever the language of the shell."""
+    order = ("delete", "nada", "--yes", "--json")
+    english, portuguese = lethe(system, *order, LC_ALL="C"), lethe(system, *order, **_PORTUGUESE)
+    lines = json.loads(lethe(system, "audit", "list", "--limit", "2", "--json", **_PORTUGUESE).stdout)["lines"]
+
+    assert json.loads(portuguese.stdout) == json.loads(english.stdout)
+    assert json.loads(portuguese.stdout)[0]["reason"] == 'The "nada" instance does not exist'
+    assert [line["reason"] for line in lines] == ["unknown instance", "unknown instance"]
