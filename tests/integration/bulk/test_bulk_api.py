@@ -250,6 +250,18 @@ def test_a_code_confirms_the_digest_that_was_shown(system: System, services: Ser
         assert [tuple(row) for row in connection.exec_driver_sql(query)] == [(key.id, "code", digest)] * 2
 
 
+def test_lists_can_be_turned_off(system: System) -> None:
+    """With a limit of 0, also for an admin's key; single deletions go on."""
+    seed(system, "off 1")
+    client = app.create(system.make_services(confirmation=ConfirmationMode.OFF, limit_bulk_per_hour=0)).test_client()
+
+    listed = order(client, ADMIN_KEY, instanceNames=["off 1"])
+    single = client.post("/deletions", json={"instanceName": "off 1"}, headers={"apikey": ADMIN_KEY})
+
+    assert (listed.status_code, "No more than 0" in listed.json["message"]) == (429, True)
+    assert single.status_code == 202
+
+
 def order(client: FlaskClient, key: str, code: str = "", **more: Any) -> Any:
     """Order both, in the test's own process."""
     headers = {"apikey": key, **({"X-Confirmation-Code": code} if code else {})}

@@ -136,12 +136,12 @@ def test_rabbitmq_keeps_messages_in_a_quorum_queue(make_settings: Callable[..., 
 @pytest.mark.parametrize(("broker", "first"), [("redis://x/0", min), ("rediss://x/0", min), ("amqp://x//", max)])
 def test_a_giant_stands_behind_on_every_broker(broker: str, first: Callable[[int, int], int]) -> None:
     """Redis serves the smallest number first, RabbitMQ the greatest."""
-    normal, behind = (
-        celery_app.priority_on(broker, each) for each in (celery_app.NORMAL_PRIORITY, celery_app.LOW_PRIORITY)
-    )
+    order = celery_app.NORMAL_PRIORITY, celery_app.LOW_PRIORITY, celery_app.BULK_PRIORITY
+    normal, behind, of_many = (celery_app.priority_on(broker, each) for each in order)
 
-    assert normal != behind
+    assert len({normal, behind, of_many}) == 3
     assert first(normal, behind) == normal
+    assert first(behind, of_many) == behind
 
 
 def test_steps_have_a_task_each() -> None:

@@ -96,6 +96,7 @@ class Broker:
 
     failure: Exception | None = None
     chains: list[list[tuple[str, tuple[Any, ...]]]] = field(default_factory=list)
+    priorities: list[int] = field(default_factory=list)
 
     @contextmanager
     def taking(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -106,12 +107,14 @@ class Broker:
 
     def _chain(self, *steps: Any, app: object) -> SimpleNamespace:
         assert all(step.immutable for step in steps)
-        return SimpleNamespace(apply_async=lambda **_: self._take([(step.task, tuple(step.args)) for step in steps]))
+        messages = [(step.task, tuple(step.args)) for step in steps]
+        return SimpleNamespace(apply_async=lambda *, priority: self._take(messages, priority))
 
-    def _take(self, steps: list[tuple[str, tuple[Any, ...]]]) -> None:
+    def _take(self, steps: list[tuple[str, tuple[Any, ...]]], priority: int) -> None:
         if self.failure:
             raise self.failure
         self.chains.append(steps)
+        self.priorities.append(priority)
 
 
 @pytest.fixture
@@ -132,6 +135,26 @@ def test_the_chain_begins_at_the_next_step(services: Any, monkeypatch: pytest.Mo
 
     assert published
     assert broker.chains == [[(f"lethe.{name}", (str(DELETION), 3)) for name in ORDER[position:]]]
+
+
+@pytest.mark.parametrize(
+    ("in_bulk", "position", "priority"),
+    [
+        (True, 0, celery_app.BULK_PRIORITY),
+        (True, 1, celery_app.NORMAL_PRIORITY),
+        (False, 0, celery_app.NORMAL_PRIORITY),
+    ],
+)
+def test_one_of_many_begins_after_all_others(
+    services: Any, monkeypatch: pytest.MonkeyPatch, in_bulk: bool, position: int, priority: int
+) -> None:
+    """And then goes on like them."""
+    broker = Broker()
+
+    with broker.taking(monkeypatch):
+        publishing.publish(services, StepMessage(DELETION, 1, position, in_bulk))
+
+    assert broker.priorities == [priority]
 
 
 @pytest.mark.parametrize("failure", [OperationalError("away"), ConnectionRefusedError("away"), TimeoutError("away")])
