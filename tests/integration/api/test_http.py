@@ -353,7 +353,10 @@ def test_other_errors_have_the_documented_shape(shared_system: System) -> None:
     nameless = shared_system.send("DELETE", "/instance/delete/")
     broken = shared_system.call("POST", "/deletions", data="{", headers={"Content-Type": "application/json"})
     large = shared_system.call(
-        "POST", "/deletions", data='"' + "x" * 100_000 + '"', headers={"Content-Type": "application/json"}
+        "POST",
+        f"/deletions/{uuid4()}/retry",
+        data='"' + "x" * 100_000 + '"',
+        headers={"Content-Type": "application/json"},
     )
 
     assert (unknown_path.status, unknown_path.text) == (404, '{"error":true,"message":"Not Found"}')
