@@ -1,5 +1,6 @@
 """The command line in the language of the shell, or of --lang."""
 
+import re
 from collections.abc import Iterator
 
 import click
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from cli import language as cli_language
 from cli.main import main
 from shared.translations import language
+from tests.unit.cli.test_main import COMMANDS
 
 NO_LOCALE = {"LC_ALL": "", "LC_MESSAGES": "", "LANG": ""}
 
@@ -53,6 +55,19 @@ def test_an_unknown_language_is_wrong_usage() -> None:
 
     assert answer.exit_code == 2
     assert "en, pt-BR" in answer.output
+
+
+@pytest.mark.parametrize("path", [*COMMANDS, "lethe", "lethe keys", "lethe audit"])
+def test_all_help_is_in_portuguese(path: str) -> None:
+    """No line of it is in English, and the example is the same command."""
+    words = path.split()[1:]
+
+    english, portuguese = (lethe(*words, "--help", LANG=name).output for name in ("C", "pt_BR.UTF-8"))
+
+    assert {"Usage:", "Options:", "Show this message and exit."}.isdisjoint(portuguese.replace("\n", " ").split("  "))
+    same = set(map(str.strip, english.splitlines())) & set(map(str.strip, portuguese.splitlines()))
+    assert [line for line in same if len(line.split()) > 4 and not line.startswith("-")] == []
+    assert re.findall(r"Example: +(.+)", english) == re.findall(r"Exemplo: +(.+)", portuguese)
 
 
 def test_wrong_usage_and_missing_settings_are_said_in_portuguese() -> None:
