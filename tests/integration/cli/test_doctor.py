@@ -71,6 +71,7 @@ def test_a_running_system_is_ok(system: System) -> None:
         "workers",
         "reconciler",
         "scheduled",
+        "time stamps",
         f"gateway {system.gateways[0].url}",
         "servers",
         "cache",
