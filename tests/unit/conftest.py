@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 import structlog
 import tenacity
+from hypothesis import HealthCheck, settings
 
 from shared.settings import Settings
+
+# A slow machine makes no test fail.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # The least that Settings asks for; nothing here can be reached.
 REQUIRED: dict[str, Any] = {
