@@ -1,14 +1,13 @@
-"""Starts `lethe` and `python -m cli`; Ctrl-C during the imports prints no traceback."""
+"""Starts `lethe` and `python -m cli`; Ctrl-C before a command begins prints nothing."""
 
 import signal
 
 
 def run() -> None:
     """Import the commands, then run the one that was given."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to clean up yet
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to clean up yet; a command takes Ctrl-C itself
     from cli.main import main  # after the line above
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     main(prog_name="lethe")
 
 

@@ -1,6 +1,7 @@
 """What every command shares: options, services, output, and errors as one sentence with an exit code."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -42,6 +43,7 @@ class Commands(TranslatedGroup):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: D102
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             return super().invoke(ctx)
         except KeyboardInterrupt:
             stop(_("Interrupted"), INTERRUPTED)

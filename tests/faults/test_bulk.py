@@ -10,7 +10,7 @@ from shared.database.models import UNDER_WAY
 from shared.deletions import display, waiting
 from tests.faults.scene import PLENTY_SECONDS, Scene
 
-NAMES = tuple(f"one of many {number}" for number in range(150))
+NAMES = tuple(f"one of many {number}" for number in range(60))
 SMALL: dict[str, Any] = {"messages": 2, "updates_per_message": 1, "chats": 1, "contacts": 1, "media": 1, "sessions": 1}
 
 
