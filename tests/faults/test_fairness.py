@@ -31,7 +31,7 @@ def test_small_deletions_beside_two_giants(make_scene: Callable[..., Scene]) -> 
 
     lone = [seconds_until_deleted(scene, name) for name in LONE]
     scene.order(*AT_ONCE)
-    scene.wait_for_end(*AT_ONCE)
+    scene.wait_for_end(*AT_ONCE, seconds=4 * PLENTY_SECONDS)
     giants = [(scene.show(giant)["status"], scene.step(giant, "delete_records")["status"]) for giant in GIANTS]
     at_once = scene.own(
         "SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - accepted_at))"
