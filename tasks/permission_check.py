@@ -37,10 +37,8 @@ def recheck_permission(ctx: Context) -> None:
 
 def check_may_be_connected(ctx: Context) -> None:
     """Raise ConnectedAgain for a deletion that was ordered only while the instance is disconnected."""
-    query = select(Deletion.only_disconnected).where(Deletion.id == ctx.deletion_id)
-    with own_statement(ctx.services.own) as connection:
-        if connection.scalar(query):
-            raise ConnectedAgain
+    if ctx.claim.only_disconnected:
+        raise ConnectedAgain
 
 
 def _why_not(ctx: Context, requester: Row[*tuple[Any, ...]]) -> str | None:

@@ -23,7 +23,7 @@ WITH previous AS (
         AND status IN ('queued', 'running', 'waiting')
         AND (not_before IS NULL OR not_before <= now())
         AND (deletions.owner IS NULL OR heartbeat_at < now() - :stale_after)
-    RETURNING position, instance_id, instance_name, without_gateways, not_before, exports,
+    RETURNING position, instance_id, instance_name, without_gateways, not_before, exports, only_disconnected,
         previous.owner AS previous_owner
 )
 UPDATE steps SET status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, now()),
@@ -31,7 +31,7 @@ UPDATE steps SET status = 'running', attempts = attempts + 1, started_at = coale
 FROM deletion
 WHERE deletion_id = :deletion_id AND name = :step
 RETURNING notes, planned, removed, attempts, deletion.position, instance_id, instance_name, without_gateways,
-    not_before IS NOT NULL AS was_scheduled, exports,
+    not_before IS NOT NULL AS was_scheduled, exports, only_disconnected,
     (SELECT jsonb_object_agg(earlier.name, earlier.notes) FROM steps AS earlier
      WHERE earlier.deletion_id = :deletion_id AND earlier.position < deletion.position) AS earlier_notes,
     {_LAZILY}""")

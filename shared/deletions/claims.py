@@ -36,6 +36,7 @@ class Claim:
     earlier_notes: Mapping[str, Mapping[str, Any]]  # of the steps that are done, by their names
     without_gateways: tuple[str, ...]
     exports: bool = False  # it must not go on without an archive
+    only_disconnected: bool = False  # ordered for as long as the instance is disconnected
     was_scheduled: bool = False  # between the order and its moment, the instance may have been renamed
 
 
@@ -68,6 +69,7 @@ def claim(engine: Engine, deletion_id: UUID, attempt: int, step: str, *, stale_s
         earlier_notes=row.earlier_notes or {},
         without_gateways=tuple(row.without_gateways),
         exports=row.exports,
+        only_disconnected=row.only_disconnected,
         was_scheduled=row.was_scheduled,
     )
 

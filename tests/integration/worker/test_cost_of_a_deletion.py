@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import psycopg
 import pytest
@@ -26,6 +27,9 @@ WARM_UP, MEASURED = 3, 5
 # Of its connections: the name, the transaction, its id once it has written, and the statement.
 _LINE = re.compile(r"^lethe-(\w+)@(\S+)@(\d+) LOG:  (?:statement|execute [^:]*):\s+(\S.*)((?:\n\t.*)*)", re.MULTILINE)
 _WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM)\b(?! SKIP)")
+# A busy gateway cleans up late: each further look for that costs two lines, this one and its settings.
+_LOOK = 'tenant: SELECT id, "clientName" FROM "public"."Instance" WHERE name = $1'
+_LOOKS = 7  # at a gateway that is quick
 # Once a second, however many deletions there are.
 _BY_THE_CLOCK = "min(moments.at)"
 
@@ -38,6 +42,11 @@ class Cost:
     commands: Counter[str]
     transactions: int  # with those of one statement, which have no COMMIT
     commits: int  # of those that wrote
+
+    @property
+    def lines_in_time(self) -> int:
+        """Without the looks for a clean-up that was late."""
+        return self.lines.total() - 2 * max(0, self.lines[_LOOK] - _LOOKS)
 
 
 @dataclass(frozen=True)
@@ -120,10 +129,7 @@ def system(meter: Meter, tmp_path: Path) -> Iterator[System]:
 
 
 def test_a_small_deletion_keeps_its_budget(meter: Meter, system: System) -> None:
-    """On a schema that is known, with BEGIN, COMMIT and SET, and with what Celery and kombu send.
-
-    The cheapest counts: on a busy machine the others look several times for a gateway's clean-up that is late.
-    """
+    """On a schema that is known, with BEGIN, COMMIT and SET, and with what Celery and kombu send."""
     names = [seed_instance(system.deployment, f"small-{number}").name for number in range(WARM_UP + MEASURED)]
     system.gateways[0].load()
     system.start("web", "worker")
@@ -135,10 +141,10 @@ def test_a_small_deletion_keeps_its_budget(meter: Meter, system: System) -> None
     costs = costs[WARM_UP:]
     logging.getLogger(__name__).info(report(costs))  # pytest --log-cli-level=INFO shows it
     assert statuses == [200] * len(names)
-    assert min(each.lines.total() for each in costs) <= MOST_LINES
-    assert min(each.commits for each in costs) <= MOST_WRITING_COMMITS
-    assert min(each.transactions for each in costs) <= MOST_WRITING_TRANSACTIONS
-    assert min(each.commands.total() for each in costs) <= MOST_COMMANDS
+    assert median(each.lines_in_time for each in costs) <= MOST_LINES, report(costs)
+    assert median(each.commits for each in costs) <= MOST_WRITING_COMMITS, report(costs)
+    assert median(each.transactions for each in costs) <= MOST_WRITING_TRANSACTIONS, report(costs)
+    assert min(each.commands.total() for each in costs) <= MOST_COMMANDS, report(costs)  # kombu's go by the clock
 
 
 def report(costs: list[Cost]) -> str:
