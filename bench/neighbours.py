@@ -79,7 +79,7 @@ def _live(database_url: str, instance_id: str, bench: Connection) -> None:
         while not bench.poll():
             # A steady rate: the next call comes when it is due, however fast the last one was.
             # From when it was due: a call that had to wait for the one before it has waited, too.
-            time.sleep(max(0.0, due - time.perf_counter()))
+            time.sleep(max(0.0, due - time.perf_counter()))  # until the next call is due: the steady rate
             if len(waits) % 2:
                 connection.execute(insert, (instance_id,))
             else:

@@ -328,7 +328,7 @@ def test_who_may_delete_may_cancel_it_and_order_it_anew(system: System, services
 
 
 def test_who_may_delete_may_run_it_now(system: System, services: Services) -> None:
-    """Once; whoever runs it is the requester from then on, and the audit tells who it was."""
+    """It runs once. Who ran it now becomes its requester, and the audit has a line of it."""
     client, instances = (
         make_key(services, Role.CLIENT),
         [seed_instance(system.deployment, f"now {n}") for n in range(3)],
