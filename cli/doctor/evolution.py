@@ -253,7 +253,7 @@ def _grant(services: Services) -> Finding:
     with services.tenant.transaction() as connection:
         query = "SELECT quote_ident(current_user), CAST(current_setting('server_version_num') AS int) >= 150000"
         role, can_be_granted = connection.execute(text(query)).one()
-    grant = f"GRANT SET ON PARAMETER session_replication_role TO {role};"
+    grant = f"GRANT SET ON PARAMETER session_replication_role, wal_compression TO {role};"
     advice = f"let a superuser run: {grant}" if can_be_granted else "since PostgreSQL 15 this right can be granted"
     says = "rows go with their triggers, which takes longer: Lethe's role may not switch them off"
     return Finding("row triggers", Verdict.WARNING, says, advice)

@@ -168,7 +168,7 @@ class Fields(BaseSettings):
     soft_limit_seconds: int = Field(45, gt=0, description="Celery's soft time limit of a task")
     hard_limit_seconds: int = Field(60, gt=0, description="Celery's hard time limit of a task")
     visibility_seconds: int = Field(300, gt=0, description="When Redis redelivers an unacknowledged message")
-    batch_seconds: float = Field(0.1, gt=0, description="Target time of one DELETE statement")
+    batch_seconds: float = Field(0.05, gt=0, description="Target time of one DELETE statement")
     row_triggers: Literal["auto", "always"] = Field(
         "auto", description="Whether triggers fire for deleted rows: auto (not where that is safe) or always"
     )

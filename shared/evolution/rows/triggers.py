@@ -8,7 +8,8 @@ from shared.evolution.rows.schema import ROOT, Owned, quote
 from shared.evolution.rows.tenant import Tenant
 from shared.translations.marks import N_
 
-REMOVED = "lethe.removed"  # a setting of the transaction: the keys of the rows that a batch has removed
+_REMOVED = "lethe.removed"  # a setting of the transaction: the keys of the rows that a batch has removed
+_BETWEEN = "chr(1)"  # between two keys: a text taken apart here costs half of what an array's text does
 
 # One row per table: why it keeps its triggers, and which columns of which tables refer to which one of its own.
 _FACTS = """
@@ -51,20 +52,32 @@ class Freed:
     key_type: str | None
     referrers: tuple[tuple[str, str], ...]  # the quoted tables and columns that do
 
+    def removing(self, remove: str) -> str:
+        """A batch's DELETE; where others can refer to its rows, it counts rows and keys, and keeps the keys."""
+        if self.key is None:
+            return remove
+        kept = f"set_config('{_REMOVED}', coalesce(string_agg(CAST(key AS text), {_BETWEEN}), ''), true)"
+        return (
+            f"WITH removed AS ({remove} RETURNING {self.key} AS key) SELECT count(*), count(key), {kept} FROM removed"
+        )
+
     @property
-    def still_unreferenced(self) -> tuple[str, str]:
-        """Two conditions to ask after a batch, in its transaction: are the facts the same, does nothing refer to it?
+    def look(self) -> str:
+        """After a batch, in its transaction: is all as it was, how many keys are kept, how many rows refer to one?
 
         Not before: a transaction that writes a reference locks the row that it refers to. The batch has waited for it,
         and every later one waits for the batch.
         """
-        removed = f"unnest(CAST(current_setting('{REMOVED}') AS {self.key_type}[])) AS k(key)"
+        is_same = f"(SELECT CAST(f AS text) FROM ({_FACTS}) AS f) = :facts"
+        if self.key is None:
+            return f"{is_same}, 0, 0"
+        array = f"CAST(string_to_array(current_setting('{_REMOVED}'), {_BETWEEN}) AS {self.key_type}[])"
         # Counted: with EXISTS, the planner expects to end at the first of the rows that it thinks it will find.
         looks = [
-            f"(SELECT count(*) FROM {removed} JOIN {table} AS r ON r.{column} = k.key) = 0"
+            f"(SELECT count(*) FROM unnest({array}) AS k(key) JOIN {table} AS r ON r.{column} = k.key)"
             for table, column in self.referrers
         ]
-        return f"(SELECT CAST(f AS text) FROM ({_FACTS}) AS f) = :facts", " AND ".join(looks) or "true"
+        return f"{is_same}, cardinality({array}), {' + '.join(looks)}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,7 @@ class Triggers:
 def look(tenant: Tenant, tables: Iterable[Owned], *, always: bool) -> Triggers:
     """Which of the tables are erased without triggers; with `always`, none is."""
     names = [owned.table for owned in tables if owned.table != ROOT]
-    may_be_off = _may_be_off(tenant)
+    may_be_off = may_set(tenant, "session_replication_role")
     if always or not may_be_off:
         why = N_("LETHE_ROW_TRIGGERS is always" if always else "Lethe's role may not keep triggers from firing")
         return Triggers({}, dict.fromkeys(names, why), may_be_off)
@@ -99,8 +112,8 @@ def kept_for_many(tenant: Tenant, counts: Mapping[str, int], *, always: bool) ->
     return look(tenant, many, always=always).kept
 
 
-def _may_be_off(tenant: Tenant) -> bool:
-    """Before PostgreSQL 15 nobody but a superuser may."""
+def may_set(tenant: Tenant, parameter: str) -> bool:
+    """Whether Lethe's role may set a parameter of PostgreSQL's that is a superuser's; it can be granted since 15."""
     query = (
         "SELECT rolsuper, CAST(current_setting('server_version_num') AS int) >= 150000"
         " FROM pg_roles WHERE rolname = current_user"
@@ -108,5 +121,5 @@ def _may_be_off(tenant: Tenant) -> bool:
     ((is_superuser, can_be_granted),) = tenant.ask(query, {})
     if is_superuser or not can_be_granted:
         return bool(is_superuser)
-    ((granted,),) = tenant.ask("SELECT has_parameter_privilege('session_replication_role', 'SET')", {})
+    ((granted,),) = tenant.ask("SELECT has_parameter_privilege(:parameter, 'SET')", {"parameter": parameter})
     return bool(granted)

@@ -34,6 +34,7 @@ SETTINGS = (
     "idle_in_transaction_session_timeout",
     "synchronous_commit",
     "session_replication_role",
+    "wal_compression",
     "enable_seqscan",
     "jit",
 )

@@ -20,7 +20,7 @@ from demo.parts import Postgres, Redis
 from demo.processes import wait_until
 from shared.database import connections
 from shared.errors import TransientError
-from shared.evolution.rows import counting, triggers
+from shared.evolution.rows import batch, counting, triggers
 from shared.evolution.rows.eraser import RowEraser
 from shared.evolution.rows.replicas import Brake
 from shared.evolution.rows.tenant import Tenant
@@ -143,6 +143,29 @@ def test_evolutions_tables_go_without_triggers(deployment: Deployment) -> None:
     assert count(deployment, "Instance") == 1
 
 
+def compression(url: str) -> dict[str, str]:
+    """How batches of this role compress what they write to PostgreSQL's log."""
+    engine = connections.connect(url, name="erase")
+    try:
+        return batch.compression(Tenant(engine, "public"))
+    finally:
+        engine.dispose()
+
+
+def test_the_log_is_compressed_where_that_costs_no_time(deployment: Deployment) -> None:
+    """With lz4, which not every server is built with; and never instead of what the operator has set."""
+    with deployment.connect() as connection:
+        query = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'wal_compression'"
+        ((has_lz4,),) = connection.execute(query).fetchall()
+        database = sql.Identifier(connection.info.dbname)
+        found = compression(deployment.database_url)
+        connection.execute(sql.SQL("ALTER DATABASE {} SET wal_compression = 'pglz'").format(database))
+        connection.commit()
+
+    assert found == ({"wal_compression": "lz4"} if has_lz4 else {})
+    assert compression(deployment.database_url) == {}
+
+
 def test_always_means_with_triggers(deployment: Deployment) -> None:
     """As an operator wants it who does not trust this."""
     ours = seed(deployment, "ours")
@@ -154,7 +177,7 @@ def test_always_means_with_triggers(deployment: Deployment) -> None:
 
 
 def test_a_role_needs_the_right(deployment: Deployment) -> None:
-    """Without it triggers fire, and the deletion goes on; with the grant that the page on roles has, they do not."""
+    """Without it triggers fire, and the deletion goes on; with the grants that the page on roles has, they do not."""
     ours, other, role = seed(deployment, "ours"), seed(deployment, "other"), f"lethe_{uuid4().hex[:8]}"
     sql_on(
         deployment,
@@ -163,13 +186,16 @@ def test_a_role_needs_the_right(deployment: Deployment) -> None:
     )
     as_role = deployment.database_url.replace("postgres@", f"{role}@")
 
-    without = erase(as_role, ours)
-    sql_on(deployment, f"GRANT SET ON PARAMETER session_replication_role TO {role}")
-    granted = erase(as_role, other)
+    without, in_full = erase(as_role, ours), compression(as_role)
+    sql_on(deployment, f"GRANT SET ON PARAMETER session_replication_role, wal_compression TO {role}")
+    granted, compressed = erase(as_role, other), compression(as_role)
 
-    sql_on(deployment, f"REVOKE SET ON PARAMETER session_replication_role FROM {role}", f"DROP OWNED BY {role}")
+    parameters = "session_replication_role, wal_compression"
+    sql_on(deployment, f"REVOKE SET ON PARAMETER {parameters} FROM {role}", f"DROP OWNED BY {role}")
     assert set(without.values()) == {"Lethe's role may not keep triggers from firing"}
     assert granted == FREE
+    assert in_full == {}
+    assert compressed == compression(deployment.database_url)
     assert count(deployment, "Message") == 0
 
 
@@ -261,6 +287,25 @@ def test_a_row_of_another_instance_that_refers_to_ours(
         quotes = [quoted for (quoted,) in connection.execute('SELECT "messageId" FROM "Quote"').fetchall()]
     assert len(quotes) == 1 if left is None else quotes == left
     assert count(deployment, "Instance") == (2 if left is None else 1)
+
+
+@pytest.mark.parametrize("key", ["", "one\x01two"], ids=["empty", "two in one"])
+def test_a_key_that_is_hard_to_hand_on(deployment: Deployment, key: str) -> None:
+    """The keys of a batch are handed on as one text: whatever a key is, a row that refers to it is found."""
+    sql_on(deployment, QUOTE.format(rule="ON DELETE SET NULL"))
+    ours, other = seed(deployment, "ours"), seed(deployment, "other", 10)
+    with deployment.connect() as connection:
+        connection.execute(
+            'INSERT INTO "Message" (id, key, "messageType", message, source, "messageTimestamp", "instanceId")'
+            " VALUES (%s, '{}', 'conversation', '{}', 'android', 1, %s)",
+            (key, ours),
+        )
+        connection.execute("INSERT INTO \"Quote\" VALUES ('q', %s, %s)", (other, key))
+
+    notes = erase(deployment.database_url, ours)
+
+    assert "others that refer to them" in (notes["Message"] or "")
+    assert count(deployment, "Quote", '"messageId" IS NULL') == 1
 
 
 ELSEWHERE = {
