@@ -1,7 +1,7 @@
 """Erases an instance's rows: few ones together, many in batches that take about as long as they should."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,7 @@ from shared.evolution.rows.replicas import Brake
 from shared.evolution.rows.schema import Owned
 from shared.evolution.rows.tenant import Tenant
 from shared.evolution.rows.throttle import Throttle
-from shared.evolution.rows.triggers import Freed, Triggers
+from shared.evolution.rows.triggers import Freed
 
 _FIRST_BATCH = 500
 _SECONDS_A_ROW = 2e-5  # without triggers, at most: a message takes 4e-6 to 9e-6
@@ -57,6 +57,12 @@ class _Table:
     referenced: int = 0  # rows that are to go with their triggers, for others refer to some of them
 
 
+def _begin(size: Size, batch_seconds: float) -> Pace:
+    """With triggers. Where they search large tables for each row, the first batch has what should fit."""
+    fitting = int(batch_seconds / size.seconds_a_row) if size.seconds_a_row else _FIRST_BATCH
+    return Pace(max(1, min(_FIRST_BATCH, fitting)))
+
+
 @dataclass(frozen=True)
 class RowEraser:
     """Erases the rows of one instance.
@@ -81,11 +87,12 @@ class RowEraser:
         sizes = counting.find_sizes(self.tenant, tables, self.instance_id, planned)
         left = [(table, sizes[table.table]) for table in tables if sizes[table.table].rows != 0]
         seconds = self.throttle().batch_seconds
+        large = self._tables([(owned, size) for owned, size in left if not size.fits(seconds)])
         for few, group in groupby(left, key=lambda sized: sized[1].fits(seconds)):
             if self._is_over():
                 return False
-            erase = self._together if few else self._one_by_one
-            if not erase(list(group)):
+            sized = list(group)
+            if not (self._together(sized) if few else self._one_by_one(large[owned.table] for owned, _ in sized)):
                 return False
         return True
 
@@ -103,22 +110,27 @@ class RowEraser:
         except Unreachable:
             raise
         except TransientError:  # what was planned can be an estimate, or old
-            return self._one_by_one(sized)
+            return self._one_by_one(self._tables(sized).values())
         self.report({owned.table: number for owned, number in zip(tables, rows, strict=True) if number})
         return True
 
-    def _one_by_one(self, sized: Sequence[tuple[Owned, Size]]) -> bool:
+    def _tables(self, sized: Sequence[tuple[Owned, Size]]) -> dict[str, _Table]:
+        """How the rows of these tables go in batches: looked at once for all, and noted."""
+        if not sized:
+            return {}
         found = triggers.look(self.tenant, [owned for owned, _ in sized], always=self.always_triggers)
         self.note_triggers({**found.kept, **dict.fromkeys(found.freed)})
-        compression = batch.compression(self.tenant)
-        return all(self._in_batches(self._table(owned, size, found, compression)) for owned, size in sized)
+        compression, seconds = batch.compression(self.tenant), self.throttle().batch_seconds
+        rows = max(1, int(seconds / _SECONDS_A_ROW))
+        return {
+            owned.table: _Table(
+                owned, size, found.freed.get(owned.table), _begin(size, seconds), Pace(rows), compression
+            )
+            for owned, size in sized
+        }
 
-    def _table(self, owned: Owned, size: Size, found: Triggers, compression: dict[str, str]) -> _Table:
-        """Where PostgreSQL's triggers search large tables for each row, it begins with what should fit."""
-        seconds = self.throttle().batch_seconds
-        fitting = int(seconds / size.seconds_a_row) if size.seconds_a_row else _FIRST_BATCH
-        with_triggers, without = Pace(max(1, min(_FIRST_BATCH, fitting))), Pace(max(1, int(seconds / _SECONDS_A_ROW)))
-        return _Table(owned, size, found.freed.get(owned.table), with_triggers, without, compression)
+    def _one_by_one(self, tables: Iterable[_Table]) -> bool:
+        return all(map(self._in_batches, tables))
 
     def _in_batches(self, table: _Table) -> bool:
         """All rows; on two connections where PostgreSQL searches large tables for each row: one keeps one core busy."""
