@@ -22,7 +22,7 @@ _APART = multiprocessing.get_context("spawn")  # so that it does not wait for th
 _RATE = 200  # calls a second
 _IDLE_SECONDS = {"small": 2, "medium": 3, "large": 3}
 _MESSAGES = {"small": 10_000, "medium": 200_000, "large": 500_000}
-_ROUNDS = {"small": 2, "medium": 3, "large": 3}
+_ROUNDS = {"small": 2, "medium": 7, "large": 3}
 
 
 @dataclass
