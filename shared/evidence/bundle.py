@@ -36,7 +36,7 @@ class NoReceipt(LetheError):
 
 
 class AuditChanged(LetheError):
-    """The audit is not what was stamped: `lethe audit verify` says where it was changed."""
+    """The audit is not what was signed or stamped: `lethe audit verify` says where it was changed."""
 
 
 def compose(engine: Engine, settings: Settings, deletion_id: UUID, *, with_callers: bool) -> bytes:
@@ -47,14 +47,17 @@ def compose(engine: Engine, settings: Settings, deletion_id: UUID, *, with_calle
     proof = receipt.load(engine, deletion_id)
     if proof is None:
         raise NoReceipt
-    instance_id = json.loads(proof)["receipt"]["instanceId"]
+    proved = json.loads(proof)["receipt"]
+    instance_id, named = proved["instanceId"], proved.get("auditLine")
     made = _Made(engine, settings)
     made.add_document(members.RECEIPT, proof, Subject.RECEIPT, deletion_id)
     if attested := attestation.newest(engine, deletion_id):
         made.add_document(members.ATTESTATION, attested[1], Subject.ATTESTATION, attested[0])
     end = audit_head.end(engine)
-    found = _lines(engine, deletion_id, instance_id, end.seq, with_callers=with_callers)
+    found = _lines(engine, deletion_id, instance_id, end.seq, named and named["seq"], with_callers=with_callers)
     lines = dict(list(found.items())[:_MOST_LINES])
+    if named and sha256(lines.get(named["seq"], "").encode()).hexdigest() != named["hash"]:
+        raise AuditChanged
     for seq, text in lines.items():
         made.files[members.line(seq)] = text.encode()
     root, paths = audit_head.proofs(engine, end.seq, lines.keys())
@@ -141,15 +144,23 @@ class _Made:
         return {name: self.files[name] for name in names if name in self.files}
 
 
-def _lines(engine: Engine, deletion_id: UUID, instance_id: str, last: int, *, with_callers: bool) -> dict[int, str]:
-    """The lines on the deletion and its instance, by number: their texts as they are hashed."""
+def _lines(
+    engine: Engine, deletion_id: UUID, instance_id: str, last: int, named: int | None, *, with_callers: bool
+) -> dict[int, str]:
+    """The lines on the deletion and its instance, by number: their texts as they are hashed. First the named one.
+
+    Raises AuditChanged for a line that has another hash.
+    """
     query = select(AuditLine.__table__).where(
         or_(AuditLine.deletion_id == deletion_id, AuditLine.instance_id == instance_id), AuditLine.seq <= last
     )
     if not with_callers:
         query = query.where(AuditLine.role == _WORKER)
     with own_statement(engine) as connection:
-        rows = connection.execute(query.order_by(AuditLine.seq).limit(_MOST_LINES + 1)).mappings().all()
+        ordered = query.order_by(AuditLine.seq != named, AuditLine.seq)
+        rows = connection.execute(ordered.limit(_MOST_LINES + 1)).mappings().all()
+    if any(chain.digest(dict(row)) != row["hash"] for row in rows):
+        raise AuditChanged
     return {row["seq"]: chain.canonical(dict(row)) for row in rows}
 
 

@@ -68,7 +68,7 @@ def unpack(content: bytes) -> dict[str, bytes]:
     try:
         with ZipFile(io.BytesIO(content)) as file:
             members = _read(file)
-    except (BadZipFile, EOFError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+    except (BadZipFile, EOFError, ValueError, OSError, NotImplementedError, RuntimeError, OverflowError) as error:
         raise InvalidBundle("it is no zip file, or was changed") from error
     if missing := sorted(NEEDED - members.keys()):
         raise InvalidBundle(f"{missing[0]} is missing")

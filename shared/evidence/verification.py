@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import Certificate, load_pem_x509_certificates
@@ -20,6 +21,8 @@ from shared.evidence.members import InvalidBundle
 from shared.receipts import receipt
 from shared.stamps import token
 from shared.stamps.token import Verified
+
+_MOST_CERTIFICATES = 50
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def verify(content: bytes, *, keys: Sequence[str] = (), roots: Sequence[Certific
     files = members.unpack(content)
     try:
         return _verify(files, keys, roots)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, UnsupportedAlgorithm) as error:
         raise InvalidBundle("its documents are not as Lethe writes them") from error
 
 
@@ -120,6 +123,8 @@ def _check_attestation(
         raise InvalidBundle("its attestation is of another deletion")
     if attested["receipt"]["sha256"] != sha256(files[members.RECEIPT]).hexdigest():
         raise InvalidBundle("its attestation names another receipt")
+    if attested["found"] != len(attested["findings"]) or type(attested["instanceExists"]) is not bool:
+        raise InvalidBundle("its attestation does not say what was found")
     return attested
 
 
@@ -168,9 +173,14 @@ def _check_stamps(files: Mapping[str, bytes], roots: Sequence[Certificate]) -> d
         included = load_pem_x509_certificates(files.get(members.AUTHORITY, b""))
     except ValueError as error:
         raise InvalidBundle("the certificates of the time-stamp authority are missing") from error
+    if len(included) > _MOST_CERTIFICATES:
+        raise InvalidBundle("it has too many certificates")
     # With roots that the reader trusts, those of the bundle are only certificates in between.
-    trusted = [*roots, *(each for each in included if each.issuer != each.subject)] if roots else included
+    between = included if roots else ()
     documents = {name.removesuffix("tsr") + "json": name for name in stamps}
     if absent := sorted(documents.keys() - files.keys()):
         raise InvalidBundle(f"{absent[0]} is missing, of which there is a time stamp")
-    return {name: token.verify(files[stamp], files[name], trusted) for name, stamp in documents.items()}
+    return {
+        name: token.verify(files[stamp], files[name], roots or included, between=between)
+        for name, stamp in documents.items()
+    }

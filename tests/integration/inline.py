@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Row, select
 
+from demo.evolution.seed import seed_instance
 from demo.processes import wait_until
 from shared.access.api_keys import BOOTSTRAP
 from shared.database.connections import own_statement, own_transaction
@@ -13,6 +14,7 @@ from shared.deletions.lifecycle import Requester
 from shared.services import Services
 from tasks import pipeline
 from tasks.gateways import drops
+from tests.system import System
 from worker.runner import Outcome, Runner
 
 _ENDS = (*ENDED, DeletionStatus.FAILED)
@@ -36,6 +38,14 @@ def accept(
             exports=exports,
         )
     return deletion_id
+
+
+def erase(services: Services, system: System, name: str, *, messages: int = 1) -> tuple[UUID, str]:
+    """Erase an instance that is made for it; the deletion's id and the instance's."""
+    instance = seed_instance(system.deployment, name, messages=messages)
+    deletion_id = accept(services, instance.id, name)
+    run_all(services, deletion_id)
+    return deletion_id, instance.id
 
 
 def run_steps(services: Services, deletion_id: UUID, *names: str, attempt: int = 1) -> list[Outcome]:

@@ -31,7 +31,7 @@ from shared.stamps import token
 from tasks.orders import attest
 from tests.authority import Authority
 from tests.integration.console.visitor import signed_in
-from tests.integration.inline import accept, run_all
+from tests.integration.inline import accept, erase, run_all
 from tests.integration.keyring import make_key
 from tests.integration.shell import lethe
 from tests.system import System
@@ -56,29 +56,12 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    """An authority of the module."""
-    made = Authority(tmp_path_factory.mktemp("authority"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
 def system(make_system: Callable[..., System], authority: Authority) -> Iterator[System]:
     """A deployment whose receipts are stamped by the authority."""
     made = make_system(timestamp_url=authority.url, timestamp_ca_file=authority.root)
     made.start("web")
     yield made
     made.close()
-
-
-def erase(services: Services, system: System, name: str) -> tuple[UUID, str]:
-    """Erase an instance in the test's own process; the deletion's id and the instance's."""
-    instance = seed_instance(system.deployment, name, messages=1)
-    deletion_id = accept(services, instance.id, name)
-    run_all(services, deletion_id)
-    return deletion_id, instance.id
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +102,15 @@ def test_it_is_verified_without_settings(made: Made, authority: Authority, tmp_p
     plain, as_json = verify(), json.loads(verify("--json").stdout)
     trusted = verify("--key", str(tmp_path / "keys.json"), "--stamp-roots", str(authority.root))
     wrong_key, wrong_root = verify("--key", other), verify("--stamp-roots", str(strange.root))
+    no_key = verify("--key", made.files["keys.json"].decode() * 9)
 
     assert plain.returncode == 0, plain.stderr
     assert f"Valid: deletion {made.deletion_id} of instance {made.instance_id}" in plain.stdout
     assert "Compare this with what the operator publishes" in plain.stdout
     assert trusted.returncode == 0, trusted.stderr
     assert "ompare" not in trusted.stdout
-    assert (wrong_key.returncode, wrong_root.returncode) == (1, 1)
+    assert (wrong_key.returncode, wrong_root.returncode, no_key.returncode) == (1, 1, 1)
+    assert "has no keys" in no_key.stderr
     assert "none of those that you trust" in wrong_key.stderr
     assert "leads to none of the roots" in wrong_root.stderr
     assert set(as_json["stamps"]) == {"receipt.json", "attestation.json", "head.stamped.json"}
@@ -331,7 +316,9 @@ def test_a_hostile_file_is_refused_before_it_is_unpacked(made: Made, tmp_path: P
     assert (shown.returncode, "more than" in shown.stderr) == (1, True)
 
 
-def forged(files: Mapping[str, bytes], key: Ed25519PrivateKey) -> bytes:
+def forged(
+    files: Mapping[str, bytes], key: Ed25519PrivateKey, others: Mapping[str, Mapping[str, object]] | None = None
+) -> bytes:
     """All of it signed anew with another key; without stamps, which cannot be had for it."""
     mine = signing.as_jwk(key.public_key())
     made = {
@@ -340,7 +327,8 @@ def forged(files: Mapping[str, bytes], key: Ed25519PrivateKey) -> bytes:
     made = {name: text for name, text in made.items() if "stamped" not in name}
 
     def sign(name: str, member: str, **changes: object) -> None:
-        made[name] = signing.sign({member: json.loads(made[name])[member] | changes}, key).encode()
+        said = json.loads(made[name])[member] | changes | dict((others or {}).get(name, {}))
+        made[name] = signing.sign({member: said}, key).encode()
 
     sign("receipt.json", "receipt", requestedBy={"role": "nobody", "keyId": None})
     sign("attestation.json", "attestation", receipt={"sha256": sha256(made["receipt.json"]).hexdigest()})
@@ -365,6 +353,27 @@ def test_a_forger_with_a_key_of_his_own_is_seen(made: Made) -> None:
     assert verification.verify(made.content, keys=operators)
     with pytest.raises(members.InvalidBundle, match="none of those that you trust"):
         verification.verify(forgery, keys=operators)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"head.json": {"seq": "x"}},
+        {"head.json": {"seq": 1e300, "root": None}},
+        {"attestation.json": {"found": "\x1b[2J"}},
+        {"attestation.json": {"findings": None}},
+        {"receipt.json": {"auditLine": {"seq": "\x1b[2J", "hash": "x"}}},
+        {"receipt.json": {"finishedAt": "\x1b[2J"}},
+    ],
+)
+def test_a_forger_steers_no_terminal(made: Made, tmp_path: Path, others: dict[str, dict[str, object]]) -> None:
+    """What is signed with any key may say anything: one sentence, and no control character."""
+    (tmp_path / "it.zip").write_bytes(forged(made.files, Ed25519PrivateKey.generate(), others))
+
+    shown = lethe(None, "evidence", "verify", str(tmp_path / "it.zip"))
+
+    assert shown.returncode == (0 if "finishedAt" in str(others) else 1)
+    assert ("Traceback" in shown.stderr, "\x1b" in shown.stdout + shown.stderr) == (False, False)
 
 
 def test_it_names_nobody_and_shows_no_other_line(made: Made) -> None:
@@ -437,6 +446,35 @@ def test_it_is_saved_from_the_console_and_on_the_server(
     assert f"evidence-{made.deletion_id}.zip" in saved.headers["Content-Disposition"]
     assert (written.returncode, is_refused((tmp_path / "it.zip").read_bytes())) == (0, False)
     assert [(each.returncode, "Traceback" in each.stderr) for each in (missing, nowhere)] == [(1, False)] * 2
+
+
+def test_the_line_that_the_receipt_names_is_never_left_out(
+    services: Services, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many lines there are."""
+    monkeypatch.setattr(bundle, "_MOST_LINES", 1)
+
+    content = bundle.compose(services.own, services.settings, made.deletion_id, with_callers=True)
+
+    assert verification.verify(content).lines == 1
+    assert json.loads(members.unpack(content)[members.CONTENTS])["evidence"]["linesLeftOut"] is True
+
+
+def test_a_line_that_was_changed_is_no_evidence(system: System, services: Services, made: Made) -> None:
+    """It is not given out: nobody could verify it."""
+
+    def change(before: str, after: str) -> None:
+        with services.own.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            query = "UPDATE audit SET reason = %s WHERE action = 'attest' AND deletion_id = %s AND reason = %s"
+            assert connection.exec_driver_sql(query, (after, made.deletion_id, before)).rowcount == 1
+
+    change("nothing found", "never looked")
+    answer = system.call("GET", f"/deletions/{made.deletion_id}/evidence")
+    change("never looked", "nothing found")
+
+    assert answer.status_code == 409
+    assert "lethe audit verify" in answer.json()["message"]
 
 
 def test_an_audit_that_is_not_what_was_stamped_is_no_evidence(system: System, services: Services, made: Made) -> None:

@@ -10,25 +10,15 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from demo.evolution.seed import seed_instance
 from shared.database.models import Stamp
 from shared.receipts import receipt
 from shared.services import Services
 from shared.stamps import outbox
 from shared.stamps.outbox import Subject
 from tests.authority import Authority
-from tests.integration.inline import accept, run_all
+from tests.integration.inline import erase
 from tests.system import System
 from worker.stamping import stamp
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    """An authority of the module."""
-    made = Authority(tmp_path_factory.mktemp("authority"))
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +35,6 @@ def _mended(authority: Authority, services: Services) -> None:
     authority.status, authority.change = 200, lambda answer: answer
     make_due(services)
     stamp(services)
-
-
-def erase(services: Services, system: System, name: str) -> UUID:
-    """Erase an instance in the test's own process."""
-    deletion_id = accept(services, seed_instance(system.deployment, name, messages=1).id, name)
-    run_all(services, deletion_id)
-    return deletion_id
 
 
 def make_due(services: Services) -> None:
@@ -71,7 +54,7 @@ def test_openssl_verifies_the_stamp_of_a_receipt_and_of_the_audit(
     system: System, services: Services, authority: Authority, tmp_path: Path
 ) -> None:
     """With the authority's root alone; once more nothing is asked for."""
-    deletion_id = erase(services, system, "stamped")
+    deletion_id, _ = erase(services, system, "stamped")
 
     first = stamp(services)
     again = stamp(services)
@@ -95,7 +78,7 @@ def test_an_authority_that_is_away_delays_the_stamp_alone(
 ) -> None:
     """The deletion succeeds with its receipt; the pause grows; the stamp comes when the authority is back."""
     authority.status = 503
-    deletion_id = erase(services, system, "late")
+    deletion_id, _ = erase(services, system, "late")
     stamp(services)
     away = stamp_of(services, deletion_id)
     at_once = stamp(services)
@@ -118,7 +101,7 @@ def test_an_authority_that_hangs_is_given_up_in_time(
     system: System, services: Services, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the timeout of each read is: a worker has other things to do."""
-    deletion_id = erase(services, system, "hanging")
+    deletion_id, _ = erase(services, system, "hanging")
     with monkeypatch.context() as shortened:
         shortened.setattr("shared.stamps.authority._LONGEST_SECONDS", 0.3)
         authority.may_answer.clear()
@@ -144,7 +127,7 @@ def test_an_answer_that_is_wrong_is_not_stored(
     system: System, services: Services, authority: Authority, spoil: str, why: str
 ) -> None:
     """Of another document, of an earlier request, cut off, too long, no stamp at all, or changed on its way."""
-    deletion_id = erase(services, system, spoil)
+    deletion_id, _ = erase(services, system, spoil)
     document = (receipt.load(services.own, deletion_id) or "").encode()
     spoiled = {
         "other document": lambda answer: authority.reply(authority.asked[-1].replace(hash_of(document), hash_of(b"x"))),
@@ -181,7 +164,7 @@ def test_a_root_that_is_not_the_authoritys_is_not_trusted(system: System, servic
     other = Authority(tmp_path / "other")
     strange = system.make_services(timestamp_ca_file=other.root)
     public = system.make_services(timestamp_ca_file=None)
-    deletion_id = erase(services, system, "strange")
+    deletion_id, _ = erase(services, system, "strange")
 
     errors = []
     for made in (strange, public):
@@ -211,7 +194,7 @@ def test_without_an_authority_nothing_waits(services: Services, system: System) 
     """No row is written for a stamp that nobody gives."""
     off = system.make_services(timestamp_url=None)
 
-    deletion_id = erase(off, system, "without")
+    deletion_id, _ = erase(off, system, "without")
 
     assert outbox.find(off.own, Subject.RECEIPT, deletion_id) is None
     assert stamp(off) == 0

@@ -1,6 +1,7 @@
 """The file of a bundle: written the same way each time, and read only if it was written so."""
 
 import io
+import struct
 import zipfile
 
 import pytest
@@ -39,6 +40,20 @@ def test_a_file_of_another_program_is_refused() -> None:
 
     with pytest.raises(InvalidBundle, match="packed again"):
         members.unpack(made.getvalue())
+
+
+def test_an_offset_that_no_file_has_is_refused() -> None:
+    """A directory in the large form of zip files, which has eight bytes for the place of a member."""
+    packed = members.pack(FILES)
+    start, end = packed.index(b"PK\x01\x02"), packed.index(b"PK\x05\x06")
+    entry, extra = bytearray(packed[start:end]), struct.pack("<HHQ", 1, 8, 2**64 - 1)
+    name_ends = 46 + int.from_bytes(entry[28:30], "little")
+    entry[30:32], entry[42:46], entry[name_ends:name_ends] = struct.pack("<H", len(extra)), b"\xff" * 4, extra
+    closing = bytearray(packed[end:])
+    closing[12:16] = struct.pack("<I", len(entry))
+
+    with pytest.raises(InvalidBundle, match="no zip file"):
+        members.unpack(packed[:start] + entry + closing)
 
 
 def test_a_member_that_is_needed_is_missed() -> None:
