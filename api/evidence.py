@@ -10,15 +10,17 @@ from api.openapi.blueprints import protected_blueprint
 from api.openapi.evidence_schemas import SignedAttestation
 from api.openapi.schemas import ById
 from api.request import auditing, auth, rate_limit, resources
-from api.request.errors import Conflict, NotFound
+from api.request.errors import Conflict, NotFound, Unavailable
 from shared import logs
 from shared.access.permissions import Permission
 from shared.audit import reads as audit_reads
 from shared.database.models import Deletion, DeletionStatus
+from shared.errors import TransientError
 from shared.evidence import attestation, bundle
 from shared.evidence.audit_head import AuditIncomplete
 from shared.receipts.receipt import ReceiptChanged
 from shared.signing import InvalidDocument
+from shared.translations.marks import N_
 from tasks.orders import attest as attest_orders
 from tasks.orders.attest import NoReceipt
 
@@ -60,7 +62,10 @@ def save_bundle(path: ById) -> Response:
 
 
 def make(deletion_id: UUID) -> str:
-    """Attest; returns the signed document. Raises Conflict before the success, and LimitReached."""
+    """Attest; returns the signed document.
+
+    Raises Conflict before the success, LimitReached, and Unavailable for a store or a gateway without an answer.
+    """
     deletion, services = deletions.find_permitted(deletion_id), resources.services()
     ensure_succeeded(deletion)
     erased = attest_orders.find(services.own, deletion_id)
@@ -73,6 +78,11 @@ def make(deletion_id: UUID) -> str:
         raise NotFound(_NO_RECEIPT) from None
     except ReceiptChanged as error:
         raise changed(deletion_id, error.title) from error
+    except TransientError as error:
+        log.warning("not attested", deletion_id=str(deletion_id), reason=error.title)
+        # The reason may have the address of a gateway.
+        why = error.title if auth.principal().sees_all else N_("a store or a gateway does not answer")
+        raise Unavailable(f"Nothing was attested: {why}") from error
     return made.document
 
 

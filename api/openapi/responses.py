@@ -71,7 +71,8 @@ _ERRORS: dict[int, tuple[str, str, tuple[str, ...]]] = {
         (),
     ),
     503: (
-        "A server that Lethe needs refuses for now: it is full, read-only or starting. Nothing was begun",
+        "A server that Lethe needs refuses for now: it is full, read-only or starting; or a store or a gateway that is"
+        " to be looked into for an attestation does not answer. Nothing was begun",
         "Lethe's Redis refuses for now: command not allowed when used memory > 'maxmemory'. (Redis OOM)",
         ("Retry-After",),
     ),

@@ -7,7 +7,9 @@ from uuid import UUID
 import click
 
 from cli.runtime import NOT_POSSIBLE, connected, json_option, output, print_json, stop
+from shared import formatting
 from shared.translations import sentences
+from shared.translations.marks import N_
 from shared.translations.texts import _
 
 if TYPE_CHECKING:
@@ -36,22 +38,24 @@ def attest(deletion_id: UUID | None, all_of_them: bool, as_json: bool) -> None:
     from shared.receipts.receipt import ReceiptChanged
     from tasks.orders import attest as orders
 
-    found_something = False
+    found_something = is_unproved = False
     with connected() as made:
-        erased = orders.find(made.own, deletion_id)
-        if deletion_id is not None and not erased:
+        left = orders.find(made.own, deletion_id)
+        if deletion_id is not None and not left:
             stop(_("There is no receipt: the deletion does not exist, or has not succeeded"))
-        try:
-            for each in orders.attest(made, account.actor(), erased):
-                found_something |= not each.is_gone
-                click.echo(each.document if as_json else f"{each.deletion_id}  {each.summary}")
-        except (orders.NoReceipt, ReceiptChanged) as error:
-            stop(sentences.translated(error.title))
-    if found_something:
-        if not as_json:
-            click.echo(
-                _("`lethe tombstones replay` erases instances that are back, `lethe sweep` other data"), err=True
-            )
+        while left:
+            try:
+                for each in orders.attest(made, account.actor(), tuple(left)):
+                    del left[0]
+                    found_something |= not each.seen.is_gone
+                    summary = sentences.translated(each.summary)
+                    click.echo(each.document if as_json else f"{each.deletion_id}  {summary}")
+            except (orders.NoReceipt, ReceiptChanged) as error:  # the others are attested all the same
+                is_unproved = True
+                click.echo(f"{left.pop(0).deletion_id}  {sentences.translated(error.title)}", err=True)
+    if found_something and not as_json:
+        click.echo(_("`lethe tombstones replay` erases instances that are back, `lethe sweep` other data"), err=True)
+    if found_something or is_unproved:
         raise SystemExit(NOT_POSSIBLE)
 
 
@@ -133,17 +137,23 @@ def verify(file: IO[bytes], keys: tuple[str, ...], stamp_roots: Path | None, as_
     except LetheError as error:
         if as_json:
             print_json({"valid": False, "reason": error.title})
-        stop(_("Not valid: {title}", title=sentences.translated(error.title)))
-    output(_facts(proved), "\n".join(_sentences(proved, bool(keys), bool(stamp_roots))), as_json=as_json)
+        stop(_("Not valid: {title}", title=_printable(sentences.translated(error.title))))
+    lines = map(_printable, _sentences(proved, has_key=bool(keys), has_roots=bool(stamp_roots)))
+    output(_facts(proved), "\n".join(lines), as_json=as_json)
+
+
+def _printable(line: str) -> str:
+    """The line with control characters escaped: a file of unknown origin must not steer the terminal."""
+    return line if line.isprintable() else repr(line)
 
 
 def _thumbprints(key: str) -> list[str]:
     from shared import signing
 
     path = Path(key)
-    if not path.is_file():
-        return [key]
     try:
+        if not path.is_file():
+            return [key]
         return list(signing.read_key_set(path.read_bytes()))
     except (signing.InvalidKeySet, OSError):
         stop(_("{path} has no keys: a file as /.well-known/lethe-keys.json is needed, or a thumbprint", path=key))
@@ -173,17 +183,28 @@ def _facts(proved: "Proved") -> dict[str, object]:
     }
 
 
-def _sentences(proved: "Proved", has_key: bool, has_roots: bool) -> "Iterator[str]":
-    yield f"Valid: deletion {proved.deletion_id} of instance {proved.instance_id}, finished {proved.finished_at}"
+def _sentences(proved: "Proved", *, has_key: bool, has_roots: bool) -> "Iterator[str]":
+    yield _(
+        "Valid: deletion {deletion} of instance {instance}, finished {time}",
+        deletion=proved.deletion_id,
+        instance=proved.instance_id,
+        time=proved.finished_at,
+    )
     if attested := proved.attestation:
-        found = f"found in {attested['found']} places" if attested["found"] else "nothing found"
-        back = ", an instance or an unfinished deletion has the id again" if attested["instanceExists"] else ""
-        yield f"looked into again {attested['at']}: {found}{back}"
-    yield f"{proved.lines} lines of the audit, all in its chain"
+        found = sentences.translated(N_("nothing found"))
+        if number := attested["found"]:
+            found = _("found in {places}", places=formatting.quantity(number, "place"))
+        yield _("looked into again {time}: {found}", time=attested["at"], found=found)
+        if attested["instanceExists"]:
+            yield sentences.translated(N_("an instance or an unfinished deletion has the id again"))
+    lines = formatting.quantity(proved.lines, "line")
+    yield _("{lines} of the audit, all in its chain", lines=lines)
     for name, stamp in proved.stamps.items():
-        yield f"{name} stamped {stamp.at.isoformat()} by {stamp.authority}"
+        yield _("{name} stamped {time} by {authority}", name=name, time=stamp.at.isoformat(), authority=stamp.authority)
     if proved.stamps and not has_roots:
-        yield "The authority's certificates are those in the file: compare them with --stamp-roots"
-    yield f"signed with {', '.join(proved.key_ids)}"
+        yield _("The authority's certificates are those in the file: compare them with --stamp-roots")
+    yield _("signed with {keys}", keys=", ".join(proved.key_ids))
     if not has_key:
-        yield "Compare this with what the operator publishes, or give that with --key: anybody can sign with an own key"
+        yield _(
+            "Compare this with what the operator publishes, or give that with --key: anybody can sign with an own key"
+        )

@@ -66,13 +66,14 @@ def find_holders(target: Target, urls: set[str]) -> list[str]:
     if not can_be_addressed(target.instance_name):
         return []
     asked = [gateway for gateway in target.gateways if gateway.url in urls]
-    return [f"the name in the memory of gateway {each.url}" for each in asked if _holds(each, target.instance_name)]
+    return [f"the name in the memory of gateway {each.url}" for each in asked if holds(each, target.instance_name)]
 
 
-def _holds(gateway: Gateway, name: str) -> bool:
+def holds(gateway: Gateway, name: str) -> bool | None:
+    """Whether the gateway has the name in its memory; None when it is down, and its memory with it."""
     try:
         return gateway.state(name, timeout_seconds=_STATE_SECONDS) is not None
     except Unreachable:
-        if gateway.is_down():  # and its memory with it
-            return False
+        if gateway.is_down():
+            return None
         raise

@@ -1,6 +1,6 @@
 """Looks into every store for erased instances, as they are now; erases nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,6 +47,11 @@ class Seen:
     not_covered: tuple[str, ...]
     reach: dict[str, str]  # of a store that does not list everything
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing was found."""
+        return not self.exists and not self.findings
+
 
 def look(services: Services, erased: Sequence[Erased]) -> Iterator[tuple[Erased, Seen]]:
     """Look for each of them. One scan of the cache serves all. Raises Unreachable for a store without an answer."""
@@ -63,24 +68,23 @@ def _look_for(services: Services, erased: Erased, used: InUse, candidates: Candi
     target = Target(services, erased.instance_id, erased.instance_name, erased.without_gateways)
     found = list(_by_id(target, erased.deletion_id))
     is_free = erased.instance_name not in used.names
-    words = []
+    words, held = list[str](), dict[int, bool | None]()
     if services.cache and candidates:
         words += by_name.find_keys(target, services.cache, candidates, by_name_too=is_free)
     if is_free:
         words += by_name.find_kept(target)
-        found += _in_memories(target)
-        if Reservation(services.tenant, target.instance_name, erased.deletion_id, target.instance_id).is_there():
-            found.append(Finding("rows", "the reservation of the name"))
+        held = _ask_gateways(target)
+        found += [Finding("gateways", f"the name in the memory of gateway {each}") for each, has in held.items() if has]
     # Once more: what an instance that was created meanwhile has by the name is no finding.
     is_free = is_free and services.tenant.find(name=target.instance_name) is None
     found += [Finding(_store(each), each) for each in words]
     not_covered = [*coverage.standing(services), *(() if is_free else (_NAME_NOT_LOOKED_FOR,))]
     if is_free:
-        not_covered += _not_asked(target)
+        not_covered += _not_asked(target, held)
     for storage in services.storages:
         not_covered += storage.uncovered(target.instance_id, target.instance_name, target.other_names)
     return Seen(
-        tuple(_stores(services)),
+        tuple(_stores(services, held, by_name_too=is_free)),
         tuple(each for each in found if is_free or not _is_by_name(each)),
         target.instance_id in used.ids or services.tenant.find(instance_id=target.instance_id) is not None,
         is_free,
@@ -91,6 +95,8 @@ def _look_for(services: Services, erased: Erased, used: InUse, candidates: Candi
 
 def _by_id(target: Target, deletion_id: UUID) -> Iterator[Finding]:
     tenant = target.services.tenant
+    if Reservation(tenant, target.instance_name, deletion_id).is_there():  # which makes the name one that is in use
+        yield Finding("rows", "the reserved name")
     for table in counting.remaining(tenant, tenant.plan(), target.instance_id):
         yield Finding("rows", f'rows in "{table}"')
     for storage in target.services.storages:
@@ -102,16 +108,22 @@ def _by_id(target: Target, deletion_id: UUID) -> Iterator[Finding]:
             yield Finding(storage.kind, "files in the trash of the deletion")
 
 
-def _in_memories(target: Target) -> Iterator[Finding]:
-    for number, gateway in enumerate(target.services.gateways, 1):
-        if gateway in target.gateways and by_name.find_holders(target, {gateway.url}):
-            yield Finding("gateways", f"the name in the memory of gateway {number}")
+def _ask_gateways(target: Target) -> dict[int, bool | None]:
+    """By a gateway's number, whether it has the name in its memory; None for one that is down."""
+    if not can_be_addressed(target.instance_name):
+        return {}
+    numbered = enumerate(target.services.gateways, 1)
+    return {number: by_name.holds(each, target.instance_name) for number, each in numbered if each in target.gateways}
 
 
-def _not_asked(target: Target) -> Iterator[str]:
+def _not_asked(target: Target, held: Mapping[int, bool | None]) -> Iterator[str]:
     if not can_be_addressed(target.instance_name):
         yield "the memory of the gateways: a URL cannot have the name"
-    elif given_up := len(target.services.gateways) - len(target.gateways):
+        return
+    for number, has in held.items():
+        if has is None:
+            yield f"the memory of gateway {number}: nothing listens at its address"
+    if given_up := len(target.services.gateways) - len(held):
         yield f"the memory of gateways that the deletion gave up: {given_up}"
 
 
@@ -124,11 +136,13 @@ def _store(words: str) -> str:
     return "keys" if what == "cache keys" else what if what in ("files", "objects") else "queues"
 
 
-def _stores(services: Services) -> Iterator[str]:
+def _stores(services: Services, held: Mapping[int, bool | None], *, by_name_too: bool) -> Iterator[str]:
+    """Those that were looked into: queues and gateways know names only."""
     yield "rows"
     yield from (storage.kind for storage in services.storages)
     if services.cache:
         yield "keys"
-    if services.queues:
+    if services.queues and by_name_too:
         yield "queues"
-    yield "gateways"
+    if by_name_too and any(has is not None for has in held.values()):
+        yield "gateways"

@@ -16,6 +16,7 @@ from shared.errors import LetheError
 from shared.evidence import attestation
 from shared.receipts import receipt
 from shared.services import Services
+from shared.translations.marks import N_
 from tasks.leftovers import still_gone
 from tasks.leftovers.still_gone import Erased, Seen
 
@@ -31,23 +32,18 @@ class Attested:
     """A signed statement, and what it says."""
 
     deletion_id: UUID
-    instance_id: str
     document: str
     seen: Seen
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether nothing was found."""
-        return not self.seen.exists and not self.seen.findings
 
     @property
     def summary(self) -> str:
         """What was found, in words."""
         if self.seen.exists:
-            return "an instance or an unfinished deletion has the id again"
-        if not self.seen.findings:
-            return "nothing found"
-        return "found: " + ", ".join(each.where for each in self.seen.findings)
+            return N_("an instance or an unfinished deletion has the id again")
+        if self.seen.is_gone:
+            return N_("nothing found")
+        places = ", ".join(each.where for each in self.seen.findings)
+        return N_(f"found: {places}")
 
 
 def find(engine: Engine, deletion_id: UUID | None = None) -> list[Erased]:
@@ -91,14 +87,12 @@ def _write(services: Services, actor: Actor, erased: Erased, seen: Seen, began_a
         "findings": [asdict(each) for each in seen.findings],
         "notCovered": list(seen.not_covered),
     }
-    is_gone = not (seen.exists or seen.findings)
-    reason = (
-        "nothing found" if is_gone else f"found in {len(seen.findings)} place{'s' if len(seen.findings) > 1 else ''}"
-    )
-    decision = Decision.SUCCEEDED if is_gone else Decision.FAILED
+    number = len(seen.findings)
+    reason = "nothing found" if seen.is_gone else f"found in {number} place{'s' if number > 1 else ''}"
+    decision = Decision.SUCCEEDED if seen.is_gone else Decision.FAILED
     entry = Entry(Action.ATTEST, decision, actor, erased.instance_id, erased.deletion_id, reason)
     document = attestation.write(services.own, services.settings, erased.deletion_id, content, entry)
-    return Attested(erased.deletion_id, erased.instance_id, document, seen)
+    return Attested(erased.deletion_id, document, seen)
 
 
 def _now(services: Services) -> str:

@@ -9,35 +9,31 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from api.app import create
 from demo.evolution import cache as evolution_cache
 from demo.evolution.census import fingerprint
 from demo.evolution.seed import seed_instance
 from demo.ports import server_port
 from shared import signing
+from shared.audit.entries import Actor
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.evidence import attestation
+from shared.evolution.rows.reservation import Reservation
 from shared.receipts import keys as receipt_keys
 from shared.receipts import receipt
 from shared.services import Services
+from tasks.orders import attest as orders
 from tasks.orders import replay
 from tests.integration.console.visitor import signed_in
-from tests.integration.inline import accept, run_all
+from tests.integration.inline import accept, erase
 from tests.integration.keyring import make_key
 from tests.integration.shell import lethe
-from tests.system import Answer, System
+from tests.system import ADMIN_KEY, Answer, System
 
 LIMIT = 9  # more than all other tests of the module need
 pytestmark = pytest.mark.system("web", limit_per_minute=LIMIT)
 UNAUTHORIZED = '{"error":true,"message":"Unauthorized"}'
-
-
-def erase(services: Services, system: System, name: str) -> tuple[UUID, str]:
-    """Erase an instance in the test's own process; the deletion's id and the instance's."""
-    instance = seed_instance(system.deployment, name, messages=2)
-    deletion_id = accept(services, instance.id, name)
-    run_all(services, deletion_id)
-    return deletion_id, instance.id
 
 
 def attest(system: System, deletion_id: UUID, **options: Any) -> dict[str, Any]:
@@ -164,6 +160,60 @@ def test_a_store_that_does_not_answer_is_attested_by_nobody(system: System, serv
     assert audited(services, deletion_id) == []
 
 
+@pytest.mark.parametrize("away", ["cache", "tenant database", "gateway"])
+def test_a_store_that_is_away_is_told_over_http(system: System, services: Services, away: str) -> None:
+    """503 in the documented shape, and when to ask again; an address is for those who may see all instances."""
+    name = f"away {away}"
+    deletion_id, _ = erase(services, system, name)
+    nowhere = f"127.0.0.1:{server_port()}"
+    settings: dict[str, Any] = {
+        "cache": {"cache_url": SecretStr(f"redis://{nowhere}/0")},
+        "tenant database": {"tenant_database_url": SecretStr(f"postgresql://{nowhere}/evolution")},
+        "gateway": {},
+    }[away]
+    if away == "gateway":
+        system.gateways[0].fail_next["connectionState"] = [503, 503]
+    client = create(system.make_services(**settings)).test_client()
+    limited = make_key(services, Role.AUDITOR, instances=[name]).key
+
+    answers = [
+        client.post(f"/deletions/{deletion_id}/attestation", headers={"apikey": k}) for k in (ADMIN_KEY, limited)
+    ]
+    messages = [each.json["message"] for each in answers if each.json]
+
+    assert [(each.status_code, each.headers["Retry-After"]) for each in answers] == [(503, "30")] * 2
+    assert messages[0].startswith("Nothing was attested: ")
+    assert away in messages[0]
+    assert messages[1] == "Nothing was attested: a store or a gateway does not answer"
+    assert attestation.newest(services.own, deletion_id) is None
+    assert {(decision, reason) for decision, _, reason in audited(services, deletion_id)} == {("failed", "unavailable")}
+
+
+def test_what_was_not_looked_into_is_no_store_of_the_statement(system: System, services: Services) -> None:
+    """A gateway at whose address nothing listens is told; its memory ended with it, as far as Lethe knows."""
+    deletion_id, _ = erase(services, system, "down")
+    down = system.make_services(gateways=(f"http://127.0.0.1:{server_port()}",))
+
+    (made,) = orders.attest(down, Actor("admin"), orders.find(down.own, deletion_id))
+
+    assert made.seen.is_gone
+    assert made.seen.stores == ("rows", "files", "objects", "keys")
+    assert "the memory of gateway 1: nothing listens at its address" in made.seen.not_covered
+
+
+def test_a_name_that_is_still_reserved_is_found(system: System, services: Services) -> None:
+    """A row with the name, which a worker of an earlier version has left."""
+    deletion_id, _ = erase(services, system, "still reserved")
+    reservation = Reservation(services.tenant, "still reserved", deletion_id)
+    reservation.put()
+
+    said = attest(system, deletion_id)
+    reservation.release()
+
+    assert (said["findings"], said["byNameToo"]) == ([{"store": "rows", "where": "the reserved name"}], False)
+    assert "gateways" not in said["stores"]
+
+
 def test_all_are_attested_by_one_command(system: System, services: Services) -> None:
     """One line each; --json prints the documents."""
     erased = {str(erase(services, system, name)[0]) for name in ("all 1", "all 2")}
@@ -175,6 +225,26 @@ def test_all_are_attested_by_one_command(system: System, services: Services) -> 
     assert {each["found"] for each in said if each["deletionId"] in erased} == {0}
     assert lethe(system, "attest").returncode == 2
     assert lethe(system, "attest", str(uuid4())).returncode == 1
+
+
+def test_a_changed_receipt_stops_no_other(system: System, services: Services) -> None:
+    """It is named, and what was erased after it is attested all the same."""
+    changed, _ = erase(services, system, "changed receipt")
+    other, _ = erase(services, system, "after it")
+
+    def change(before: str, after: str) -> None:
+        with services.own.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            query = "UPDATE receipts SET document = replace(document, %s, %s) WHERE deletion_id = %s"
+            connection.exec_driver_sql(query, (before, after, changed))
+
+    change("changed receipt", "changed-receipt")
+    shown = lethe(system, "attest", "--all")
+    change("changed-receipt", "changed receipt")
+
+    assert shown.returncode == 1
+    assert f"{changed}  The stored receipt is not what was signed" in shown.stderr
+    assert f"{other}  nothing found" in shown.stdout
 
 
 def test_who_may_not_attest_cannot_tell_whether_there_is_something(system: System, services: Services) -> None:
