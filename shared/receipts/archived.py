@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Row
 
 _STORES = ("files", "objects")
-_OF_ROWS = "delete_records"
+_OF_ROWS = ("delete_records", "confirm")
+_KEYS = {"keys"}  # of the cache, which is not exported
 
 
 def compose(archive: Mapping[str, Any] | None, steps: Sequence[Row[Any]]) -> dict[str, Any] | None:
@@ -26,8 +27,8 @@ def compose(archive: Mapping[str, Any] | None, steps: Sequence[Row[Any]]) -> dic
 
 def _erased(listed: Mapping[str, int], steps: Sequence[Row[Any]]) -> dict[str, int]:
     """Rows by table, files and objects, by all steps together."""
-    of_rows = {what for step in steps if step.name == _OF_ROWS for what in step.removed}
-    counted = of_rows | {*listed, *_STORES}
+    of_rows = {what for step in steps if step.name in _OF_ROWS for what in step.removed}
+    counted = (of_rows - _KEYS) | {*listed, *_STORES}
     erased = Counter[str]()
     for step in steps:
         erased.update({what: number for what, number in step.removed.items() if what in counted})
