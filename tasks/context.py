@@ -138,6 +138,12 @@ class Context(Target):
         if time.monotonic() - self._unsaved.saved_at >= _SAVE_SECONDS:
             self.save()
 
+    def add_progress(self) -> None:
+        """Tell that the step is not stuck, where no count shows it; saved like counts."""
+        self._unsaved.changed = self._unsaved.has_progress = True
+        if time.monotonic() - self._unsaved.saved_at >= _SAVE_SECONDS:
+            self.save()
+
     def set_planned(self, counts: Mapping[str, int]) -> None:
         """Set the planned counts, for a step whose preview was too expensive; those of an earlier run stay."""
         if not self.claim.planned:

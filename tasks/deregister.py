@@ -71,10 +71,9 @@ def run(ctx: Context) -> Progress:
         progress = _free_name(ctx)
         if progress is Progress.MORE:
             return progress
-    if archiving.write_later(ctx):
-        return Progress.DONE
-    ctx.note(**{_NAME_DONE: True})
-    return Progress.MORE
+        if ctx.needs_export:  # another try of what follows does nothing by name any more
+            ctx.note(**{_NAME_DONE: True})
+    return Progress.DONE if archiving.write_later(ctx) else Progress.MORE
 
 
 def _free_name(ctx: Context) -> Progress:

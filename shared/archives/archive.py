@@ -1,6 +1,6 @@
 """Writes an archive in two stages: first what is there, later what was written since; then its manifest."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -58,16 +58,19 @@ class Archive:
     def folder(self) -> str:
         """Its name in the destination: one for each instance, and for each deletion."""
         facts = self.journal.facts
-        name = quote(facts.instance_id, safe="")
-        return f"{name}-{facts.id}" if facts.of_deletion else name
+        name = quote(facts.instance_id, safe="").replace(".", "%2E")  # `..` is no name of a folder
+        return f"{name}-{facts.id}" if facts.of_deletion or not name else name
 
     def write_first(self) -> bool:
         """Write what the instance has; False when stopped before the end."""
-        self._open()
+        self._open(may_begin=True)
         return self._write(FIRST)
 
     def write_later(self) -> bool:
-        """Write what came or was changed since the first stage began; False when stopped before the end."""
+        """Write what came or was changed since the first stage began; False when stopped before the end.
+
+        Raises ArchiveLost where no first stage was written.
+        """
         self._open()
         return self._write(LATER)
 
@@ -93,14 +96,19 @@ class Archive:
             raise Refused("the archive has another manifest already")
         return expected[1], content
 
-    def _open(self) -> State:
+    def _open(self, *, may_begin: bool = False) -> State:
         if self._state is None:
-            self._state = self.journal.open() or self._begin()
-            self._remove_half_parts()
+            # Listed before the journal is taken over: nothing of a process that takes it over later is in the list.
+            there = self.destination.sizes(self.folder)
+            state = self.journal.open()
+            if state is None and not may_begin:
+                raise ArchiveLost
+            self._state = state or self._begin(there)
+            self._remove_half_parts(there)
         return self._state
 
-    def _begin(self) -> State:
-        there, of_deletion = self.destination.sizes(self.folder), self.journal.facts.of_deletion
+    def _begin(self, there: Mapping[str, int]) -> State:
+        of_deletion = self.journal.facts.of_deletion
         if there and (f"{self.folder}/{manifest.NAME}" in there or not of_deletion):
             raise Refused(f"{self.folder} is there already, and was not begun by this export: move it away")
         clocks = {storage.kind: storage.clock() for storage in self.source.storages}
@@ -108,10 +116,10 @@ class Archive:
         self.journal.begin(state)
         return state
 
-    def _remove_half_parts(self) -> None:
+    def _remove_half_parts(self, there: Iterable[str]) -> None:
         """Remove what a process that was killed has left: files that are no closed parts."""
         closed = {f"{self.folder}/{part.path}" for part in self.journal.parts()} | {f"{self.folder}/{manifest.NAME}"}
-        for path in self.destination.sizes(self.folder):
+        for path in there:
             if path not in closed:
                 self.destination.remove(path)
 
@@ -122,26 +130,30 @@ class Archive:
                     self.journal.save(self._open())
                     return False
                 try:
-                    self._write_part(stage, stream)
+                    part = self._write_part(stage, stream)
                 except TookTooLong:
                     if not stream.shrink():
                         raise
+                else:
+                    self._keep(stage, stream, part)
         self.journal.save(self._open())
         return True
 
-    def _write_part(self, stage: str, stream: Stream) -> None:
-        """Write the next part of a stream, and store how far it is; where nothing is left, the next one stores it."""
-        state, before = self._open(), stream.progress.items
-        chunks, part = stream.chunks(), None
-        if first := next(chunks, None):
-            facts = self.journal.facts
-            path = f"{_path(stream)}/{self.journal.next_number:06}-{uuid4().hex[:6]}.{stream.suffix}"
-            path += ".age" if facts.recipient else ""
-            length, digest = parts.write(
-                self.destination, f"{self.folder}/{path}", chain([first], chunks), facts.recipient
-            )
-            items = stream.progress.items - before
-            part = Part(path, stream.kind, stream.table, stage, items, length, digest)
+    def _write_part(self, stage: str, stream: Stream) -> Part | None:
+        """Write the next part of a stream; None where nothing is left."""
+        before, chunks = stream.progress.items, stream.chunks()
+        first = next(chunks, None)
+        if first is None:
+            return None
+        recipient = self.journal.facts.recipient
+        path = f"{_path(stream)}/{self.journal.next_number:06}-{uuid4().hex[:6]}.{stream.suffix}"
+        path += ".age" if recipient else ""
+        length, digest = parts.write(self.destination, f"{self.folder}/{path}", chain([first], chunks), recipient)
+        return Part(path, stream.kind, stream.table, stage, stream.progress.items - before, length, digest)
+
+    def _keep(self, stage: str, stream: Stream, part: Part | None) -> None:
+        """Store how far the stream is; without a part, the next one stores it."""
+        state = self._open()
         state.streams.setdefault(stage, {})[stream.name] = stream.progress
         if part:
             self.journal.save(state, part)

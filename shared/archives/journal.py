@@ -1,7 +1,7 @@
 """What is written of an archive so far, in Lethe's own database: closed parts, and where each stream goes on."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,10 +14,10 @@ from shared.archives.parts import Part
 from shared.archives.streams import Progress
 from shared.database.archive_models import ArchivePart, ArchiveRow
 from shared.database.connections import own_transaction
-from shared.errors import LetheError
+from shared.errors import TransientError
 
 
-class WrittenElsewhere(LetheError):
+class WrittenElsewhere(TransientError):
     """Another process writes this archive."""
 
 
@@ -59,25 +59,31 @@ class Facts:
 
 
 class Journal:
-    """Of one archive. Each change looks whether another process has changed it meanwhile."""
+    """Of one archive. The process that opened it last writes it: no other one can change it any more."""
 
     def __init__(self, engine: Engine, cipher: Fernet, facts: Facts) -> None:
         self.facts = facts
         self._engine = engine
         self._cipher = cipher
         self._parts = 0
+        self._stored = b""  # the state as this process has stored it: encrypted once more, it is another text
 
     def open(self) -> State | None:
-        """The state of the archive that was begun earlier; None for a new one."""
+        """Take over the archive that was begun earlier, as it was begun: its state; None for a new one."""
+        columns = (ArchiveRow.parts, ArchiveRow.sealed, ArchiveRow.with_secrets, ArchiveRow.recipient)
         with own_transaction(self._engine) as connection:
-            row = connection.execute(select(ArchiveRow.parts, ArchiveRow.sealed).where(self._mine())).one_or_none()
+            row = connection.execute(select(*columns).where(self._mine())).one_or_none()
         if row is None:
             return None
-        self._parts = row.parts
-        return State.load(self._cipher.decrypt(row.sealed).decode())
+        self.facts = replace(self.facts, with_secrets=row.with_secrets, recipient=row.recipient)
+        self._parts, self._stored = row.parts, row.sealed
+        state = State.load(self._cipher.decrypt(row.sealed).decode())
+        self.save(state)
+        return state
 
     def begin(self, state: State) -> None:
-        """Store a new archive."""
+        """Store a new archive; raises WrittenElsewhere."""
+        self._stored = self._sealed(state)
         values = {
             "id": self.facts.id,
             "instance_id": self.facts.instance_id,
@@ -86,7 +92,7 @@ class Journal:
             "with_secrets": self.facts.with_secrets,
             "recipient": self.facts.recipient,
             "parts": 0,
-            "sealed": self._sealed(state),
+            "sealed": self._stored,
         }
         with own_transaction(self._engine) as connection:
             insertion = upsert(ArchiveRow).values(values).on_conflict_do_nothing().returning(ArchiveRow.id)
@@ -95,19 +101,19 @@ class Journal:
 
     def save(self, state: State, part: Part | None = None) -> None:
         """Store how far the archive is, with a part that was closed; raises WrittenElsewhere."""
-        more = 1 if part else 0
+        sealed, more = self._sealed(state), 1 if part else 0
         with own_transaction(self._engine) as connection:
             changed = connection.execute(
                 update(ArchiveRow)
-                .where(self._mine(), ArchiveRow.parts == self._parts)
-                .values(parts=ArchiveRow.parts + more, sealed=self._sealed(state))
+                .where(self._mine(), ArchiveRow.sealed == self._stored)
+                .values(parts=ArchiveRow.parts + more, sealed=sealed)
             )
             if changed.rowcount != 1:
                 raise WrittenElsewhere
             if part:
                 row = {"archive_id": self.facts.id, "number": self._parts, **asdict(part)}
                 connection.execute(insert(ArchivePart).values(row))
-        self._parts += more
+        self._parts, self._stored = self._parts + more, sealed
 
     @property
     def next_number(self) -> int:
@@ -122,15 +128,17 @@ class Journal:
             return [Part(*row) for row in connection.execute(wanted)]
 
     def close(self) -> tuple[datetime, datetime | None]:
-        """When the archive began, and when it was first tried to be closed."""
+        """When the archive began, and when it was first tried to be closed; raises WrittenElsewhere."""
         with own_transaction(self._engine) as connection:
-            began_at, closed_at = connection.execute(
+            row = connection.execute(
                 update(ArchiveRow)
-                .where(self._mine(), ArchiveRow.parts == self._parts)
+                .where(self._mine(), ArchiveRow.sealed == self._stored)
                 .values(closed_at=func.coalesce(ArchiveRow.closed_at, func.now()))
                 .returning(ArchiveRow.began_at, ArchiveRow.closed_at)
-            ).one()
-        return began_at, closed_at
+            ).one_or_none()
+        if row is None:
+            raise WrittenElsewhere
+        return row.began_at, row.closed_at
 
     def forget(self, connection: Connection) -> None:
         """Remove what is stored of the archive: its manifest has it."""

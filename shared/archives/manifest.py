@@ -32,7 +32,8 @@ def compose(
     first, later = state.streams.get(_FIRST, {}), state.streams.get(_LATER, {})
     tables, media = list[dict[str, Any]](), list[dict[str, Any]]()
     for stream in first | later:
-        before, after = first.get(stream, Progress()), later.get(stream, Progress(older=first[stream].items))
+        before = first.get(stream, Progress())
+        after = later.get(stream, Progress(older=before.items))
         if stream.endswith(_BY_NAME):
             after = Progress(older=before.items)
         counts = {"first": before.items, "later": after.items, "listed": _listed(before, after)}

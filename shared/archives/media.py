@@ -46,6 +46,8 @@ class Media:
                     yield _END
                 return
             offset = int(self.progress.at.get("offset", 0)) if self._is_at(item, skip) else 0
+            if offset >= item.size_bytes:  # it was replaced by a smaller one
+                offset = 0
             try:
                 for chunk in _member(item, offset):
                     written += len(chunk)

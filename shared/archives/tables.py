@@ -15,7 +15,13 @@ _ROW = '"lethe row"'  # what no column is called
 _FEW = 20_000  # rows that one statement reads
 _CHUNK = 1 << 18
 # So that each value is written in full, and in the same words whatever the role's settings are.
-_OUTPUT = {"extra_float_digits": "3", "bytea_output": "hex", "intervalstyle": "postgres", "lc_monetary": "C"}
+_OUTPUT = {
+    "datestyle": "ISO",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "intervalstyle": "postgres",
+    "lc_monetary": "C",
+}
 
 _COLUMNS = """
 SELECT c.relname, a.attname, y.typcategory, y.typtype, y.typname, tn.nspname

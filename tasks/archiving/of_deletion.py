@@ -17,7 +17,7 @@ from shared.database.models import Deletion
 from shared.deletions import claims, lifecycle
 from shared.errors import Refused
 from shared.services import Services
-from tasks.context import Context, Target
+from tasks.context import Context, Target, probe_all
 
 NOTE = "archive"  # of deregister; the receipt quotes it
 
@@ -40,8 +40,15 @@ def check(services: Services, *, wanted: bool) -> None:
         place_of(services)
 
 
-def require(services: Services, deletion_id: UUID) -> None:
-    """Let an earlier deletion write an export as well; raises Refused when it is too late."""
+def is_needed(services: Services, *, wanted: bool) -> bool:
+    """Whether a new deletion writes one. It is stored with it: a worker with other settings does it as well."""
+    return wanted or services.settings.export == "required"
+
+
+def require(services: Services, deletion_id: UUID, *, wanted: bool) -> None:
+    """Let an earlier deletion write an export as well, if it is wanted; raises Refused when it is too late."""
+    if not wanted:
+        return
     with own_transaction(services.own) as connection:
         if not lifecycle.require_export(connection, deletion_id):
             raise Refused("An earlier deletion of it is past the point of no return: there is nothing whole to export")
@@ -59,17 +66,17 @@ def write_first(ctx: Context) -> bool:
     if not ctx.needs_export:
         return True
     deletion = _standing(ctx)
-    if deletion.archive_written_at is not None:
-        return True
-    if deletion.irrevocable_at is not None:  # it was before exports were required
+    if deletion.irrevocable_at is not None:  # it is written, or was not required before
         return True
     archive = _archive(ctx)
-    if not archive.write_first():
+    if deletion.archive_written_at is None and not archive.write_first():
         return False
+    probe_all(ctx.services.storages)  # one that went away meanwhile looked empty
     try:
         archive.check()
     except ArchiveLost:  # nothing is erased yet: a resume writes it anew
         with own_transaction(ctx.services.own) as connection:
+            claims.write(connection, ctx.claim, archive_written_at=None)
             archive.journal.forget(connection)
         raise
     with own_transaction(ctx.services.own) as connection:
@@ -85,8 +92,10 @@ def write_later(ctx: Context) -> bool:
     if not deletion.exports or deletion.archive_sha256 is not None:
         return True
     archive = _archive(ctx)
+    archive.check()  # first, so that nothing is added to it elsewhere: LETHE_EXPORT_TO can be another one by now
     if not archive.write_later():
         return False
+    probe_all(ctx.services.storages)
     digest, content = archive.close()
     ctx.note_and_save(**{NOTE: _quoted(digest, content)})
     closed = Entry(
@@ -121,9 +130,9 @@ def _archive(ctx: Context) -> Archive:
         of_deletion=True,
     )
     ctx.ensure_claim_held()
-    source = Source(services.tenant, services.storages, ctx.other_names)
+    source = Source(services.tenant, probe_all(services.storages), ctx.other_names)
     journal = Journal(services.own, cipher(services.settings), facts)
-    return Archive(source, target, journal, stop=ctx.slice_is_over)
+    return Archive(source, target, journal, lambda stream, items: ctx.add_progress(), ctx.slice_is_over)  # noqa: ARG005
 
 
 def _quoted(digest: str, content: dict[str, Any]) -> dict[str, Any]:

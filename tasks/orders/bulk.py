@@ -129,6 +129,7 @@ class _Order:
         """Insert deletions with their lines of the audit, and publish them; the ids of those that are accepted."""
         if not new:
             return set()
+        exports = archiving.is_needed(self.services, wanted=self.caller.exports)
         with own_transaction(self.services.own) as connection:
             messages = lifecycle.accept_all(
                 connection,
@@ -140,10 +141,10 @@ class _Order:
                 not_before=self.begins_at,
                 bulk_id=self.bulk_id,
                 only_disconnected=self.only_disconnected,
-                exports=self.caller.exports,
+                exports=exports,
             )
             accepted = {message.deletion_id for message in messages}
-            actor, reason = self.caller.actor, schedule.audit_reason(self.begins_at, exports=self.caller.exports)
+            actor, reason = self.caller.actor, schedule.audit_reason(self.begins_at, exports=exports)
             chain.append(
                 connection,
                 *(
@@ -174,6 +175,7 @@ class _Order:
         if self.is_later:
             why = f"has a deletion already, which is {deletion.status.value}: its moment is not changed"
             return [Result(each.called, Outcome.REFUSED, deletion.id, why)]
+        archiving.require(self.services, deletion.id, wanted=self.caller.exports)
         resumed = resume.resume(
             self.services,
             deletion.id,

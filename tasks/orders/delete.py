@@ -180,6 +180,7 @@ def insert(
     not_before: datetime | None = None,
 ) -> StepMessage:
     """Insert the deletion and its audit line in one transaction; raises AlreadyRequested."""
+    exports = archiving.is_needed(services, wanted=caller.exports)
     with own_transaction(services.own) as connection:
         message = lifecycle.accept(
             connection,
@@ -191,12 +192,12 @@ def insert(
             republish_seconds=services.settings.nudge_seconds,
             confirmation=confirmation,
             not_before=not_before,
-            exports=caller.exports,
+            exports=exports,
         )
         if confirmation:
             confirmation.use(connection)
         caller.count_request()
-        reason = schedule.audit_reason(not_before, exports=caller.exports)
+        reason = schedule.audit_reason(not_before, exports=exports)
         chain.append(connection, Entry(action, Decision.ACCEPTED, caller.actor, instance.id, deletion_id, reason))
     return message
 
@@ -217,9 +218,8 @@ def _follow_up(
     services: Services, caller: Caller, deletion: Deletion, instance: Instance | None, not_before: datetime | None
 ) -> UUID:
     """Report a scheduled deletion, resume a failed one, refuse any other. None of them gets another moment."""
-    if caller.exports and deletion.status in (DeletionStatus.SCHEDULED, DeletionStatus.FAILED):
-        archiving.require(services, deletion.id)
     if deletion.status is DeletionStatus.SCHEDULED and not_before in (None, deletion.not_before):
+        archiving.require(services, deletion.id, wanted=caller.exports)
         return _report(services, caller, deletion)
     if not_before is not None:
         raise AlreadyBeingDeleted(
@@ -229,6 +229,7 @@ def _follow_up(
         )
     if deletion.status is DeletionStatus.FAILED:
         confirmation = resume.confirm_again(caller, deletion, instance)
+        archiving.require(services, deletion.id, wanted=caller.exports)
         lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
         try:
             resumed = resume.resume(services, deletion.id, caller, action=Action.DELETE, confirmation=confirmation)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid5
 
 from shared.archives import destination, journal
 from shared.archives.archive import Archive, ArchiveLost, Source
@@ -16,6 +16,7 @@ from shared.errors import LetheError, Refused
 from shared.evolution.rows import counting
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
+from tasks.context import probe_all
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def run(
         archive.check()
         archive.write_first()
         archive.write_later()
+        probe_all(services.storages)  # one that went away meanwhile looked empty
         closed = archive.close()
     except LetheError as error:
         if isinstance(error, ArchiveLost):  # so that the next one begins anew
@@ -71,14 +73,15 @@ def _archive(services: Services, wanted: Wanted, report: Callable[[str, int], No
             "--recipient, or take another place"
         )
     facts = Facts(
-        begun[0] if begun else uuid4(),
+        begun[0] if begun else uuid5(NAMESPACE_URL, f"{target.place} {instance.id}"),  # one, of two that begin at once
         instance.id,
         instance.name,
         target.place,
         wanted.with_secrets,
         wanted.recipient,
     )
-    source = Source(services.tenant, services.storages, lambda: services.tenant.other_names(besides=instance.id))
+    storages = probe_all(services.storages)
+    source = Source(services.tenant, storages, lambda: services.tenant.other_names(besides=instance.id))
     return Archive(source, target, Journal(services.own, cipher(services.settings), facts), report)
 
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
+from cli import account
 from demo.evolution.census import census
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
@@ -18,9 +19,11 @@ from shared.archives import manifest
 from shared.database.models import Deletion
 from shared.receipts import receipt
 from shared.services import Services
+from tasks.orders import delete
 from tests.integration.console.visitor import signed_in
 from tests.integration.inline import accept, run_all, run_steps
 from tests.system import System
+from worker.runner import Outcome, Runner
 
 BEFORE = ("logout", "purge_cache", "send_webhook")
 
@@ -142,6 +145,57 @@ def test_a_place_that_is_not_there_fails_it_before_anything_is_done(system: Syst
     assert census(system.deployment, instance.id, instance.name)["rows"] == before
     assert standing(services, second).irrevocable_at is None
     assert census(system.deployment, other.id, other.name)["rows"]["Message"] == 20
+    system.call("POST", "/deletions", json={"instanceNames": ["no place"], "export": True})  # resumes it
+    assert system.show(str(deletion_id))["exports"] is True
+
+
+def test_a_store_that_is_not_mounted_is_waited_for(system: System, services: Services) -> None:
+    """It looks empty: nothing of it would be in the archive, and all of it would be erased when it is back."""
+    instance = seed_instance(system.deployment, "not mounted")
+    deletion_id = accept(services, instance.id, instance.name, exports=True)
+    run_steps(services, deletion_id, *BEFORE)
+    root = system.deployment.files_root
+    away = root.rename(root.with_name("away"))
+    root.mkdir()
+    run_steps(services, deletion_id, "deregister")
+    waiting = standing(services, deletion_id)
+    root.rmdir()
+    away.rename(root)
+
+    run_all(services, deletion_id)
+
+    assert (waiting.status.value, waiting.irrevocable_at) == ("waiting", None)
+    assert receipt_of(services, deletion_id)["archive"]["listed"]["files"] > 0
+
+
+def test_a_part_is_progress(system: System, services: Services) -> None:
+    """What failed before it does not count any more: a large archive has hours to be written in."""
+    instance = seed_instance(system.deployment, "large")
+    deletion_id = accept(services, instance.id, instance.name, exports=True)
+    run_steps(services, deletion_id, *BEFORE)
+
+    def ask(query: str) -> Any:
+        with services.own.begin() as connection:
+            return connection.execute(text(query), {"id": deletion_id})
+
+    def has_a_part() -> bool:
+        return bool(ask("SELECT count(*) FROM archive_parts WHERE archive_id = :id").scalar())
+
+    ask("UPDATE deletions SET failures = 3, waiting_since = now() - interval '23 hours' WHERE id = :id")
+    outcome = Runner(services, has_a_part, lambda: False).run("deregister", deletion_id, 1)
+
+    assert outcome is Outcome.REPUBLISH
+    assert ask("SELECT failures, waiting_since FROM deletions WHERE id = :id").one() == (0, None)
+
+
+def test_what_the_settings_require_is_stored_with_the_order(system: System, services: Services) -> None:
+    """So that no worker with other settings, or of an earlier version, erases it without an export."""
+    instance = seed_instance(system.deployment, "required")
+    requiring = system.make_services(export="required")
+
+    deletion_id = delete.by_id(requiring, account.caller(), instance.id)
+
+    assert system.show(str(deletion_id))["exports"] is True
 
 
 def test_a_lost_part_stops_it_before_the_first_row_goes(system: System, services: Services) -> None:

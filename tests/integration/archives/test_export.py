@@ -5,6 +5,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
 from shared.archives import destination, manifest, tables
 from shared.archives.archive import Archive, ArchiveLost, Source
-from shared.archives.journal import Facts, Journal
+from shared.archives.journal import Facts, Journal, State, WrittenElsewhere
+from shared.archives.parts import Part
 from shared.audit.entries import Actor
 from shared.database.encryption import cipher
-from shared.errors import Refused, TransientError
+from shared.errors import Refused, TookTooLong, TransientError
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
 from tasks.orders import export
@@ -351,3 +353,70 @@ def test_a_statement_that_takes_too_long_is_asked_for_less(
     archive.write_later()
 
     assert archive.close()[1]["tables"]
+
+
+def test_the_process_that_opened_it_last_writes_it(
+    system: System, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is turned away, and one that was held up while it opened it removes nothing of the other's."""
+    instance = seed_instance(system.deployment, "two processes")
+    new_archive(services, instance, tmp_path, lambda: True).write_first()
+    held_up, other = (new_archive(services, instance, tmp_path, lambda: False) for _ in range(2))
+    list_files = held_up.destination.sizes
+
+    def list_late(folder: str) -> dict[str, int]:
+        monkeypatch.undo()
+        other.write_first()
+        return list_files(folder)
+
+    monkeypatch.setattr(held_up.destination, "sizes", list_late)
+    assert held_up.write_first()
+    with pytest.raises(WrittenElsewhere):
+        other.write_later()
+
+    assert held_up.check()
+
+
+def test_an_archive_goes_on_as_it_was_begun(system: System, services: Services, tmp_path: Path) -> None:
+    """Other settings change none of it; without its journal no second stage is written, and no part is removed."""
+    instance = seed_instance(system.deployment, "other settings")
+    new_archive(services, instance, tmp_path, lambda: False).write_first()
+    encrypting = new_archive(services, instance, tmp_path, lambda: False)
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    encrypting.journal.facts = replace(encrypting.journal.facts, recipient=recipient)
+    encrypting.write_later()
+    _, content = encrypting.close()
+    with services.own.begin() as connection:
+        encrypting.journal.forget(connection)
+    folder = tmp_path / encrypting.folder
+    (folder / "manifest.json").unlink()
+    files = sorted(folder.rglob("*"))
+
+    with pytest.raises(ArchiveLost):
+        new_archive(services, instance, tmp_path, lambda: False).write_later()
+
+    assert content["encryptedFor"] is None
+    assert not list(folder.rglob("*.age"))
+    assert sorted(folder.rglob("*")) == files
+
+
+def test_a_part_that_the_journal_did_not_take_is_not_left(
+    system: System, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lethe's own database took too long: another try writes it anew, and the archive has no file too much."""
+    instance = seed_instance(system.deployment, "slow journal")
+    archive = new_archive(services, instance, tmp_path, lambda: False)
+
+    def save_late(state: State, part: Part | None = None) -> None:
+        monkeypatch.undo()
+        raise TookTooLong
+
+    monkeypatch.setattr(archive.journal, "save", save_late)
+    with pytest.raises(TookTooLong):
+        archive.write_first()
+    again = new_archive(services, instance, tmp_path, lambda: False)
+    again.write_first()
+    again.write_later()
+    closed = again.close()
+
+    assert manifest.verify(tmp_path / again.folder) == closed

@@ -94,3 +94,15 @@ def test_a_file_that_vanishes_is_passed_by_and_one_that_shrinks_is_tried_again()
     shorter = stream(Item("short", 5, 0, lambda offset, length: nullcontext(io.BytesIO(b"1"))))
     with pytest.raises(Changed):
         list(shorter.chunks())
+
+
+def test_a_large_file_that_became_small_between_two_parts_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first piece was written already."""
+    monkeypatch.setattr(media, "_LARGEST_MEMBER", 1_000)
+    progress = Progress(at={"key": "a", "skip": 0, "offset": 1_000})
+    stream = Media("files", "files", lambda begin: items_of({"a": [b"small"]}, begin), progress, lambda: False, True)
+
+    part = b"".join(stream.chunks())
+
+    with tarfile.open(fileobj=io.BytesIO(part)) as tar:
+        assert [(each.name, tar.extractfile(each).read()) for each in tar] == [("a", b"small")]  # type: ignore[union-attr]
