@@ -1,5 +1,6 @@
 """What `lethe config` does: shows the settings, with secrets masked."""
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -11,6 +12,7 @@ from cli.runtime import print_json, read_settings
 from shared import settings
 
 _MASK = "***"
+_BETWEEN_URLS = re.compile(r"[,;](?=\s*[a-z][a-z0-9+.-]*://)")
 
 
 def show_config(as_json: bool) -> None:
@@ -41,7 +43,7 @@ def mask(value: Any) -> Any:
     """A setting's value, with secrets masked."""
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
-        return mask_url(secret) if "://" in secret else _MASK
+        return ",".join(map(_mask_secret_url, _BETWEEN_URLS.split(secret))) if "://" in secret else _MASK
     if isinstance(value, tuple):
         return [mask(each) for each in value]
     if isinstance(value, Path):
@@ -49,11 +51,21 @@ def mask(value: Any) -> Any:
     return mask_url(value) if isinstance(value, str) and "://" in value else value
 
 
+def _mask_secret_url(url: str) -> str:
+    """The URL as mask_url() shows it; of a receiver's, such as Slack's, only the host: its path is the secret."""
+    shown = mask_url(url)
+    scheme, _, rest = shown.partition("://")
+    host = re.split("[/?]", rest)[0].rpartition("@")[2]
+    return f"{scheme}://{host}/{_MASK}" if scheme in ("http", "https") else shown
+
+
 def mask_url(url: str) -> str:
     """The URL with its password and the values of its query masked; a query may contain a password."""
     try:
         parts = urlsplit(url)
     except ValueError:  # a driver may accept it nevertheless
+        return _MASK
+    if "@" in url and "@" not in parts.netloc:  # a password with /, ? or #, which some drivers accept
         return _MASK
     login, at, place = parts.netloc.rpartition("@")
     user, colon, _ = login.partition(":")
