@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from amqp.exceptions import AMQPError
 from flask import Response
 from kombu.exceptions import OperationalError as BrokerError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -116,7 +117,7 @@ def _broker_state(services: Services) -> str:
 def _state(check: Callable[[], str]) -> str:
     try:
         return check()
-    except (SQLAlchemyError, RedisError, BrokerError, OSError) as error:
+    except (SQLAlchemyError, RedisError, BrokerError, AMQPError, OSError) as error:
         cause = error.__cause__ if isinstance(error, BrokerError) else error  # kombu wraps what Redis said
         fault = faults.explain("it", cause) if isinstance(cause, RedisError) else None
         if isinstance(fault, RefusesForNow):

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from amqp.exceptions import AMQPError
 from celery import chain
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -33,7 +34,7 @@ def publish(services: Services, message: StepMessage, *, priority: int | None = 
         chain(*steps, app=services.celery).apply_async(
             priority=celery_app.priority_on(services.settings.broker, priority)
         )
-    except (OperationalError, RedisError, OSError):
+    except (AMQPError, OperationalError, RedisError, OSError):  # kombu does not wrap what RabbitMQ refuses
         return False
     return True
 

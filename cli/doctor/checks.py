@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from hmac import compare_digest
 
+from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -38,7 +39,7 @@ def examine(services: Services) -> Iterator[Finding]:
                 if finding.verdict is not Verdict.BROKEN or finding.says not in reported:
                     yield finding
                 reported.add(finding.says)
-        except (LetheError, SQLAlchemyError, RedisError, BrokerError, OSError) as error:
+        except (LetheError, SQLAlchemyError, RedisError, BrokerError, AMQPError, OSError) as error:
             yield broken(part, error, advice)
 
 

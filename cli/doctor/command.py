@@ -13,6 +13,7 @@ from shared.errors import LetheError
 from shared.evolution.rows import missing_indexes
 from shared.evolution.rows.missing_indexes import MissingIndex
 from shared.services import Services
+from shared.translations import language
 from shared.translations.sentences import translated
 from shared.translations.texts import _
 
@@ -30,7 +31,8 @@ def examine(fix: bool, yes: bool, as_json: bool) -> None:
 def report(made: Services, *, as_json: bool) -> None:
     """Run the checks with these services, show each finding, and close them; exit code 1 when something is broken."""
     try:
-        findings = [_print_finding(finding, as_json=as_json) for finding in checks.examine(made)]
+        with language.only_here(language.ENGLISH if as_json else language.current()):  # JSON is the same for everybody
+            findings = [_print_finding(finding, as_json=as_json) for finding in checks.examine(made)]
     finally:
         made.close()
     if as_json:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import psycopg
+from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
@@ -58,8 +59,8 @@ def broken(part: str, error: Exception, advice: str) -> Finding:
     return Finding(part, Verdict.BROKEN, says, f"{known.hint} ({known.page})" if known else advice)
 
 
-def _explain_broker(error: BrokerError) -> str:
-    """kombu wraps what the client of the broker raised."""
+def _explain_broker(error: BrokerError | AMQPError) -> str:
+    """kombu wraps what the client of the broker raised, but for what RabbitMQ refuses."""
     if isinstance(error.__cause__, RedisError):
         return redis.explain("the broker", error.__cause__).title
     return rabbitmq.explain("the broker", error).title
@@ -67,10 +68,10 @@ def _explain_broker(error: BrokerError) -> str:
 
 def explain(part: str, error: Exception) -> str:
     """What the server said, in the same sentence as everywhere."""
-    if isinstance(error, DBAPIError):
-        return postgresql.explain(f"the {part}", error).title
+    if isinstance(error, DBAPIError):  # those of Evolution's database are explained where they are raised
+        return postgresql.explain("the own database", error).title
     if isinstance(error, RedisError):
         return redis.explain("Lethe's Redis" if part == "redis" else f"the {part}", error).title
-    if isinstance(error, BrokerError):
+    if isinstance(error, (BrokerError, AMQPError)):
         return _explain_broker(error)
     return error.title if isinstance(error, LetheError) else f"{type(error).__name__}: {sentences.cut(str(error))}"

@@ -12,6 +12,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from amqp.exceptions import AccessRefused, NotAllowed
 from kombu.exceptions import OperationalError
 
 from shared import celery_app
@@ -157,7 +158,16 @@ def test_one_of_many_begins_after_all_others(
     assert broker.priorities == [priority]
 
 
-@pytest.mark.parametrize("failure", [OperationalError("away"), ConnectionRefusedError("away"), TimeoutError("away")])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OperationalError("away"),
+        ConnectionRefusedError("away"),
+        TimeoutError("away"),
+        AccessRefused("RabbitMQ: another password"),
+        NotAllowed("RabbitMQ: no such virtual host"),
+    ],
+)
 def test_a_broker_that_is_away_is_no_error(services: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     """The reconciler publishes what nobody claims."""
     with Broker(failure).taking(monkeypatch):
