@@ -10,7 +10,7 @@ import click
 from pydantic import ValidationError
 
 from cli.language import confirm
-from cli.runtime import NOT_SET, explained, print_json, stop
+from cli.runtime import NOT_SET, print_json, stop
 from cli.setup import answers, env_file, mapping, nginx, override, source
 from cli.setup.answers import KEPT, Answers, Options
 from cli.setup.problems import Problem
@@ -28,29 +28,29 @@ _OF_COMPOSE = {"database_url": "postgresql://lethe-postgres/lethe", "redis_url":
 def init(evolution_env: Path, output: Path, service: str | None, options: Options, as_json: bool) -> None:
     """Write the .env, and show what is left to do."""
     try:
-        kept = _existing(output, options)
+        is_there = output.exists()
+        kept = _to_be_replaced(output, options) if is_there else {}
         found = _read(evolution_env, service, options)
         mapped = mapping.translate(found.variables)
         made = answers.complete(found, mapped, options, kept)
         checked = _check(made, options)
-        written = _write(output, made, found, options, kept)
+        written = _write(output, made, found, options, kept, replace=is_there)
     except Problem as problem:
         said = sentences.translated(str(problem))
         stop(f"{said[:1].upper()}{said[1:]}")
     except OSError as error:
         stop(_("{filename} cannot be written: {strerror}", filename=error.filename, strerror=error.strerror))
+    notes = [*mapped.notes, *_notes(checked, found, options)]
     if as_json:
-        print_json({"written": [str(path) for path in written], "notes": mapped.notes})
-    else:
-        _show(made, found, options, [*mapped.notes, *_notes(checked, found, options)], written)
+        print_json({"written": [str(path) for path in written], "notes": notes})
+        return
+    _show(made, found, options, notes, written)
     if not options.in_containers:
-        _examine(checked, as_json=as_json)
+        _examine(checked)
 
 
-def _existing(output: Path, options: Options) -> dict[str, str]:
-    """The variables of an .env that is to be replaced. Raises Problem when it is not."""
-    if not output.exists():
-        return {}
+def _to_be_replaced(output: Path, options: Options) -> dict[str, str]:
+    """The variables of an .env that is there. Raises Problem when it is not to be replaced."""
     question = _("{file} is there. Replace it? Its secrets and what this command does not write stay", file=output)
     if not options.may_ask:
         raise Problem(f"{output} is there: a script cannot be asked, so give another --output")
@@ -75,10 +75,12 @@ def _check(made: Answers, options: Options) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type] # as text
     except (ValidationError, OSError) as error:
-        stop(explained(error), NOT_SET)
+        stop(settings.explain(error, sentences.translated), NOT_SET)
 
 
-def _write(output: Path, made: Answers, found: source.Source, options: Options, kept: Mapping[str, str]) -> list[Path]:
+def _write(
+    output: Path, made: Answers, found: source.Source, options: Options, kept: Mapping[str, str], *, replace: bool
+) -> list[Path]:
     """Write the .env, the SQL, and where Evolution runs by compose the override; returns what was written."""
     variables = {f"{settings.PREFIX}{name.upper()}": value for name, value in made.settings.items()} | made.compose
     secrets = {name: variables.pop(name) for name in KEPT if name in variables}
@@ -90,7 +92,7 @@ def _write(output: Path, made: Answers, found: source.Source, options: Options, 
             "As before.": others,
         }
     )
-    env_file.write(output, text, replace=bool(kept))
+    env_file.write(output, text, replace=replace)
     written = [output]
     sql = output.with_name(_ROLE_FILE)
     env_file.write(sql, made.sql, replace=True)
@@ -118,24 +120,25 @@ def _notes(checked: Settings, found: source.Source, options: Options) -> list[st
 
 
 def _show(made: Answers, found: source.Source, options: Options, notes: list[str], written: list[Path]) -> None:
+    env, role_file = (shlex.quote(str(path)) for path in written[:2])
     click.echo(_("Read {path}. Written: {files}", path=found.path, files=", ".join(str(path) for path in written)))
     for note in notes:
         click.echo(_("Note: {note}", note=sentences.translated(note)))
     click.echo(
         _(
             "\nFor a superuser in Evolution's database, also in {role_file} (the password is hashed):\n",
-            role_file=_ROLE_FILE,
+            role_file=role_file,
         )
     )
     click.echo(made.sql)
     _show_nginx(made)
     click.echo(_("Then:\n"))
-    click.echo(f"  {_psql(made, found)} < {_ROLE_FILE}")
+    click.echo(f"  {_psql(made, found)} < {role_file}")
     if options.in_containers:
         click.echo("  docker compose up -d")
         click.echo("  docker compose exec worker lethe doctor\n")
     else:
-        click.echo("  set -a; . ./.env; set +a")
+        click.echo(f"  set -a; . {env if written[0].is_absolute() else f'./{env}'}; set +a")
         click.echo("  lethe db upgrade")
         click.echo(_("  (and with your process manager: web, worker, beat and flower, as the Procfile has them)\n"))
 
@@ -161,15 +164,14 @@ def _show_nginx(made: Answers) -> None:
     click.echo(lines)
 
 
-def _examine(checked: Settings, *, as_json: bool) -> None:
+def _examine(checked: Settings) -> None:
     """End with the checks of `lethe doctor`."""
     from cli.doctor import command as doctor
     from shared import logs, services
 
     logs.configure(checked.model_copy(update={"log_format": "pretty", "log_level": "WARNING"}))
-    if not as_json:
-        click.echo(_("`lethe doctor`, before these commands; run it again after them:\n"))
-    doctor.report(services.create(checked), as_json=as_json)
+    click.echo(_("`lethe doctor`, before these commands; run it again after them:\n"))
+    doctor.report(services.create(checked), as_json=False)
 
 
 def may_ask(*, yes: bool) -> bool:

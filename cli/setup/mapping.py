@@ -1,6 +1,5 @@
 """What Evolution's own variables mean for Lethe; only 'true' switches something on, as in Evolution."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urlsplit
@@ -161,17 +160,6 @@ def _webhook(evolution: Mapping[str, str], made: Mapped) -> None:
     made.settings["webhook_global_url"] = url
     if _is_on(evolution, "WEBHOOK_GLOBAL_WEBHOOK_BY_EVENTS"):
         made.settings["webhook_global_by_events"] = "true"
-    if host := _private_host(url):
-        made.settings["webhook_allow"] = host
-
-
-def _private_host(url: str) -> str:
-    """The host, if it may be one of a private network, to which Lethe sends webhooks only where that is allowed."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host if ipaddress.ip_address(host).is_private else ""
-    except ValueError:
-        return host if "." not in host or host.endswith((".local", ".internal", ".lan")) else ""
 
 
 def _set(**given: str) -> dict[str, str]:

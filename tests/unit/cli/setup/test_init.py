@@ -187,6 +187,35 @@ def test_an_existing_file_is_replaced_only_when_asked(monkeypatch: pytest.Monkey
     assert after["LETHE_MAX_FAILURES"] == "7"
 
 
+def test_an_empty_file_is_replaced_too(monkeypatch: pytest.MonkeyPatch, evolution: Path) -> None:
+    """It has nothing to keep."""
+    monkeypatch.setattr(command, "may_ask", lambda *, yes: not yes)
+    evolution.with_name("lethe.env").touch()
+
+    answer = init(evolution, "--gateway", "http://evolution:8080", typed="y\n")
+
+    assert answer.exit_code == 0, answer.output
+    assert written(evolution)["LETHE_GATEWAYS"] == "http://evolution:8080"
+
+
+def test_a_script_gets_one_document_with_all_notes(evolution: Path) -> None:
+    """Also without containers, where the checks are only for people."""
+    evolution.write_text(EVOLUTION.replace("redis:6379/6", "redis:6379/6?family=4"))
+
+    answer = init(evolution, "--gateway", "http://evolution:8080", "--without-containers", "--json")
+
+    told = json.loads(answer.stdout)
+    assert told["written"] == [str(evolution.with_name(name)) for name in ("lethe.env", "lethe-role.sql")]
+    assert told["notes"] == ["LETHE_CACHE_URL: family of its query is not used"]
+
+
+def test_the_commands_name_the_files_that_were_written(evolution: Path) -> None:
+    """With --output they are elsewhere."""
+    said = init(evolution, "--gateway", "http://evolution:8080", "--yes").output
+
+    assert f"< {evolution.with_name('lethe-role.sql')}\n" in said
+
+
 def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     """And nothing unfinished is left."""
     (tmp_path / ".env").write_text("mine")

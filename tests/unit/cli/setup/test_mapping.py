@@ -88,7 +88,7 @@ DATABASE = "postgresql://u:hunter2@h:5432/evolution?schema=evolution_api"
                 "WEBHOOK_GLOBAL_URL": "http://n8n:5678/x",
                 "WEBHOOK_EVENTS_INSTANCE_DELETE": "true",
             },
-            {"webhook_global_url": "http://n8n:5678/x", "webhook_allow": "n8n"},
+            {"webhook_global_url": "http://n8n:5678/x"},  # the operator's: it may be private, customers' may not
         ),
         ({"AUTHENTICATION_API_KEY": "abc"}, {"gateway_key": "abc", "gateway_key_may_delete": "true"}),
         ({"SERVER_URL": "https://api.example.com", "CORS_ORIGIN": "*", "SERVER_PORT": "8080"}, {}),
