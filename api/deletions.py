@@ -24,6 +24,7 @@ from shared.database.models import Deletion, DeletionStatus, StepStatus
 from shared.deletions import display
 from shared.errors import LetheError
 from shared.evolution.rows import servers
+from shared.webhooks.events import OPERATOR
 from tasks import pipeline
 from tasks.context import Target
 from tasks.orders import resume, schedule
@@ -258,9 +259,15 @@ def _accepted(deletion_id: UUID) -> Response:
 
 
 def as_json(deletion: Deletion) -> dict[str, object]:
-    """The deletion as this caller may see it: gateway addresses only for callers that may access all instances."""
-    view = _dump(DeletionView.of(deletion))
-    return view if auth.principal().sees_all else _without_addresses(view)
+    """The deletion as this caller may see it.
+
+    Gateway addresses, and what became of the operator's own events, are only for callers that may access all instances.
+    """
+    view = DeletionView.of(deletion)
+    if auth.principal().sees_all:
+        return _dump(view)
+    view.webhooks = [each for each in view.webhooks if each.target != OPERATOR]
+    return _without_addresses(_dump(view))
 
 
 def _without_addresses(view: dict[str, object]) -> dict[str, object]:

@@ -134,7 +134,7 @@ class WebhookEvent(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)  # part of the webhook, so that a receiver can drop repeats
     deletion_id: Mapped[UUID] = mapped_column(ForeignKey("deletions.id", ondelete="CASCADE"))
-    target: Mapped[str]  # "instance" or "global"
+    target: Mapped[str]  # "instance", "global" or "operator"
     status: Mapped[WebhookStatus] = mapped_column(_text(WebhookStatus))
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     tries: Mapped[int] = mapped_column(default=0)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, Engine, Text, cast, exists, func, select
 
 from shared.database.connections import own_transaction
-from shared.database.models import UNDER_WAY, Deletion, DeletionStatus, WebhookEvent
+from shared.database.models import UNDER_WAY, Deletion, DeletionStatus, Step, WebhookEvent
 from shared.database.timing import from_now
 from shared.settings import NotifyForm, Settings
 from shared.webhooks import outbox
@@ -17,9 +17,13 @@ from shared.webhooks.events import GLOBAL, OPERATOR, Event
 
 _AT_ONCE = 100
 _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # all that Slack's markup needs
+_STEP = select(Step.name).where(Step.deletion_id == Deletion.id, Step.position == Deletion.position).scalar_subquery()
+_TAKEN_OVER = "its worker died, and nothing was done since"  # else, what waits has a reason
 _FACTS: tuple[Any, ...] = (
     Deletion.id, Deletion.instance_id, Deletion.instance_name, Deletion.status, Deletion.attempt, Deletion.accepted_at,
-    Deletion.finished_at, Deletion.irrevocable_at, Deletion.waiting_since, Deletion.failed_step, Deletion.reason,
+    Deletion.finished_at, Deletion.irrevocable_at, Deletion.waiting_since,
+    func.coalesce(Deletion.failed_step, _STEP).label("step"),
+    func.coalesce(Deletion.reason, _TAKEN_OVER).label("reason"),
     func.now().label("at"),
 )  # fmt: skip
 
@@ -93,7 +97,7 @@ def _document(kind: Kind, row: Any) -> dict[str, Any]:
     if kind is Kind.SUCCEEDED:
         data["finishedAt"] = row.finished_at.isoformat()
     else:
-        data |= {"step": row.failed_step, "reason": row.reason}
+        data |= {"step": row.step, "reason": row.reason}
     if kind is Kind.FAILED:
         data["needsOperator"] = _is_partly_deleted(row)
     if kind is Kind.WAITING:
@@ -104,7 +108,7 @@ def _document(kind: Kind, row: Any) -> dict[str, Any]:
 def _sentence(kind: Kind, row: Any) -> str:
     """For people."""
     what, where = f'Lethe: the deletion of "{row.instance_name}"', f"`lethe show {row.id}`"
-    why = f"in {row.failed_step}: {row.reason}"
+    why = f"in {row.step}: {row.reason}"
     if kind is Kind.SUCCEEDED:
         said = f"{what} succeeded. {where}"
     elif kind is Kind.FAILED:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.seed import seed_instance
+from shared.database.connections import own_transaction
 from tests.system import Answer, System
 
 UNAUTHORIZED = '{"error":true,"message":"Unauthorized"}'
@@ -389,13 +390,21 @@ def test_the_contract_is_where_it_is_looked_for(shared_system: System) -> None:
     assert "swagger-ui" in page.text
 
 
-def test_a_customer_sees_no_gateways_address(shared_system: System) -> None:
+def test_a_customer_sees_neither_a_gateways_address_nor_the_operators_events(shared_system: System) -> None:
     """An admin does."""
     mine = seed_instance(shared_system.deployment, "discreet")
     deletion_id = shared_system.delete("discreet", key=mine.token, Prefer="respond-async").body["response"][
         "deletionId"
     ]
     shared_system.wait_for(deletion_id)
+    services = shared_system.make_services()
+    with own_transaction(services.own) as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO webhook_events (id, deletion_id, target, status, tries)"
+            " VALUES (%s, %s, 'operator', 'delivered', 1)",
+            (f"{deletion_id}.succeeded", deletion_id),
+        )
+    services.close()
 
     told = shared_system.send("GET", f"/deletions/{deletion_id}", key=mine.token)
     shown = shared_system.send("GET", f"/deletions/{deletion_id}")
@@ -403,6 +412,8 @@ def test_a_customer_sees_no_gateways_address(shared_system: System) -> None:
     assert shared_system.gateways[0].url not in told.text
     assert "gateway 1" in told.text
     assert shared_system.gateways[0].url in shown.text
+    assert "operator" not in {each["target"] for each in told.body["webhooks"]}
+    assert "operator" in {each["target"] for each in shown.body["webhooks"]}
 
 
 def test_a_path_that_only_looks_like_ours_reaches_nobody(shared_system: System) -> None:

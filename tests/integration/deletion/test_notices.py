@@ -185,6 +185,18 @@ def test_slack_gets_a_text(system: System, operator: Receiver) -> None:
     assert received.body == {"text": says}
 
 
+def test_a_wait_that_a_workers_death_began_is_told_with_its_step(system: System, operator: Receiver) -> None:
+    """No step has reported an error then."""
+    services = system.make_services(notify_url=SecretStr(operator.url), notify_form=NotifyForm.SLACK)
+    deletion_id, _ = ordered(system, services, "told of a death")
+
+    waits_since(services, deletion_id, 31)
+    (received,) = told(services, operator)
+    services.close()
+
+    assert "has been waiting for 31 minutes in logout: its worker died" in received.body["text"]
+
+
 def test_without_the_url_nothing_is_stored(system: System) -> None:
     """As today."""
     services = system.make_services()
