@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 
 import click
 
@@ -13,6 +14,7 @@ from shared.services import Services
 from shared.settings import PREFIX, ConfirmationMode
 from shared.translations import sentences
 from shared.translations.texts import _, ngettext
+from tasks.orders import schedule
 from tasks.orders.delete import UnknownInstance
 
 Confirm = Callable[[Instance], Confirmation | None]
@@ -30,6 +32,14 @@ def check_possible(made: Services, *, yes: bool) -> None:
         )
     if not yes and not (sys.stdin and sys.stdin.isatty()):
         raise click.UsageError(_("A deletion is confirmed by typing, and this is no terminal: a script needs --yes"))
+
+
+def check_moment(made: Services, not_before: datetime | None) -> None:
+    """End the command when a deletion cannot begin at this moment."""
+    try:
+        schedule.check(made, not_before)
+    except schedule.ImpossibleMoment as error:
+        stop(sentences.translated(error.title))
 
 
 def of_one(made: Services) -> Confirm:

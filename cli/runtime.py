@@ -17,7 +17,6 @@ from shared.translations.sentences import translated
 from shared.translations.texts import _
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
     from sqlalchemy import Engine
 
     from shared.services import Services
@@ -65,16 +64,7 @@ def read_settings() -> "Settings":
     try:
         return settings.Settings()
     except (ValidationError, OSError) as error:
-        stop(explained(error), NOT_SET)
-
-
-def explained(error: "ValidationError | OSError") -> str:
-    """What is wrong with the settings, in the language of the reader."""
-    from shared import settings
-
-    head, *wrong = settings.explain(error).split("\n")
-    lines = (line.partition(": ") for line in wrong)
-    return "\n".join([translated(head), *(f"{name}: {translated(why)}" for name, _colon, why in lines)])
+        stop(settings.explain(error, translated), NOT_SET)
 
 
 def make_services() -> "Services":

@@ -114,7 +114,7 @@ def _print_line(deletion: Deletion, lines: list[Line]) -> None:
     line = next((each for each in lines if each.step.status is not StepStatus.DONE), None)
     at = f"{line.step.name} {line.step.status.value} {line.amount} {line.speed}" if line else ""
     steps = _("{done} of {all} steps", done=done, all=len(lines))
-    click.echo(f"{deletion.status.value}  {steps}  {at}{_why(deletion)}".rstrip())
+    click.echo(f"{deletion.status.value}  {steps}  {at} {_why(deletion)}".rstrip())
 
 
 def _why(deletion: Deletion) -> str:

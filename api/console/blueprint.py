@@ -144,7 +144,7 @@ def _advice(error: Exception, status: int) -> str | None:
     if isinstance(error, CSRFError):
         return _("This form is too old. Go back, load the page again and repeat what you did.")
     if isinstance(error, Unconfirmed) and resources.services().settings.confirmation is ConfirmationMode.TOKEN:
-        why = sentences.translated(error.message.partition(":")[0])
+        why = sentences.translated(error.message).partition(":")[0]  # the rest is for callers of the API
         return _("{why}. Load the preview again, and confirm that.", why=why)  # it has a new token
     if status == 500:
         return _("Something that Lethe needs does not answer. Look again in a moment.")

@@ -124,9 +124,14 @@ def _read(settings: Settings, bound: list[str], token: str) -> str:
     except SignatureExpired:
         raise Unconfirmed(f"The confirmation token is too old: {_HOW_TO_GET_A_TOKEN}", _WRONG) from None
     except BadSignature:
-        what = "instance" if bound[0] == "confirmation" else "list, or the list means others by now"
+        if bound[0] == "confirmation":
+            raise Unconfirmed(
+                f"The confirmation token is not one for this key and instance: {_HOW_TO_GET_A_TOKEN}", _WRONG
+            ) from None
         raise Unconfirmed(
-            f"The confirmation token is not one for this key and {what}: {_HOW_TO_GET_A_TOKEN}", _WRONG
+            "The confirmation token is not one for this key and list, or the list means others by now:"
+            f" {_HOW_TO_GET_A_TOKEN}",
+            _WRONG,
         ) from None
     return str(digest)
 

@@ -10,6 +10,11 @@ from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from api.request import auth, resources
 from api.request.errors import LimitReached
 from shared.database.enums import Role
+from shared.translations.marks import N_
+
+# Words of a refusal, as the console shows it.
+_COUNTED = (N_("deletion"), N_("attestation"), N_("bundle"))
+_PERIODS = (N_("minute"), N_("hour"))
 
 
 def count(what: str = "deletion") -> None:

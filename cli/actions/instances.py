@@ -22,7 +22,6 @@ from shared.translations.texts import _
 from tasks import pipeline
 from tasks.context import Target
 from tasks.orders import delete as delete_orders
-from tasks.orders import schedule
 from tasks.orders.caller import without_confirmation
 
 
@@ -56,10 +55,7 @@ def _delete_one(
 ) -> None:
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
-        try:
-            schedule.check(made, not_before)
-        except schedule.ImpossibleMoment as error:
-            stop(sentences.translated(error.title))
+        confirmation.check_moment(made, not_before)
         confirm = without_confirmation if yes else confirmation.of_one(made)
         results = [orders.submit(made, account.caller(confirm, exports=exports), order, not_before, wait=wait)]
     orders.show(results, as_json=as_json)

@@ -35,6 +35,7 @@ def delete_listed(
     names = orders.read_names(file)
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
+        confirmation.check_moment(made, not_before)
         _delete(_Selection(made, names=names, exports=exports), not_before, wait=wait, yes=yes, as_json=as_json)
 
 
@@ -44,12 +45,14 @@ def delete_disconnected(
     """Delete the instances that have been disconnected for so long, after their number was typed."""
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
+        confirmation.check_moment(made, not_before)
         found = listing.find_disconnected(made.tenant, length.total_seconds())
         now = datetime.now(UTC)
         for each in found:
             click.echo(f"{each.id:<36}  {formatting.time_ago(each.since, now)}  {each.name!r}", err=True)
         if not found:
             click.echo(_("No instance has been disconnected for so long"), err=True)
+            orders.show([], as_json=as_json)
             return
         _delete(
             _Selection(made, instance_ids=[each.id for each in found], exports=exports),

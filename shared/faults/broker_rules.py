@@ -9,8 +9,8 @@ RULES = (
         ("AWAY", "CONNECTION_FORCED"),
         Kind.AWAY,
         "no connection, or the server stops",
-        "Start the server, or mend LETHE_RABBITMQ_URL.",
-        own="Start the server, or mend LETHE_BROKER_URL.",
+        "Start the server, or correct LETHE_RABBITMQ_URL.",
+        own="Start the server, or correct LETHE_BROKER_URL.",
     ),
     Rule(
         _AMQP,
@@ -31,8 +31,8 @@ RULES = (
         ("ACCESS_REFUSED",),
         Kind.FAILS,
         "it does not accept the user, or the user lacks a right",
-        "Mend LETHE_RABBITMQ_URL, or give the user `configure` on the queues and exchanges of the instances.",
-        own="Mend LETHE_BROKER_URL, or give the user all permissions in its virtual host.",
+        "Correct LETHE_RABBITMQ_URL, or give the user `configure` on the queues and exchanges of the instances.",
+        own="Correct LETHE_BROKER_URL, or give the user all permissions in its virtual host.",
     ),
     Rule(
         _AMQP,
@@ -44,7 +44,7 @@ RULES = (
     ),
     Rule(_AMQP, ("NOT_IMPLEMENTED", "COMMAND_INVALID", "SYNTAX_ERROR"), Kind.FAILS, "it does not know the call"),
     Rule(_AMQP, ("",), Kind.TRIED_AGAIN, "anything else"),
-    Rule(_SQS, ("AWAY",), Kind.AWAY, "no connection, or no answer in time", "Mend LETHE_SQS_ENDPOINT or _REGION."),
+    Rule(_SQS, ("AWAY",), Kind.AWAY, "no connection, or no answer in time", "Correct LETHE_SQS_ENDPOINT or _REGION."),
     Rule(
         _SQS,
         ("RequestThrottled", "ThrottlingException", "Throttling", "ServiceUnavailable", "503", "RequestTimeTooSkewed"),
@@ -64,7 +64,7 @@ RULES = (
         ),
         Kind.FAILS,
         "the key is not accepted, or lacks a right",
-        "Mend LETHE_SQS_ACCESS_KEY, or grant sqs:ListQueues and sqs:DeleteQueue.",
+        "Correct LETHE_SQS_ACCESS_KEY, or grant sqs:ListQueues and sqs:DeleteQueue.",
     ),
     Rule(
         _SQS,
@@ -79,8 +79,8 @@ RULES = (
         ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "_SSL"),
         Kind.AWAY,
         "no connection, or no answer in time",
-        "Start the brokers, or mend LETHE_KAFKA_URL; the addresses that they tell clients (advertised.listeners) have"
-        " to lead to them from here too.",
+        "Start the brokers, or correct LETHE_KAFKA_URL; the addresses that they tell clients (advertised.listeners)"
+        " have to lead to them from here too.",
     ),
     Rule(
         _KAFKA,
@@ -108,7 +108,7 @@ RULES = (
         ),
         Kind.FAILS,
         "it does not accept the user, or the user lacks a right",
-        "Mend LETHE_KAFKA_URL, or let the user Describe and Delete the topics whose names begin with the prefix"
+        "Correct LETHE_KAFKA_URL, or let the user Describe and Delete the topics whose names begin with the prefix"
         " (LETHE_KAFKA_TOPIC_PREFIX).",
     ),
     Rule(

@@ -7,7 +7,7 @@ from shared.faults.kinds import Kind, Rule, Server
 
 _PG, _REDIS, _S3, _FILES = Server.POSTGRESQL, Server.REDIS, Server.S3, Server.FILES
 RULES = (
-    Rule(_PG, ("08",), Kind.AWAY, "the connection is lost", "Start the server, or mend the URL."),
+    Rule(_PG, ("08",), Kind.AWAY, "the connection is lost", "Start the server, or correct the URL."),
     Rule(
         _PG,
         ("53",),
@@ -93,7 +93,7 @@ RULES = (
         "PostgreSQL's log has its words: disable the trigger, or let Lethe's role pass.",
     ),
     Rule(_PG, ("",), Kind.TRIED_AGAIN, "anything else"),
-    Rule(_REDIS, ("AWAY",), Kind.AWAY, "no connection, or no answer in time", "Start the server, or mend the URL."),
+    Rule(_REDIS, ("AWAY",), Kind.AWAY, "no connection, or no answer in time", "Start the server, or correct the URL."),
     Rule(
         _REDIS,
         ("OOM",),
@@ -134,8 +134,8 @@ RULES = (
         ("WRONGPASS", "NOAUTH"),
         Kind.FAILS,
         "it does not accept the user or password",
-        "Mend LETHE_CACHE_URL.",
-        own="Mend LETHE_REDIS_URL, or LETHE_BROKER_URL.",
+        "Correct LETHE_CACHE_URL.",
+        own="Correct LETHE_REDIS_URL, or LETHE_BROKER_URL.",
     ),
     Rule(
         _REDIS,
@@ -154,7 +154,9 @@ RULES = (
     ),
     Rule(_REDIS, ("ERR", "WRONGTYPE"), Kind.FAILS, "it does not know the command, or cannot carry it out"),
     Rule(_REDIS, ("",), Kind.TRIED_AGAIN, "anything else"),
-    Rule(_S3, ("AWAY",), Kind.AWAY, "no connection, or no answer in time", "Start the server, or mend the endpoint."),
+    Rule(
+        _S3, ("AWAY",), Kind.AWAY, "no connection, or no answer in time", "Start the server, or correct the endpoint."
+    ),
     Rule(
         _S3,
         ("SlowDown", "ServiceUnavailable", "503", "RequestTimeout", "RequestTimeTooSkewed", "502", "504"),
@@ -166,14 +168,14 @@ RULES = (
         ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "AccountProblem"),
         Kind.FAILS,
         "the key is not accepted, or lacks a right",
-        "The key must list and delete objects and their versions: mend LETHE_S3_ACCESS_KEY or the policy.",
+        "The key must list and delete objects and their versions: correct LETHE_S3_ACCESS_KEY or the policy.",
     ),
     Rule(
         _S3,
         ("NoSuchBucket", "404", "InvalidBucketName", "PermanentRedirect", "IllegalLocationConstraintException"),
         Kind.FAILS,
         "the bucket is not there",
-        "Mend LETHE_S3_BUCKET, _ENDPOINT or _REGION.",
+        "Correct LETHE_S3_BUCKET, _ENDPOINT or _REGION.",
     ),
     Rule(
         _S3,

@@ -1,7 +1,7 @@
 """Error texts for wrong settings; they never contain a value."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from pydantic import ValidationError
@@ -11,16 +11,16 @@ from shared.settings.sources import PREFIX
 from shared.translations.marks import N_
 
 
-def explain(error: ValidationError | OSError) -> str:
-    """What is missing or wrong, with the names of the variables and without values."""
+def explain(error: ValidationError | OSError, say: Callable[[str], str] = str) -> str:
+    """What is missing or wrong, with the names of the variables and without values; `say` translates a sentence."""
     if isinstance(error, OSError):
         why = f": {error.strerror}" if error.errno == errno.EILSEQ else ""
-        return N_(f"A secret's file cannot be read: {error.filename}{why}")
+        return say(N_(f"A secret's file cannot be read: {error.filename}{why}"))
     wrong = [
-        ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), sentence(each)])
+        ": ".join([*(f"{PREFIX}{place}".upper() for place in each["loc"][:1]), say(sentence(each))])
         for each in error.errors(include_input=False, include_url=False)
     ]
-    head = N_("Settings are missing or wrong (docs/settings.md has a table of them):")
+    head = say(N_("Settings are missing or wrong (docs/settings.md has a table of them):"))
     return "\n  ".join([head, *wrong])
 
 

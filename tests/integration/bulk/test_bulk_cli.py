@@ -44,6 +44,8 @@ def test_a_second_call_with_the_same_file_does_no_harm(system: System, tmp_path:
     second = at_a_terminal(system, "delete", "--from-file", str(file), typed="")
     piped = lethe(system, "delete", "--from-file", "-", "--yes", "--json", typed="twice 1\ntwice nobody\n")
     refused = lethe(system, "delete", "--from-file", "-", typed="twice 1\n")
+    late = ("--not-before", "2026-01-01T00:00-03:00")
+    past = lethe(system, "delete", "--from-file", "-", "--yes", *late, typed="twice 1\n")
 
     assert first.returncode == 0, first.stderr
     assert "Message 6" in first.stderr
@@ -55,6 +57,7 @@ def test_a_second_call_with_the_same_file_does_no_harm(system: System, tmp_path:
         ("twice 1", "already deleted"), ("twice nobody", "refused"),
     ]  # fmt: skip
     assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
+    assert (past.returncode, past.stderr) == (1, "notBefore: this moment is past\n")
 
 
 def test_what_has_been_disconnected_for_long_is_deleted(system: System, services: Services) -> None:
@@ -69,10 +72,10 @@ def test_what_has_been_disconnected_for_long_is_deleted(system: System, services
     script = lethe(system, "delete", "--older-than", "90d", "--yes")
     refused = at_a_terminal(system, "delete", "--older-than", "90d", "--state", "close", typed="2\n")
     answer = at_a_terminal(system, "delete", "--older-than", "90d", "--state", "close", "--wait", typed="3\n")
-    nothing = lethe(system, "delete", "--older-than", "9000d", "--state", "close", "--yes")
+    nothing = lethe(system, "delete", "--older-than", "9000d", "--state", "close", "--yes", "--json")
 
     assert (script.returncode, refused.returncode) == (2, 1)
-    assert (nothing.returncode, "No instance" in nothing.stderr) == (0, True)
+    assert (nothing.returncode, "No instance" in nothing.stderr, json.loads(nothing.stdout)) == (0, True, [])
     assert all(each in answer.stderr for each in gone | {back, "200 days ago", "'old back'"})
     assert "left out: its state is open now" in answer.stdout
     assert answer.returncode == 1

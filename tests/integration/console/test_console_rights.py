@@ -207,6 +207,9 @@ def test_a_demanded_token_comes_with_the_preview(make_system: Callable[..., Syst
     token = token_on(visitor.get(path).text)
 
     refused = [visitor.post(path, typed="first", **fields) for fields in ({}, {"confirmation_token": foreign})]
+    visitor.session.headers["Accept-Language"] = "pt-BR"
+    in_portuguese = visitor.post(path, typed="first", confirmation_token=foreign)
+    del visitor.session.headers["Accept-Language"]
     in_a_header = visitor.session.post(
         f"{system.url}/console{path}",
         data={"csrf_token": visitor.token("/deletions"), "typed": "first"},
@@ -222,6 +225,7 @@ def test_a_demanded_token_comes_with_the_preview(make_system: Callable[..., Syst
 
     assert [answer.status_code for answer in (*refused, in_a_header)] == [428] * 3
     assert "Load the preview again" in refused[1].text
+    assert "O token de confirmação não é desta chave e instância. Carregue a prévia de novo" in in_portuguese.text
     assert accepted.status_code == 303
     assert f'href="/console{path}"' in failed
     assert unconfirmed.status_code == 428

@@ -11,6 +11,7 @@ from cli import language as cli_language
 from cli.main import main
 from shared.translations import language
 from tests.unit.cli.test_main import COMMANDS
+from tests.unit.conftest import REQUIRED
 
 NO_LOCALE = {"LC_ALL": "", "LC_MESSAGES": "", "LANG": ""}
 
@@ -77,6 +78,18 @@ def test_wrong_usage_and_missing_settings_are_said_in_portuguese() -> None:
     assert (unknown.exit_code, missing.exit_code) == (2, 4)
     assert "Não existe o comando 'nope'" in unknown.output
     assert "LETHE_DATABASE_URL: não está definida" in missing.output
+
+
+def test_what_is_wrong_with_several_settings_is_said_in_portuguese() -> None:
+    """Such a sentence has no name of a setting before it."""
+    given = {f"LETHE_{name.upper()}": value for name, value in REQUIRED.items()}
+
+    answer = lethe("list", LANG="pt_BR", **given, LETHE_API_THREADS="4", LETHE_MAX_WAITERS="4")
+
+    assert answer.exit_code == 4
+    assert answer.stderr.splitlines()[-1] == (
+        "  max_waiters precisa ser menor que api_threads, senão as chamadas em espera bloqueiam todas as outras"
+    )
 
 
 def test_nothing_of_one_call_is_left_for_the_next() -> None:

@@ -188,7 +188,7 @@ class _Trial:
             raise _NotTried("it took too long, or another session held its rows") from error
         where = f'a rehearsed change of table "{table}"' if table else "a deferred constraint of the rehearsed changes"
         raise RequirementNotMet(
-            f"{where} failed: {error.title}", "mend what is named there, or let Lethe's role pass", _SECTION
+            f"{where} failed: {error.title}", "correct what is named there, or let Lethe's role pass", _SECTION
         ) from error
 
     def _delete_one(self, owned: Owned) -> bool:

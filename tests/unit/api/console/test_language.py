@@ -102,4 +102,4 @@ def test_a_form_that_is_too_old_is_said_in_portuguese(client: FlaskClient) -> No
     answer = client.post(SIGN_IN, data={"key": "x"}, headers={"Accept-Language": "pt"})
 
     assert answer.status_code == 400
-    assert "Este formulário é velho demais" in answer.text
+    assert "Este formulário expirou" in answer.text

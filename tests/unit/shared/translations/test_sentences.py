@@ -34,6 +34,8 @@ def _in_portuguese() -> Iterator[None]:
         ("1,200 rows of x, in another schema, refer to this instance's rows in \"Message\" (foreign key \"f\")",
          '1.200 linhas de x, em outro esquema, se referem às linhas desta instância em "Message"'
          ' (chave estrangeira "f")'),
+        ("No more than 10 deletions per minute and key: try again in 30 s",
+         "No máximo 10 por minuto e chave (exclusão): tente de novo em 30 s"),
         ("Words of a server that nobody has translated", "Words of a server that nobody has translated"),
         # Only one word of a short template is known: it is left as it is.
         ("Look here. See there if you like", "Look here. See there if you like"),
