@@ -35,6 +35,7 @@ def create(settings: Settings) -> "S3Client":
             retries={"max_attempts": 1},
             max_pool_connections=MOST_CONNECTIONS,
             s3={"addressing_style": settings.s3_addressing},
+            request_checksum_calculation="when_required",  # else behind the content, which not every server takes
         ),
     )
     client.meta.events.register("before-sign.s3.DeleteObjects", _send_md5)
