@@ -10,12 +10,12 @@ from api.openapi.blueprints import protected_blueprint
 from api.openapi.evidence_schemas import SignedAttestation
 from api.openapi.schemas import ById
 from api.request import auditing, auth, rate_limit, resources
-from api.request.errors import Conflict, NotFound, Unavailable
+from api.request.errors import BadRequest, Conflict, NotFound, Unavailable
 from shared import logs
 from shared.access.permissions import Permission
 from shared.audit import reads as audit_reads
 from shared.database.models import Deletion, DeletionStatus
-from shared.errors import TransientError
+from shared.errors import Refused, TransientError
 from shared.evidence import attestation, bundle
 from shared.evidence.audit_head import AuditIncomplete
 from shared.receipts.receipt import ReceiptChanged
@@ -83,6 +83,11 @@ def make(deletion_id: UUID) -> str:
         # The reason may have the address of a gateway.
         why = error.title if auth.principal().sees_all else N_("a store or a gateway does not answer")
         raise Unavailable(f"Nothing was attested: {why}") from error
+    except Refused as error:
+        if auth.principal().sees_all:
+            raise
+        log.warning("not attested", deletion_id=str(deletion_id), reason=error.title)
+        raise BadRequest("Nothing was attested: a store or a gateway refuses") from error
     return made.document
 
 

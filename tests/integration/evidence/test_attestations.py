@@ -189,6 +189,22 @@ def test_a_store_that_is_away_is_told_over_http(system: System, services: Servic
     assert {(decision, reason) for decision, _, reason in audited(services, deletion_id)} == {("failed", "unavailable")}
 
 
+def test_what_refuses_is_told_without_its_address(system: System, services: Services) -> None:
+    """To a key that is limited to some instances; another one reads which gateway does not accept the key."""
+    name = "refused by a gateway"
+    deletion_id, _ = erase(services, system, name)
+    system.gateways[0].fail_next["connectionState"] = [401, 401]
+    limited = make_key(services, Role.AUDITOR, instances=[name]).key
+
+    told, hidden = (
+        system.call("POST", f"/deletions/{deletion_id}/attestation", key=key) for key in (ADMIN_KEY, limited)
+    )
+
+    assert (told.status_code, hidden.status_code) == (400, 400)
+    assert system.gateways[0].url in told.json()["message"]
+    assert hidden.json()["message"] == "Nothing was attested: a store or a gateway refuses"
+
+
 def test_what_was_not_looked_into_is_no_store_of_the_statement(system: System, services: Services) -> None:
     """A gateway at whose address nothing listens is told; its memory ended with it, as far as Lethe knows."""
     deletion_id, _ = erase(services, system, "down")
