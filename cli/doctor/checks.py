@@ -104,6 +104,7 @@ def _redis(services: Services) -> Iterator[Finding]:
     if settings.get("cluster_enabled"):
         says = "is a node of a Redis Cluster: messages and locks need a server without cluster mode"
         yield Finding("redis", Verdict.BROKEN, says, f"let {PREFIX}REDIS_URL lead to one")
+        return
     policy, has_aof = settings.get("maxmemory_policy", "unknown"), bool(settings.get("aof_enabled"))
     if policy != "noeviction":
         says = f"answers, but removes keys when its memory is full (maxmemory-policy {policy})"
