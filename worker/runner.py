@@ -20,7 +20,7 @@ from shared.errors import LetheError, LostClaim, NotThere, RightsLost, Transient
 from shared.services import Services
 from shared.webhooks import notices
 from tasks import pipeline, publishing
-from tasks.context import Context, Progress, Target
+from tasks.context import Context, Progress
 from tasks.gateways import channels
 from tasks.pipeline import PipelineStep
 from worker.heartbeat import Heart
@@ -78,8 +78,10 @@ class Runner:
         try:
             if claim.planned is None:
                 claim = self._with_present_name(claim)
-                self._plan(claim)
-            return self._run_with_retries(step, self._context(claim, began, lost))
+            ctx = self._context(claim, began, lost)
+            if claim.planned is None:
+                self._plan(ctx)
+            return self._run_with_retries(step, ctx)
         except LostClaim:
             raise
         except TransientError as error:
@@ -106,16 +108,9 @@ class Runner:
         log.warning("renamed since it was scheduled")
         return claims.rename(self.services.own, claim, found.name)
 
-    def _plan(self, claim: Claim) -> None:
-        target = Target(
-            self.services,
-            claim.instance_id,
-            claim.instance_name,
-            claim.without_gateways,
-            thorough=False,
-            exports=claim.exports,
-        )
-        step_counts.store_plan(self.services.own, claim, self._retry_after_migration(lambda: pipeline.preview(target)))
+    def _plan(self, ctx: Context) -> None:
+        planned = self._retry_after_migration(lambda: pipeline.preview(ctx))
+        step_counts.store_plan(self.services.own, ctx.claim, planned)
 
     def _retry_after_migration(self, act: Callable[[], T]) -> T:
         """Call act once more if Evolution's tables were migrated meanwhile; has_changed reads the schema again."""
@@ -141,6 +136,7 @@ class Runner:
             instance_id=claim.instance_id,
             instance_name=claim.instance_name,
             without_gateways=claim.without_gateways,
+            thorough=False,
             exports=claim.exports,
             claim=claim,
             slice_ends=began + settings.slice_seconds,
