@@ -14,7 +14,7 @@ from api.request import auth, resources
 from api.request.errors import Conflict
 from shared.access.permissions import Permission
 from shared.database.enums import Role
-from shared.database.models import UNDER_WAY, Deletion, DeletionStatus
+from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus
 from shared.deletions import display
 from shared.settings import ConfirmationMode
 
@@ -68,11 +68,12 @@ def can_retry(deletion: Deletion) -> bool:
 
 
 def can_cancel(deletion: Deletion) -> bool:
-    """Whether the caller can still cancel it."""
-    untouched = all(step.attempts == 0 for step in deletion.steps)
+    """Whether the caller can still cancel it: as in shared.deletions.lifecycle."""
+    untouched = deletion.position == 0 and all(step.planned is None for step in deletion.steps)
     return (
         untouched
-        and deletion.status in (*UNDER_WAY, DeletionStatus.SCHEDULED)
+        and deletion.owner is None
+        and deletion.status not in ENDED
         and auth.has_permission(Permission.CANCEL)
         and auth.may_change(deletion)
     )

@@ -3,8 +3,6 @@
 from collections.abc import Collection
 
 from flask import Blueprint, flash, g, make_response, redirect, render_template, request, url_for
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.console import deletion_view
@@ -12,13 +10,13 @@ from api.request import auditing, auth, confirmation, orders, resources
 from api.request.errors import BadRequest, NotFound, Unauthorized
 from shared.access.confirmation import text_to_type
 from shared.audit.entries import Action
-from shared.database.connections import translate_errors
-from shared.database.models import ENDED, Deletion
+from shared.database.models import Deletion
 from shared.evolution.rows import listing
 from shared.evolution.rows.tenant import Instance
 from shared.translations.texts import _
 from tasks import pipeline
 from tasks.context import Target
+from tasks.orders import bulk_list
 
 _PAGE = 25
 
@@ -138,6 +136,5 @@ def _unknown() -> NotFound:
 
 def _unfinished(instance_ids: Collection[str]) -> dict[str, Deletion]:
     """The deletions of these instances that have not ended, by instance."""
-    query = select(Deletion).where(Deletion.instance_id.in_(instance_ids), Deletion.status.not_in(ENDED))
-    with translate_errors("the own database"), Session(resources.services().own, expire_on_commit=False) as session:
-        return {deletion.instance_id: deletion for deletion in session.scalars(query)}
+    found = bulk_list.find_unfinished(resources.services(), Deletion.instance_id, instance_ids)
+    return {deletion.instance_id: deletion for deletion in found}

@@ -8,9 +8,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api import bulk, deletions
 from api.console import deletion_view
-from api.request import auditing, auth, confirmation, resources
+from api.request import auth, confirmation, resources
 from api.request.errors import BadRequest, NotFound, Unauthorized
-from shared.audit.entries import Action
 from shared.database.models import UNDER_WAY, DeletionStatus
 from shared.translations.texts import _
 from tasks.orders import bulk as orders
@@ -29,7 +28,6 @@ def preview_deletions() -> AnyResponse:
 @blueprint.post("/selection/delete")
 def order_deletions() -> AnyResponse:
     """Accept the deletions if the number of the instances was typed."""
-    auditing.set_action(Action.BULK)
     services, caller = resources.services(), bulk.caller(request.form.get("digest", ""))
     meant = bulk_list.look(services, caller, instance_ids=_chosen())
     if request.form.get("typed") != str(len(_found(meant))):

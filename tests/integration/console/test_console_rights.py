@@ -21,7 +21,7 @@ from shared.database.enums import Role
 from shared.deletions.lifecycle import Requester
 from shared.services import Services
 from tests.integration.console.visitor import Visitor, signed_in
-from tests.integration.inline import accept, run_all
+from tests.integration.inline import accept, run_all, run_steps
 from tests.integration.keyring import enroll, make_key, rotate, wrong_for
 from tests.system import ADMIN_KEY, System
 
@@ -166,6 +166,21 @@ def test_what_has_not_begun_is_cancelled_and_ordered_anew(system: System, servic
     assert (cancelled.status_code, twice.status_code) == (303, 409)
     assert "Cancelled: the instance stays as it was." in visitor.get(path).text
     assert "refresh" not in visitor.get(path).text
+
+
+def test_what_waits_for_a_server_before_it_begins_is_cancelled(system: System, services: Services) -> None:
+    """As over the API: nothing was done, though a worker has tried."""
+    instance = seed_instance(system.deployment, "waits first")
+    deletion_id, visitor = accept(services, instance.id, instance.name), signed_in(system)
+    system.gateways[0].stop()
+    run_steps(services, deletion_id, "logout")
+    system.gateways[0].start()
+
+    offered = visitor.get(f"/deletions/{deletion_id}").text
+    cancelled = visitor.post(f"/deletions/{deletion_id}/cancel")
+
+    assert ("Cancel the deletion" in offered, cancelled.status_code) == (True, 303)
+    assert deletions_of(services, instance.id) == ["cancelled"]
 
 
 def test_a_failed_one_says_why_and_goes_on(system: System, services: Services) -> None:
