@@ -45,8 +45,8 @@ def run(ctx: Context) -> Progress:
         if not is_its_name:
             return Progress.DONE
         connected = [gateway for gateway in ctx.gateways if gateway.state(ctx.instance_name) in CONNECTED]
+        permission_check.check_still_disconnected(ctx, is_connected=bool(connected))
         if connected:
-            permission_check.check_may_be_connected(ctx)
             # First: a server waits up to 20 minutes for the webhook's answer before it cleans up by name.
             channels.disable(ctx)
         for gateway in connected:

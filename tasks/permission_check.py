@@ -11,6 +11,7 @@ from shared.database.connections import own_statement
 from shared.database.enums import Role
 from shared.database.models import ApiKey, Deletion
 from shared.errors import ConnectedAgain, RightsLost
+from shared.evolution.rows import listing
 from tasks.context import Context
 
 _REQUESTER = (
@@ -35,10 +36,19 @@ def recheck_permission(ctx: Context) -> None:
         raise RightsLost(f"No longer permitted: {why}")
 
 
-def check_may_be_connected(ctx: Context) -> None:
-    """Raise ConnectedAgain for a deletion that was ordered only while the instance is disconnected."""
-    if ctx.claim.only_disconnected:
+def check_still_disconnected(ctx: Context, *, is_connected: bool) -> None:
+    """Raise ConnectedAgain for a deletion that was ordered only while the instance is disconnected.
+
+    Also when it was connected since the order, which may be long ago, and is not at the moment.
+    """
+    if not ctx.claim.only_disconnected:
+        return
+    if is_connected:
         raise ConnectedAgain
+    with own_statement(ctx.services.own) as connection:
+        ordered_at = connection.execute(select(Deletion.accepted_at).where(Deletion.id == ctx.deletion_id)).scalar_one()
+    if listing.was_connected_since(ctx.services.tenant, ctx.instance_id, ordered_at):
+        raise ConnectedAgain("The instance was connected since its deletion was ordered for as long as it is not")
 
 
 def _why_not(ctx: Context, requester: Row[*tuple[Any, ...]]) -> str | None:

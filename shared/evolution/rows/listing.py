@@ -92,6 +92,15 @@ def find_disconnected(tenant: Tenant, seconds: float) -> list[Disconnected]:
     return [Disconnected(*row) for row in tenant.ask(query, {"seconds": seconds})]
 
 
+def was_connected_since(tenant: Tenant, instance_id: str, moment: datetime) -> bool:
+    """Whether Evolution wrote down that the instance was connected, or lost its connection, after the moment."""
+    query = (
+        "SELECT 1 FROM " + tenant.table(ROOT) + " WHERE id = :id AND (CAST(\"connectionStatus\" AS text) <> 'close'"
+        " OR \"disconnectionAt\" AT TIME ZONE 'UTC' > :moment)"
+    )
+    return bool(tenant.ask(query, {"id": instance_id, "moment": moment}))
+
+
 def _select(tenant: Tenant, condition: str, values: Mapping[str, Any], order: str = "") -> list[Listed]:
     query = text(
         f'SELECT id, name, CAST("connectionStatus" AS text) AS state FROM {tenant.table(ROOT)}'
