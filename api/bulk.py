@@ -13,7 +13,7 @@ from api.request.errors import Unauthorized, json_response
 from shared.access.confirmation import WARNING
 from shared.audit.entries import Action
 from shared.database.enums import Role
-from tasks.orders import bulk, bulk_list, bulk_preview, schedule
+from tasks.orders import bulk, bulk_list, bulk_preview
 from tasks.orders.bulk_list import Outcome, Result
 from tasks.orders.caller import Caller
 
@@ -36,11 +36,11 @@ def order(names: Sequence[str], shown: str | None, not_before: datetime | None, 
     return json_response(body, 202, {"Location": f"/deletions?bulk={ordered.bulk_id}"})
 
 
-def preview(names: Sequence[str], not_before: datetime | None) -> Response:
+def preview(names: Sequence[str], not_before: datetime | None, *, exports: bool) -> Response:
     """What would be removed, in sums, and the token that confirms it."""
     auditing.set_action(Action.PREVIEW)
-    services, who = resources.services(), caller(None)
-    schedule.check(services, not_before)
+    services, who = resources.services(), replace(caller(None), exports=exports)
+    bulk.check(services, who, not_before)
     meant = bulk_list.look(services, who, names=names)
     found, digest = bulk_preview.preview(services, who, meant), bulk_list.digest_of(meant)
     results = [_with_refusal(each.result, found.refused) for each in meant]

@@ -69,7 +69,7 @@ def order_deletion(body: Order, header: Confirming) -> Response:  # noqa: ARG001
     if body.instance_names is not None:
         names = body.instance_names
         if body.dry_run:
-            return bulk.preview(names, body.not_before)
+            return bulk.preview(names, body.not_before, exports=body.export)
         return bulk.order(names, body.digest, body.not_before, exports=body.export)
     json_bodies.refuse_large()
     if body.dry_run:

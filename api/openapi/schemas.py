@@ -210,7 +210,7 @@ class DeletionView(Schema):
 
     id: UUID
     instance_id: str
-    instance_name: str = Field(description="As it was when the deletion was accepted")
+    instance_name: str = Field(description="As it was when the deletion was accepted, or when a scheduled one began")
     bulk_id: UUID | None = Field(description="The order of many deletions that it belongs to")
     status: DeletionStatus = Field(
         description="scheduled begins at notBefore; failed can be resumed; succeeded and cancelled never change again"

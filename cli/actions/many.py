@@ -17,7 +17,7 @@ from shared import formatting
 from shared.access.confirmation import WARNING
 from shared.database.models import UNDER_WAY, DeletionStatus
 from shared.deletions import display
-from shared.errors import LetheError
+from shared.errors import LetheError, Refused
 from shared.evolution.rows import listing
 from shared.services import Services
 from shared.translations import sentences
@@ -35,7 +35,6 @@ def delete_listed(
     names = orders.read_names(file)
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
-        confirmation.check_moment(made, not_before)
         _delete(_Selection(made, names=names, exports=exports), not_before, wait=wait, yes=yes, as_json=as_json)
 
 
@@ -45,7 +44,6 @@ def delete_disconnected(
     """Delete the instances that have been disconnected for so long, after their number was typed."""
     with connected() as made:
         confirmation.check_possible(made, yes=yes)
-        confirmation.check_moment(made, not_before)
         found = listing.find_disconnected(made.tenant, length.total_seconds())
         now = datetime.now(UTC)
         for each in found:
@@ -84,7 +82,12 @@ class _Selection:
 
 
 def _delete(selection: _Selection, not_before: datetime | None, *, wait: bool | None, yes: bool, as_json: bool) -> None:
-    made, meant = selection.made, selection.look()
+    made = selection.made
+    try:
+        bulk.check(made, selection.caller, not_before)
+    except Refused as error:
+        stop(sentences.translated(error.title))
+    meant = selection.look()
     console = Console(highlight=False)
     if wait is None:
         wait = console.is_terminal and not as_json

@@ -116,10 +116,12 @@ def accept_all(
     that is connected by then. not_before: they are scheduled, and their messages are published at that moment.
     exports: none of them goes on without an archive.
     """
+    # Sorted: of two orders with the same instances, one waits for the other, and neither for both.
+    inserted = sorted(wanted, key=lambda each: each.instance_id)
     values = {
-        "ids": [each.id for each in wanted],
-        "instance_ids": [each.instance_id for each in wanted],
-        "instance_names": [each.instance_name for each in wanted],
+        "ids": [each.id for each in inserted],
+        "instance_ids": [each.instance_id for each in inserted],
+        "instance_names": [each.instance_name for each in inserted],
         "role": requester.role,
         "key_id": requester.key_id,
         "token_hash": requester.token_hash,

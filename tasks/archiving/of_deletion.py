@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from shared.archives import destination, manifest
 from shared.archives.archive import Archive, ArchiveLost, Source
@@ -45,13 +45,10 @@ def is_needed(services: Services, *, wanted: bool) -> bool:
     return wanted or services.settings.export == "required"
 
 
-def require(services: Services, deletion_id: UUID, *, wanted: bool) -> None:
-    """Let an earlier deletion write an export as well, if it is wanted; raises Refused when it is too late."""
-    if not wanted:
-        return
-    with own_transaction(services.own) as connection:
-        if not lifecycle.require_export(connection, deletion_id):
-            raise Refused("An earlier deletion of it is past the point of no return: there is nothing whole to export")
+def require(connection: Connection, deletion_id: UUID) -> None:
+    """Let an earlier deletion write an export as well; raises Refused when it is too late."""
+    if not lifecycle.require_export(connection, deletion_id):
+        raise Refused("An earlier deletion of it is past the point of no return: there is nothing whole to export")
 
 
 def rehearse(target: Target) -> None:

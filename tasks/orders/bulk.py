@@ -17,9 +17,12 @@ from shared.deletions import lifecycle
 from shared.deletions.lifecycle import NewDeletion
 from shared.errors import LetheError
 from shared.evolution.gateway import CONNECTED, can_be_addressed
+from shared.evolution.rows import listing
 from shared.services import Services
+from shared.translations.marks import N_
 from tasks import pipeline, publishing
 from tasks.archiving import of_deletion as archiving
+from tasks.gateways import in_memory
 from tasks.orders import resume, schedule
 from tasks.orders.bulk_list import Meant, Outcome, Result, being_deleted, digest_of, find_unfinished
 from tasks.orders.caller import Caller
@@ -52,10 +55,9 @@ def submit(
     not_before: when new ones begin, as for a single one; they are not rehearsed one by one before that.
     only_disconnected leaves out what a gateway has connected: now, and when the first step begins.
     """
-    schedule.check(services, not_before)
-    archiving.check(services, wanted=caller.exports)
+    check(services, caller, not_before)
     begins_at = schedule.begins_at(services, not_before)
-    digest, results = digest_of(meant), {each.called: each.result for each in meant}
+    digest, results = digest_of(meant), {each.called: _result(services, caller, each) for each in meant}
     wanted = [each for each in meant if results[each.called].outcome is Outcome.FOUND]
     bulk_id = None
     if wanted:
@@ -66,6 +68,20 @@ def submit(
         results |= {result.called: result for result in order.carry_out(wanted)}
     _audit_refusals(services, caller, results.values())
     return Ordered(bulk_id, digest, list(results.values()), begins_at)
+
+
+def check(services: Services, caller: Caller, not_before: datetime | None) -> None:
+    """Raise what refuses the order whatever its list: a moment that cannot be, or exports without a place for them."""
+    schedule.check(services, not_before)
+    archiving.check(services, wanted=caller.exports)
+
+
+def _result(services: Services, caller: Caller, each: Meant) -> Result:
+    """What an order would answer; a deletion that is under way does not stand for one with an export."""
+    result, wants_export = each.result, caller.exports and services.settings.export != "required"
+    if result.outcome is Outcome.BEING_DELETED and wants_export and each.unfinished and not each.unfinished.exports:
+        return replace(result, outcome=Outcome.REFUSED, reason=N_(f"{result.reason}, without an export"))
+    return result
 
 
 def _begin(
@@ -113,10 +129,12 @@ class _Order:
             return act(part)
         except LetheError as error:
             log.warning("part of an order refused", bulk_id=str(self.bulk_id), reason=error.title)
-            return [Result(each.called, Outcome.REFUSED, reason=error.title) for each in part]
+            known = self._find_deletions(part)  # only the answer to the commit may have been lost
+            return [_after_error(each.called, self.bulk_id, known.get(each.instance_id or ""), error) for each in part]
 
     def _accept(self, part: Sequence[Meant]) -> list[Result]:
         left_out = _find_connected(self.services, part) if self.only_disconnected else []
+        left_out += self._find_erased(part)
         names = {result.called for result in left_out}
         new = {each.called: NewDeletion(uuid4(), each.instance_id or "", each.name) for each in part}
         accepted = self._insert([new[each.called] for each in part if each.called not in names])
@@ -159,23 +177,44 @@ class _Order:
 
     def _find_others(self, part: Sequence[Meant]) -> list[Result]:
         """The deletions of instances that another call has ordered meanwhile."""
+        known = self._find_deletions(part)
+        return [being_deleted(each.called, known.get(each.instance_id or "")) for each in part]
+
+    def _find_erased(self, part: Sequence[Meant]) -> list[Result]:
+        """Those that are gone since the list was looked at: another call's deletion has erased them meanwhile."""
+        ids = [each.instance_id or "" for each in part]
+        there = {each.id for each in listing.find_all(self.services.tenant, instance_ids=ids)}
+        gone = [
+            each
+            for each in part
+            if each.instance_id not in there and not in_memory.is_placeholder(each.instance_id or "")
+        ]
+        known = self._find_deletions(gone)
+        return [
+            being_deleted(each.called, known[each.instance_id])
+            if each.instance_id in known
+            else replace(each, instance=None).result
+            for each in gone
+        ]
+
+    def _find_deletions(self, part: Sequence[Meant]) -> dict[str, Deletion]:
+        """The unfinished deletions of these instances, by instance; none when that cannot be asked now."""
         if not part:
-            return []
+            return {}
         try:
-            known = find_unfinished(self.services, Deletion.instance_id, [each.instance_id or "" for each in part])
-        except LetheError:  # their ids are not known now; that they are being deleted is
-            known = []
-        by_instance = {each.instance_id: each for each in known}
-        return [being_deleted(each.called, by_instance.get(each.instance_id or "")) for each in part]
+            found = find_unfinished(self.services, Deletion.instance_id, [each.instance_id or "" for each in part])
+        except LetheError:
+            return {}
+        return {each.instance_id: each for each in found}
 
     def _resume(self, part: Sequence[Meant]) -> list[Result]:
         ((each, deletion),) = ((each, each.unfinished) for each in part if each.unfinished)
         if self.only_disconnected:
-            return [Result(each.called, Outcome.REFUSED, deletion.id, "left out: an earlier deletion of it has failed")]
-        if self.is_later:
-            why = f"has a deletion already, which is {deletion.status.value}: its moment is not changed"
+            why = N_("left out: an earlier deletion of it has failed")
             return [Result(each.called, Outcome.REFUSED, deletion.id, why)]
-        archiving.require(self.services, deletion.id, wanted=self.caller.exports)
+        if self.is_later:
+            why = N_(f"has a deletion already, which is {deletion.status.value}: its moment is not changed")
+            return [Result(each.called, Outcome.REFUSED, deletion.id, why)]
         resumed = resume.resume(
             self.services,
             deletion.id,
@@ -192,17 +231,24 @@ def _find_connected(services: Services, part: Sequence[Meant]) -> list[Result]:
     """Those that are connected at a gateway, or may be, with the reason why they are left out."""
     with ThreadPoolExecutor(_ASKED_AT_ONCE, "states") as pool:
         found = zip(part, pool.map(lambda each: _why_connected(services, each.name), part), strict=True)
-        return [Result(each.called, Outcome.REFUSED, reason=f"left out: {why}") for each, why in found if why]
+        return [Result(each.called, Outcome.REFUSED, reason=N_(f"left out: {why}")) for each, why in found if why]
 
 
 def _why_connected(services: Services, name: str) -> str | None:
     if not can_be_addressed(name):
-        return "a gateway cannot be asked for the state of an instance of this name"
+        return N_("a gateway cannot be asked for the state of an instance of this name")
     try:
         states = [gateway.state(name) for gateway in services.gateways]
     except LetheError as error:
-        return f"its state is not known, {error.title}"
-    return next((f"its state is {state} now" for state in states if state in CONNECTED), None)
+        return N_(f"its state is not known, {error.title}")
+    return next((N_(f"its state is {state} now") for state in states if state in CONNECTED), None)
+
+
+def _after_error(called: str, bulk_id: UUID, deletion: Deletion | None, error: LetheError) -> Result:
+    """Refused, unless this order's deletion is there."""
+    if deletion and deletion.bulk_id == bulk_id:
+        return Result(called, Outcome.ACCEPTED, deletion.id)
+    return Result(called, Outcome.REFUSED, reason=error.title)
 
 
 def _audit_refusals(services: Services, caller: Caller, results: Iterable[Result]) -> None:

@@ -15,6 +15,7 @@ from shared.database.models import ENDED, Deletion, DeletionStatus
 from shared.evolution.rows import listing
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
+from shared.translations.marks import N_
 from tasks.gateways import in_memory
 from tasks.orders.caller import Caller
 
@@ -73,7 +74,7 @@ class Meant:
         if self.unfinished and self.unfinished.status is not DeletionStatus.FAILED:
             return being_deleted(self.called, self.unfinished)
         if self.instance_id is None:
-            return Result(self.called, Outcome.UNKNOWN, reason=f'The "{self.called}" instance does not exist')
+            return Result(self.called, Outcome.UNKNOWN, reason=N_(f'The "{self.called}" instance does not exist'))
         return Result(self.called, Outcome.FOUND)
 
 
@@ -91,6 +92,7 @@ def look(
         found = {each.name: each for each in listing.find_all(services.tenant, names=called)}
         missing = [name for name in called if name not in found and name not in unfinished]
         found |= _in_memory_only(services, caller, missing)
+        found |= _renamed(services, [each for name, each in unfinished.items() if name not in found])
     return [_meant(caller, each, found.get(each), unfinished.get(each)) for each in called]
 
 
@@ -103,8 +105,9 @@ def digest_of(meant: Iterable[Meant]) -> str:
 def being_deleted(called: str, deletion: Deletion | None) -> Result:
     """The result for an instance that has an unfinished deletion already; None when its row is not known."""
     is_scheduled = deletion is not None and deletion.status is DeletionStatus.SCHEDULED
-    why = "has a deletion already, which is scheduled" if is_scheduled else "is already being deleted"
-    return Result(called, Outcome.BEING_DELETED, deletion.id if deletion else None, f'The "{called}" instance {why}')
+    why = N_("has a deletion already, which is scheduled") if is_scheduled else N_("is already being deleted")
+    reason = N_(f'The "{called}" instance {why}')
+    return Result(called, Outcome.BEING_DELETED, deletion.id if deletion else None, reason)
 
 
 def _meant(caller: Caller, called: str, instance: Instance | None, unfinished: Deletion | None) -> Meant:
@@ -121,6 +124,16 @@ def find_unfinished(services: Services, column: InstrumentedAttribute[str], valu
     query = query.where(Deletion.status.not_in(ENDED)).order_by(Deletion.accepted_at)
     with own_statement(services.own) as connection, Session(connection, expire_on_commit=False) as session:
         return list(session.scalars(query))
+
+
+def _renamed(services: Services, unfinished: Collection[Deletion]) -> dict[str, Instance]:
+    """Instances that a failed deletion has left whole, and that have another name by now; by the name they had."""
+    names = {
+        each.instance_id: each.instance_name
+        for each in unfinished
+        if each.status is DeletionStatus.FAILED and each.irrevocable_at is None
+    }
+    return {names[each.id]: each for each in listing.find_all(services.tenant, instance_ids=names)} if names else {}
 
 
 def _in_memory_only(services: Services, caller: Caller, names: Sequence[str]) -> dict[str, Instance]:

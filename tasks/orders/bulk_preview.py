@@ -13,6 +13,7 @@ from shared.errors import Refused
 from shared.evolution.gateway import CONNECTED
 from shared.evolution.rows import counting, listing
 from shared.services import Services
+from shared.translations.marks import N_
 from tasks import pipeline
 from tasks.context import Counts, Target
 from tasks.orders.bulk_list import Meant, Outcome, digest_of
@@ -40,29 +41,29 @@ def preview(services: Services, caller: Caller, meant: Sequence[Meant]) -> Previ
     if not found:
         return Preview({}, [], {})
     ids = [each.instance_id or "" for each in found]
-    refused, rehearsed = _rehearse(services, found)
+    refused, rehearsed = _rehearse(services, found, exports=caller.exports)
     not_counted = []
     if rehearsed < len(found):
-        not_counted.append(f"only the first {rehearsed:,} of {len(found):,} instances were rehearsed")
+        not_counted.append(N_(f"only the first {rehearsed:,} of {len(found):,} instances were rehearsed"))
     states = Counter(listing.states(services.tenant, ids))
     rows, exact = counting.count_of_many(services.tenant, services.tenant.last_plan(), ids)
     if not exact:
-        not_counted.append("the rows are estimated: to count them would take long")
+        not_counted.append(N_("the rows are estimated: to count them would take long"))
     media, uncounted = _count_media(services, ids)
-    not_counted += [f"{kind} of {number:,} instances" for kind, number in uncounted.items() if number]
+    not_counted += [N_(f"{kind} of {number:,} instances") for kind, number in uncounted.items() if number]
     sessions = sum(number for state, number in states.items() if state in CONNECTED)
     planned = {"logout": {"sessions": sessions}, "delete_records": rows, "delete_files": media}
     return Preview(planned, not_counted, refused)
 
 
-def _rehearse(services: Services, found: Sequence[Meant]) -> tuple[dict[str, str], int]:
+def _rehearse(services: Services, found: Sequence[Meant], *, exports: bool) -> tuple[dict[str, str], int]:
     """Why some cannot be deleted, and how many were rehearsed. An unreachable server raises."""
     ends, refused = time.monotonic() + _REHEARSAL_SECONDS, dict[str, str]()
     for number, each in enumerate(found):
         if number and time.monotonic() > ends:
             return refused, number
         try:
-            pipeline.rehearse(Target(services, each.instance_id or "", each.name))
+            pipeline.rehearse(Target(services, each.instance_id or "", each.name, exports=exports))
         except Refused as error:
             refused[each.called] = error.title
     return refused, len(found)

@@ -219,7 +219,6 @@ def _follow_up(
 ) -> UUID:
     """Report a scheduled deletion, resume a failed one, refuse any other. None of them gets another moment."""
     if deletion.status is DeletionStatus.SCHEDULED and not_before in (None, deletion.not_before):
-        archiving.require(services, deletion.id, wanted=caller.exports)
         return _report(services, caller, deletion)
     if not_before is not None:
         raise AlreadyBeingDeleted(
@@ -228,8 +227,9 @@ def _follow_up(
             f"has a deletion already, which is {deletion.status.value}: its moment is not changed",
         )
     if deletion.status is DeletionStatus.FAILED:
-        confirmation = resume.confirm_again(caller, deletion, instance)
-        archiving.require(services, deletion.id, wanted=caller.exports)
+        # By its id as well: it may have another name by now, and is whole all the same.
+        whole = instance or services.tenant.find(instance_id=deletion.instance_id)
+        confirmation = resume.confirm_again(caller, deletion, whole)
         lock.take(services.redis, deletion.instance_id, deletion.id, _FIRST_LEASE_SECONDS)
         try:
             resumed = resume.resume(services, deletion.id, caller, action=Action.DELETE, confirmation=confirmation)
@@ -243,8 +243,10 @@ def _follow_up(
 
 
 def _report(services: Services, caller: Caller, deletion: Deletion) -> UUID:
-    """The id of a scheduled deletion that was ordered once more: the order changes nothing."""
+    """The id of a scheduled deletion that was ordered once more: the order changes nothing, or adds an export."""
     with own_transaction(services.own) as connection:
+        if caller.exports:
+            archiving.require(connection, deletion.id)
         caller.count_request()
         repeated = Entry(
             Action.DELETE, Decision.ACCEPTED, caller.actor, deletion.instance_id, deletion.id, "scheduled already"

@@ -13,6 +13,7 @@ from shared.database.models import Deletion, DeletionStatus
 from shared.deletions import lifecycle
 from shared.evolution.rows.tenant import Instance
 from shared.services import Services
+from tasks.archiving import of_deletion as archiving
 from tasks.orders.caller import Caller
 from tasks.publishing import publish, release_lock_and_notify
 
@@ -27,7 +28,10 @@ def resume(
     confirmation: Confirmation | None = None,
     bulk_id: UUID | None = None,
 ) -> bool:
-    """Resume a failed or waiting deletion, and publish it; False when it is neither."""
+    """Resume a failed or waiting deletion, and publish it; False when it is neither.
+
+    Raises Refused when the caller asks for an export, and there is nothing whole to export.
+    """
     settings = services.settings
     with own_transaction(services.own) as connection:
         message = lifecycle.resume(
@@ -41,6 +45,8 @@ def resume(
         )
         if message is None:
             return False
+        if caller.exports:
+            archiving.require(connection, deletion_id)
         if confirmation:
             confirmation.use(connection)
         caller.count_request()

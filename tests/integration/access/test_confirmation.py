@@ -4,6 +4,7 @@ import json
 import string
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from uuid import UUID, uuid4
 
@@ -256,6 +257,30 @@ def test_a_failed_deletion_that_left_the_instance_whole_is_confirmed_again(syste
     assert (refused, still) == ([428, 428], "failed")
     assert resumed.status_code == 202
     assert deletions_of(services, instance.id)[0][:2] == (api_keys.BOOTSTRAP, "token")
+
+
+def test_a_failed_deletion_of_a_renamed_instance_is_confirmed_again(
+    system: System, services: Services, tmp_path: Path
+) -> None:
+    """Also by the name that it had, alone and in a list: there is still everything to keep."""
+    instance = seed_instance(system.deployment, "named before")
+    deletion_id = accept(services, instance.id, "named before")
+    fail(services, deletion_id, irrevocable=False)
+    with system.deployment.connect() as connection:
+        connection.execute("UPDATE \"Instance\" SET name = 'named since' WHERE id = %s", (instance.id,))
+    file = tmp_path / "names"
+    file.write_text("named before")
+    listed = {"instanceNames": ["named before"], "dryRun": True}
+
+    refused = delete(system, "named before").status
+    typed = at_a_terminal(system, "delete", "--from-file", str(file), typed="\n").returncode
+    still = system.show(str(deletion_id))["status"]
+    planned = system.call("POST", "/deletions", json=listed).json()["planned"]
+    resumed = delete(system, "named before", X_Confirmation_Token=token_of(system, "named since"))
+
+    assert (refused, typed, still) == (428, 1, "failed")
+    assert planned["delete_records"]["Instance"] == 1
+    assert resumed.status == 202
 
 
 def test_a_deletion_past_its_point_of_no_return_is_resumed_unasked(system: System, services: Services) -> None:

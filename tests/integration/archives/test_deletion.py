@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -237,6 +238,35 @@ def test_an_order_can_ask_for_an_export(system: System) -> None:
     assert [line["reason"] for line in audit if line["deletionId"] == ordered.json()["id"]] == ["with an export"]
 
 
+def test_a_list_with_exports_begins_nothing_without_one(system: System, services: Services) -> None:
+    """A failed deletion that it resumes writes one as well; what cannot is refused. A refused order changes nothing."""
+    names = ["list new", "list failed", "list too late", "list scheduled"]
+    ids = {name: seed_instance(system.deployment, name, messages=1).id for name in names}
+    failed, late = (str(accept(services, ids[name], name)) for name in names[1:3])
+    with services.own.begin() as connection:
+        query = text("UPDATE deletions SET status = 'failed' WHERE id IN (:failed, :late)")
+        connection.execute(query, {"failed": failed, "late": late})
+        connection.execute(text("UPDATE deletions SET irrevocable_at = now() WHERE id = :id"), {"id": late})
+    moments = [(datetime.now(UTC) + timedelta(hours=hours)).isoformat() for hours in (1, 2)]
+    of_scheduled = {"instanceName": "list scheduled", "notBefore": moments[0]}
+    scheduled = system.call("POST", "/deletions", json=of_scheduled).json()["id"]
+
+    moved = system.call("POST", "/deletions", json={**of_scheduled, "notBefore": moments[1], "export": True})
+    after_refusal = system.show(scheduled)["exports"]
+    answer = system.call("POST", "/deletions", json={"instanceNames": names, "export": True}).json()
+    results = {each["instanceName"]: each for each in answer["results"]}
+    shown = {name: system.show(results[name]["deletionId"] or late) for name in names}
+    alone = system.call("POST", "/deletions", json={**of_scheduled, "export": True})
+
+    assert (moved.status_code, after_refusal) == (409, False)
+    assert [results[name]["result"] for name in names] == ["accepted", "accepted", "refused", "refused"]
+    assert "nothing whole to export" in results["list too late"]["reason"]
+    assert results["list scheduled"]["reason"].endswith("which is scheduled, without an export")
+    assert [shown[name]["exports"] for name in names] == [True, True, False, False]
+    assert (shown["list failed"]["id"], shown["list too late"]["status"]) == (failed, "failed")
+    assert (alone.status_code, alone.json()["exports"]) == (202, True)
+
+
 def test_an_export_without_a_place_is_refused(make_system: Callable[..., System]) -> None:
     """With the name of the setting."""
     system = make_system()
@@ -246,7 +276,12 @@ def test_an_export_without_a_place_is_refused(make_system: Callable[..., System]
     ordered = system.call("POST", "/deletions", json={"instanceId": instance.id, "export": True})
     previewed = system.call("POST", "/deletions", json={"instanceId": instance.id, "export": True, "dryRun": True})
 
-    assert (ordered.status_code, previewed.status_code) == (400, 400)
+    listed = [
+        system.call("POST", "/deletions", json={"instanceNames": ["no setting"], "export": True, "dryRun": dry_run})
+        for dry_run in (False, True)
+    ]
+
+    assert [each.status_code for each in (ordered, previewed, *listed)] == [400] * 4
     assert "LETHE_EXPORT_TO is not set" in ordered.json()["message"]
 
 

@@ -60,6 +60,16 @@ def test_a_second_call_with_the_same_file_does_no_harm(system: System, tmp_path:
     assert (past.returncode, past.stderr) == (1, "notBefore: this moment is past\n")
 
 
+def test_an_export_without_a_place_is_refused_before_the_question(system: System) -> None:
+    """As of a single one: not possible, and nothing about servers that cannot be reached."""
+    seed_instance(system.deployment, "nowhere", messages=1)
+
+    answer = lethe(system, "delete", "--from-file", "-", "--yes", "--export", typed="nowhere\n")
+
+    assert (answer.returncode, "lethe doctor" in answer.stderr) == (1, False)
+    assert answer.stderr.startswith("LETHE_EXPORT_TO is not set")
+
+
 def test_what_has_been_disconnected_for_long_is_deleted(system: System, services: Services) -> None:
     """Not what is connected, disconnected later, or since nobody knows when; a gateway is asked before each."""
     gone = {disconnect(system, name, 91) for name in ("old 1", "")}
@@ -89,16 +99,22 @@ def test_what_has_been_disconnected_for_long_is_deleted(system: System, services
 def test_an_instance_that_connects_before_its_turn_is_kept(
     make_system: object, services: Services, system: System
 ) -> None:
-    """The first step asks the gateway once more, and cancels the deletion."""
-    instance_id = disconnect(system, "early bird", 100)
+    """The first step asks the gateway once more, and cancels the deletion; also after a connection meanwhile."""
+    instance_id, _ = disconnect(system, "early bird", 100), disconnect(system, "passing bird", 100)
     system.stop()  # no worker takes it meanwhile
 
     answer = lethe(system, "delete", "--older-than", "99d", "--state", "close", "--yes", "--json")
-    (ordered,) = [each for each in json.loads(answer.stdout) if each["called"] == "early bird"]
+    ordered = {each["called"]: UUID(each["deletion_id"]) for each in json.loads(answer.stdout) if each["deletion_id"]}
     system.gateways[0].connect("early bird", instance_id, "open")
-    run_steps(services, UUID(ordered["deletion_id"]), "logout")
+    with system.deployment.connect() as connection:
+        connection.execute(
+            "UPDATE \"Instance\" SET \"disconnectionAt\" = now() AT TIME ZONE 'UTC' WHERE name = 'passing bird'"
+        )
+    for name in ("early bird", "passing bird"):
+        run_steps(services, ordered[name], "logout")
 
-    status, reason, _ = display.load_status(services.own, UUID(ordered["deletion_id"]))
-    assert (status, "connected again" in str(reason)) == (DeletionStatus.CANCELLED, True)
+    early, passing = (display.load_status(services.own, ordered[name]) for name in ("early bird", "passing bird"))
+    assert (early.status, "connected again" in str(early.reason)) == (DeletionStatus.CANCELLED, True)
+    assert (passing.status, "connected since" in str(passing.reason)) == (DeletionStatus.CANCELLED, True)
     assert system.gateways[0].sessions["early bird"] == "open"
-    assert "early bird" in names(system)
+    assert {"early bird", "passing bird"} <= names(system)

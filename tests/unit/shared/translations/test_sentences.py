@@ -36,6 +36,13 @@ def _in_portuguese() -> Iterator[None]:
          ' (chave estrangeira "f")'),
         ("No more than 10 deletions per minute and key: try again in 30 s",
          "No máximo 10 por minuto e chave (exclusão): tente de novo em 30 s"),
+        # What a list of names is answered.
+        ('The "shop" instance is already being deleted', 'A instância "shop" já está sendo excluída'),
+        ('The "shop" instance has a deletion already, which is scheduled, without an export',
+         'A instância "shop" já tem uma exclusão, que está agendada, sem uma exportação'),
+        ("left out: its state is open now", "ficou de fora: o estado dela agora é open"),
+        ("only the first 12 of 1,000 instances were rehearsed",
+         "só as primeiras 12 de 1.000 instâncias foram ensaiadas"),
         ("Words of a server that nobody has translated", "Words of a server that nobody has translated"),
         # Only one word of a short template is known: it is left as it is.
         ("Look here. See there if you like", "Look here. See there if you like"),
