@@ -24,7 +24,7 @@ _OUTPUT = {
 }
 
 _COLUMNS = """
-SELECT c.relname, a.attname, y.typcategory, y.typtype, y.typname, tn.nspname
+SELECT c.relname, a.attname, y.typcategory, y.typtype, tn.nspname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type y ON y.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = y.typnamespace
@@ -111,11 +111,11 @@ def read(tenant: Tenant, owned: Sequence[Owned], *, with_secrets: bool) -> list[
     values = {"schema": tenant.schema, "tables": [each.table for each in owned]}
     columns: dict[str, list[str]] = {each.table: [] for each in owned}
     secrets: dict[str, list[str]] = {each.table: [] for each in owned}
-    for table, column, category, kind, type_name, type_schema in tenant.ask(_COLUMNS, values):
+    for table, column, category, kind, type_schema in tenant.ask(_COLUMNS, values):
         if not with_secrets and left_out.is_secret(table, column, category):
             secrets[table].append(column)
         else:
-            columns[table].append(_expression(column, category, kind, type_name, type_schema))
+            columns[table].append(_expression(column, category, kind, type_schema))
     heaps: dict[str, list[Heap]] = {each.table: [] for each in owned}
     for table, schema, name, node, pages in tenant.ask(_HEAPS, values):
         heaps[table].append(Heap(schema, name, int(node), int(pages)))
@@ -126,10 +126,8 @@ def read(tenant: Tenant, owned: Sequence[Owned], *, with_secrets: bool) -> list[
     ]
 
 
-def _expression(column: str, category: str, kind: str, type_name: str, type_schema: str) -> str:
+def _expression(column: str, category: str, kind: str, type_schema: str) -> str:
     name = quote(column)
-    if type_name == "json" and type_schema == "pg_catalog":  # as it was written; a line break in it ends no line
-        return f"CAST(regexp_replace(CAST({name} AS text), '[\\n\\r\\t]', ' ', 'g') AS json) AS {name}"
     if kind == "b" and category != "A" and type_schema != "pg_catalog":  # of an extension, which may write JSON its way
         return f"CAST({name} AS text) AS {name}"
     return name
@@ -197,5 +195,9 @@ def _chunks(rows: Iterator[memoryview]) -> Iterator[tuple[int, bytes]]:
 
 
 def _unescaped(rows: list[memoryview]) -> bytes:
-    """COPY doubles each backslash; it escapes nothing else, for JSON has no control characters."""
-    return b"".join(rows).replace(b"\\\\", b"\\")
+    """COPY doubles each backslash. What else it escapes are line breaks and tabs between values of a json column."""
+    text = b"".join(rows).replace(b"\\\\", b"\0")  # text has no NUL
+    if b"\\" in text:
+        for escaped in (b"\\n", b"\\r", b"\\t"):
+            text = text.replace(escaped, b" ")
+    return text.replace(b"\0", b"\\")

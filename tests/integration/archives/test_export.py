@@ -39,7 +39,7 @@ CREATE TABLE "Odd" (
     id bigint PRIMARY KEY, "instanceId" text REFERENCES "Instance" ON DELETE CASCADE,
     b bytea, n numeric, d double precision, f real, tz timestamptz, ts timestamp, dt date, iv interval, e odd,
     es odd[], texts text[], numbers numeric[][], j json, jb jsonb, u uuid, bits varbit, r tstzrange, a inet, s short,
-    t text);
+    t text, js json[]);
 CREATE TABLE "NoKey" ("instanceId" text REFERENCES "Instance" ON DELETE CASCADE, what text);
 CREATE TABLE "Parted" (id int, "instanceId" text REFERENCES "Instance" ON DELETE CASCADE) PARTITION BY RANGE (id);
 CREATE TABLE "Parted_1" PARTITION OF "Parted" FOR VALUES FROM (0) TO (10);
@@ -54,6 +54,7 @@ INSERT INTO "Odd" VALUES
      gen_random_uuid(), B'1011', '[2024-01-01,infinity)', '10.0.0.1/8', 'é', E'\\\\ \\tx \\r\\n "x" \\u0007 🦊'),
     (%(at)s + 1, %(id)s, NULL, 'NaN', 'Infinity', '-Infinity', 'infinity', '-infinity', 'infinity', NULL, 'one',
      '{}', '{}', '{}', 'null', 'null', NULL, '', 'empty', '::1', '', '');
+UPDATE "Odd" SET js = ARRAY[CAST(E'{"a" :\\n\\t[1]}' AS json)] WHERE id = %(at)s;
 INSERT INTO "NoKey" SELECT %(id)s, 'row ' || n FROM generate_series(1, 50) n;
 INSERT INTO "Parted" SELECT n, %(id)s FROM generate_series(1, 19) n;
 """
