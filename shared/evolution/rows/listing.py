@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from shared.errors import TransientError, Unreachable
 from shared.evolution.rows.schema import ROOT
-from shared.evolution.rows.tenant import NOT_RESERVED, Instance, Tenant
+from shared.evolution.rows.tenant import NOT_RESERVED, Instance, Tenant, may_look
 
 MANY = 10_000  # messages: enough to tell large from small, and few enough to be counted for a page of instances
 _COUNT_SECONDS = 2  # without an index, or with a cold one, a list is no reason to read a large table
@@ -65,8 +65,9 @@ def find_all(
     """The instances that have these names, or these ids, in one query."""
     column, values = ("name", names) if names is not None else ("id", instance_ids or ())
     query = f"SELECT id, name, token FROM {tenant.table(ROOT)} WHERE {column} = ANY(:values) AND {NOT_RESERVED}"
-    found = tenant.ask(query, {"values": [value for value in values if tenant.can_hold(value)]})
-    return [Instance(*row) for row in found]
+    wanted = [value for value in values if tenant.can_hold(value)]
+    with may_look():
+        return [Instance(*row) for row in tenant.ask(query, {"values": wanted})]
 
 
 def states(tenant: Tenant, instance_ids: Collection[str]) -> list[str]:
@@ -89,7 +90,8 @@ def find_disconnected(tenant: Tenant, seconds: float) -> list[Disconnected]:
         " AND \"disconnectionAt\" AT TIME ZONE 'UTC' <= now() - :seconds * interval '1 second'"
         ' ORDER BY "disconnectionAt", id'
     )
-    return [Disconnected(*row) for row in tenant.ask(query, {"seconds": seconds})]
+    with may_look():
+        return [Disconnected(*row) for row in tenant.ask(query, {"seconds": seconds})]
 
 
 def was_connected_since(tenant: Tenant, instance_id: str, moment: datetime) -> bool:

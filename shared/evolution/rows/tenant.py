@@ -54,7 +54,7 @@ class ChangeIgnored(RequirementNotMet):
 
 
 @contextmanager
-def _may_look() -> Iterator[None]:
+def may_look() -> Iterator[None]:
     """Raise RequirementNotMet where the role may not read the instances, or row-level security hides some."""
     try:
         yield
@@ -154,7 +154,7 @@ class Tenant:
         if value is None or not self.can_hold(value):  # no instance is called that
             return None
         query = f"SELECT id, name, token FROM {self.table(ROOT)} WHERE {column} = :value AND {NOT_RESERVED}"
-        with _may_look():
+        with may_look():
             return next((Instance(*row) for row in self.ask(query, {"value": value})), None)
 
     def find_any(self) -> Instance | None:

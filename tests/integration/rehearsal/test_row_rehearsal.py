@@ -1,6 +1,6 @@
 """Before logout, the statements of the steps are tried on Evolution's database, as operators have changed it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ from demo.evolution.census import fingerprint, fingerprint_of
 from demo.evolution.deployment import SeededInstance
 from demo.evolution.seed import seed_instance
 from shared.errors import RequirementNotMet
+from shared.evolution.rows import listing
+from shared.evolution.rows.tenant import Tenant
 from shared.services import Services
 from tasks import pipeline
 from tasks.context import Target
@@ -254,3 +256,24 @@ def test_another_instances_rows_make_no_second_trial(system: System) -> None:
             connection.execute('ALTER TABLE "Chat" DROP COLUMN more')
 
     assert (tried, again) == ([(1,)], [(2,)])
+
+
+LOOKS: dict[str, Callable[[Tenant], object]] = {
+    "one by name": lambda tenant: tenant.find(name="anything"),
+    "many by name": lambda tenant: listing.find_all(tenant, names=["anything"]),
+    "long disconnected": lambda tenant: listing.find_disconnected(tenant, 60),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_an_order_says_what_the_role_lacks(system: System, limited: dict[str, Any], look: str) -> None:
+    """A role that may not read the instances is told so, for one name as for many."""
+    secured = seed_instance(system.deployment, f"unread {look}")
+    undo = 'ALTER TABLE "Instance" DISABLE ROW LEVEL SECURITY; DROP POLICY IF EXISTS operators ON "Instance"'
+
+    with (
+        changed(system, SECURED["Instance"], undo, secured),
+        made(system, **limited) as services,
+        pytest.raises(RequirementNotMet, match="BYPASSRLS"),
+    ):
+        LOOKS[look](services.tenant)
