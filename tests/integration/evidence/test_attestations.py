@@ -31,7 +31,7 @@ from tests.integration.keyring import make_key
 from tests.integration.shell import lethe
 from tests.system import ADMIN_KEY, Answer, System
 
-LIMIT = 9  # more than all other tests of the module need
+LIMIT = 20  # more than all other tests of the module need
 pytestmark = pytest.mark.system("web", limit_per_minute=LIMIT)
 UNAUTHORIZED = '{"error":true,"message":"Unauthorized"}'
 
