@@ -18,6 +18,7 @@ from babel.messages.pofile import read_po, write_po
 
 from cli.language import OF_CLICK
 from cli.main import main
+from docs.syntax import parse
 from shared.settings import PREFIX
 from shared.translations.sentences import CONTEXT
 
@@ -51,7 +52,7 @@ Found = tuple[Id, str | None]  # the text, or singular and plural, and its conte
 def collect() -> frozenset[Found]:
     """Every text of the product, of its commands' help, and of click."""
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
-    trees = {path: ast.parse(path.read_text()) for path in (*modules, ROOT / "docs/errors_table.py")}
+    trees = {path: parse(path.read_text()) for path in (*modules, ROOT / "docs/errors_table.py")}
     errors = _error_classes([*trees.values()])
     found: set[Found] = set()
     for path, tree in trees.items():

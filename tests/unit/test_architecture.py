@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs.syntax import parse
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("api", "worker", "cli", "tasks", "shared")
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in FILES}
+TREES = {path.relative_to(ROOT).as_posix(): parse(path.read_text()) for path in FILES}
 STATE_MACHINE = {f"shared/deletions/{name}.py" for name in ("claim_statements", "claims", "lifecycle")}
 MIGRATIONS = "shared/database/migrations/"
 LARGEST_MODULE_LINES = 300

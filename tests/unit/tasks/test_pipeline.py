@@ -15,6 +15,7 @@ import pytest
 from amqp.exceptions import AccessRefused, NotAllowed
 from kombu.exceptions import OperationalError
 
+from docs.syntax import parse
 from shared import celery_app
 from shared.deletions.republishing import StepMessage
 from shared.settings import Settings
@@ -27,7 +28,7 @@ DELETION = UUID(int=7)
 
 def tree(step: str) -> ast.Module:
     """A step's code."""
-    return ast.parse(inspect.getsource(importlib.import_module(f"tasks.{step}")))
+    return parse(inspect.getsource(importlib.import_module(f"tasks.{step}")))
 
 
 def imports(step: str) -> set[str]:
