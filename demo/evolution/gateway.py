@@ -173,7 +173,7 @@ class Gateway:
 
     def _create(self, wish: dict[str, Any]) -> Answer:
         name, token = str(wish["instanceName"]), str(wish.get("token") or secrets.token_hex(16).upper())
-        time.sleep(self.delays.get("create", 0))  # as above
+        time.sleep(self.delays.get("create", 0))  # the fault itself: a gateway that creates late
         if failure := self._failure_on_purpose("create"):
             return failure
         if name in self.sessions:
