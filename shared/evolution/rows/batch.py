@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from shared.evolution.rows.counting import guarded
 from shared.evolution.rows.schema import Owned
@@ -55,8 +54,8 @@ def delete(
     owned: Owned,
     where: str,
     values: dict[str, object],
-    freed: Freed | None = None,
-    further: Mapping[str, str] = MappingProxyType({}),
+    freed: Freed | None,
+    further: Mapping[str, str],
 ) -> Deleted:
     """Delete up to :size rows of instance :id that meet a further condition; raises Referenced and Altered.
 
