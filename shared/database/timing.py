@@ -1,11 +1,12 @@
 """Times by the own database's clock, so that no two hosts have to agree on the time."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, ScalarSelect, func, select
+from sqlalchemy import Connection, Engine, Row, Update, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.database.connections import own_statement
@@ -45,9 +46,23 @@ def after_growing_pause(first_seconds: float, tries: InstrumentedAttribute[int],
     return func.now() + pause_seconds * timedelta(seconds=1)
 
 
-def due_rows(
-    key: Any, due_at: InstrumentedAttribute[datetime | None], *conditions: Any, limit: int
-) -> ScalarSelect[Any]:
-    """Keys of rows whose time has come, oldest first, locked; without the rows that another process has locked."""
-    rows = select(key).where(due_at <= func.now(), *conditions).order_by(due_at).limit(limit)
-    return rows.with_for_update(skip_locked=True).scalar_subquery()
+def take_due(
+    connection: Connection,
+    change: Update,
+    due_at: InstrumentedAttribute[datetime | None],
+    *returning: Any,
+    where: Sequence[Any] = (),
+    order: Sequence[Any] = (),
+    limit: int,
+) -> list[Row[*tuple[Any, ...]]]:
+    """Change the rows whose time has come, without those that another process has locked; returns them, oldest first.
+
+    The first column of `returning` is the key. An UPDATE alone returns its rows in any order.
+    """
+    key = returning[0]
+    due = select(key).where(due_at <= func.now(), *where).order_by(*(order or (due_at,))).limit(limit)
+    keys = connection.scalars(due.with_for_update(skip_locked=True)).all()
+    if not keys:
+        return []
+    taken = {row[0]: row for row in connection.execute(change.where(key.in_(keys)).returning(*returning))}
+    return [taken[key] for key in keys]

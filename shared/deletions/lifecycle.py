@@ -12,10 +12,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared.access.confirmation import Confirmation
 from shared.audit import chain, entries
 from shared.audit.entries import Decision
+from shared.database import timing
 from shared.database.connections import own_transaction
 from shared.database.enums import Role
 from shared.database.models import ENDED, UNDER_WAY, Deletion, DeletionStatus, Step
-from shared.database.timing import due_rows, from_now
+from shared.database.timing import from_now
 from shared.deletions.republishing import MESSAGE, StepMessage
 from shared.errors import LetheError
 from shared.translations.marks import N_
@@ -210,12 +211,9 @@ def resume(
 def queue_scheduled(engine: Engine, *, republish_seconds: float) -> list[StepMessage]:
     """Queue the scheduled deletions whose moment has come. Only then can a worker claim them."""
     is_scheduled = Deletion.status == DeletionStatus.SCHEDULED
-    due = update(Deletion).where(
-        Deletion.id.in_(due_rows(Deletion.id, Deletion.not_before, is_scheduled, limit=_AT_ONCE)), is_scheduled
-    )
-    queued = due.values(status=DeletionStatus.QUEUED, next_attempt_at=from_now(republish_seconds))
+    queue = update(Deletion).values(status=DeletionStatus.QUEUED, next_attempt_at=from_now(republish_seconds))
     with own_transaction(engine) as connection:
-        rows = connection.execute(queued.returning(*MESSAGE)).all()
+        rows = timing.take_due(connection, queue, Deletion.not_before, *MESSAGE, where=[is_scheduled], limit=_AT_ONCE)
     return [StepMessage(*row) for row in rows]
 
 

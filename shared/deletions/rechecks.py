@@ -10,9 +10,9 @@ from sqlalchemy import Engine, case, func, update
 
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
+from shared.database import timing
 from shared.database.connections import own_transaction
 from shared.database.models import Deletion
-from shared.database.timing import due_rows
 from shared.translations.marks import N_
 
 AFTER_SECONDS = (60, 300, 900, 3600)
@@ -49,18 +49,18 @@ def take_due(engine: Engine, *, lease_seconds: float) -> list[DueCheck]:
 
     A recheck that does not finish is due again after the lease, later each time, until _GIVE_UP_SECONDS are over.
     """
-    due = update(Deletion).where(Deletion.id.in_(due_rows(Deletion.id, Deletion.next_look_at, limit=_AT_ONCE)))
     age = func.now() - Deletion.finished_at
     again = func.now() + func.greatest(age, timedelta(seconds=lease_seconds))
     with own_transaction(engine) as connection:
-        rows = connection.execute(
-            due.values(next_look_at=case((age < timedelta(seconds=_GIVE_UP_SECONDS), again))).returning(
-                Deletion.id, Deletion.instance_id, Deletion.came_back, Deletion.finished_at
-            )
-        ).all()
-    return [
-        DueCheck(row.id, row.instance_id, row.came_back or {}) for row in sorted(rows, key=lambda row: row.finished_at)
-    ]
+        rows = timing.take_due(
+            connection,
+            update(Deletion).values(next_look_at=case((age < timedelta(seconds=_GIVE_UP_SECONDS), again))),
+            Deletion.next_look_at,
+            *(Deletion.id, Deletion.instance_id, Deletion.came_back),
+            order=[Deletion.finished_at],
+            limit=_AT_ONCE,
+        )
+    return [DueCheck(row.id, row.instance_id, row.came_back or {}) for row in rows]
 
 
 def finish(engine: Engine, deletion_ids: Sequence[UUID]) -> None:

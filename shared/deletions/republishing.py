@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import Engine, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 
+from shared.database import timing
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import UNDER_WAY, Clock, Deletion, DeletionStatus, Step
-from shared.database.timing import after_growing_pause, due_rows, from_now
+from shared.database.timing import after_growing_pause, from_now
 
 _UNCLAIMED = Deletion.status.in_(UNDER_WAY), Deletion.owner.is_(None)
 # Postponed by its step, and not published since.
@@ -85,13 +86,10 @@ def next_due_in_seconds(engine: Engine, *, within_seconds: float) -> float | Non
 def _take(
     engine: Engine, which: Sequence[Any], republish_seconds: float, max_pause_seconds: float
 ) -> list[StepMessage]:
-    due = update(Deletion).where(
-        Deletion.id.in_(due_rows(Deletion.id, Deletion.next_attempt_at, *which, limit=_AT_ONCE))
-    )
-    taken = due.values(
+    taken = update(Deletion).values(
         times_republished=Deletion.times_republished + 1,
         next_attempt_at=after_growing_pause(republish_seconds, Deletion.times_republished, max_pause_seconds),
     )
     with own_transaction(engine) as connection:
-        rows = connection.execute(taken.returning(*MESSAGE)).all()
+        rows = timing.take_due(connection, taken, Deletion.next_attempt_at, *MESSAGE, where=which, limit=_AT_ONCE)
     return [StepMessage(*row) for row in rows]

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from shared.database import timing
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import Attestation, Receipt, Stamp
 from shared.database.timing import from_now
@@ -71,16 +72,10 @@ def has_head_of(engine: Engine, day: str) -> bool:
 
 def take_due(engine: Engine, limit: int) -> list[str]:
     """Reserve stamps that are due, for a minute; those with fewer tries first."""
-    due = (
-        select(Stamp.id)
-        .where(Stamp.next_try_at <= func.now())
-        .order_by(Stamp.tries, Stamp.next_try_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    taken = update(Stamp).where(Stamp.id.in_(due.scalar_subquery())).values(next_try_at=from_now(_LEASE_SECONDS))
+    reserve, due_at = update(Stamp).values(next_try_at=from_now(_LEASE_SECONDS)), Stamp.next_try_at
     with own_transaction(engine) as connection:
-        return list(connection.scalars(taken.returning(Stamp.id)))
+        taken = timing.take_due(connection, reserve, due_at, Stamp.id, order=[Stamp.tries, due_at], limit=limit)
+    return [row.id for row in taken]
 
 
 def document_of(engine: Engine, stamp_id: str) -> str | None:

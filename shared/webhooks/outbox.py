@@ -13,10 +13,10 @@ from sqlalchemy.dialects import postgresql
 
 from shared.audit import chain
 from shared.audit.entries import Action, Decision, Entry
-from shared.database import encryption
+from shared.database import encryption, timing
 from shared.database.connections import own_statement, own_transaction
 from shared.database.models import Deletion, WebhookEvent, WebhookStatus
-from shared.database.timing import after_growing_pause, due_rows, from_now
+from shared.database.timing import after_growing_pause, from_now
 from shared.settings import Settings
 from shared.webhooks import delivery
 from shared.webhooks.events import OPERATOR, Event
@@ -32,11 +32,12 @@ _INSTANCE_ID = (
     .correlate(WebhookEvent)
     .scalar_subquery()
 )
+_AS_SENT = WebhookEvent.target.desc(), WebhookEvent.id.desc()  # remove.instance before instance.delete
 _PENDING = (
     select(WebhookEvent.id)
     .where(WebhookEvent.deletion_id == bindparam("of_deletion"), WebhookEvent.status == WebhookStatus.PENDING)
     .where(WebhookEvent.target != OPERATOR)
-    .order_by(WebhookEvent.target.desc(), WebhookEvent.id.desc())  # remove.instance before instance.delete
+    .order_by(*_AS_SENT)
 )
 _AUDITED = (WebhookEvent.deletion_id, _INSTANCE_ID, WebhookEvent.target, WebhookEvent.tries)
 
@@ -86,10 +87,12 @@ def pending_ids(engine: Engine, deletion_id: UUID) -> list[str]:
 
 def take_due(engine: Engine, limit: int) -> list[str]:
     """Reserve due events: their next try moves _RESERVED_SECONDS ahead, so that no other process sends them."""
-    due = due_rows(WebhookEvent.id, WebhookEvent.next_try_at, WebhookEvent.status == WebhookStatus.PENDING, limit=limit)
-    taken = update(WebhookEvent).where(WebhookEvent.id.in_(due)).values(next_try_at=from_now(_RESERVED_SECONDS))
+    reserve = update(WebhookEvent).values(next_try_at=from_now(_RESERVED_SECONDS))
+    pending, due_at = WebhookEvent.status == WebhookStatus.PENDING, WebhookEvent.next_try_at
+    order = due_at, WebhookEvent.deletion_id, *_AS_SENT
     with own_transaction(engine) as connection:
-        return list(connection.scalars(taken.returning(WebhookEvent.id)))
+        taken = timing.take_due(connection, reserve, due_at, WebhookEvent.id, where=[pending], order=order, limit=limit)
+    return [row.id for row in taken]
 
 
 def try_to_deliver(engine: Engine, settings: Settings, event_id: str) -> str | None:

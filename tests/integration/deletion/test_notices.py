@@ -209,17 +209,19 @@ def test_without_the_url_nothing_is_stored(system: System) -> None:
     assert found == []
 
 
-def test_as_many_as_there_are_go_in_one_round(system: System, services: Services, operator: Receiver) -> None:
+def test_as_many_as_there_are_go_in_one_round_the_oldest_first(
+    system: System, services: Services, operator: Receiver
+) -> None:
     """Else the end of a thousand deletions would be told for a quarter of an hour."""
     deletion_id, _ = ordered(system, services, "told often")
     with own_transaction(services.own) as connection:
         for number in range(25):
             event = Event(f"{deletion_id}.{number}", GLOBAL, operator.url, {}, {"number": number})
-            outbox.insert(connection, services.settings, deletion_id, event, target=OPERATOR, due_seconds=0)
+            outbox.insert(connection, services.settings, deletion_id, event, target=OPERATOR, due_seconds=-number)
 
     webhook_retries.redeliver(services)
 
-    assert sorted(each.body["number"] for each in operator.received) == list(range(25))
+    assert [each.body["number"] for each in operator.received] == list(reversed(range(25)))
 
 
 @pytest.mark.slow
@@ -239,5 +241,6 @@ def test_processes_that_fork_remove_topics_and_tell_of_the_end(
     broker.stop()
 
     assert [answer.status for answer in answers] == [200, 200], answers
-    assert [each.body["data"]["instanceName"] for each in operator.received] == names
+    # Two processes of a worker may each send one.
+    assert sorted(each.body["data"]["instanceName"] for each in operator.received) == sorted(names)
     assert topics == {"evolution.global.call"}
