@@ -134,20 +134,6 @@ class Ground:
             running.stop()
 
     @contextmanager
-    def bucket(self) -> Iterator[S3Place]:
-        """An empty bucket on a moto server in a process of its own."""
-        port = server_port()
-        argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        process = Process.start("moto", argv, log=self.folder / "moto.log")
-        try:
-            place = S3Place(f"http://127.0.0.1:{port}", "evolution", "bench", "bench-secret")
-            wait_until(lambda: answers(place.endpoint), _START_SECONDS, "moto", process=process)
-            place.connect().create_bucket(Bucket=place.bucket)
-            yield place
-        finally:
-            process.stop()
-
-    @contextmanager
     def distant_bucket(self, seconds: float, *refused: str) -> Iterator[tuple[S3Place, S3Place]]:
         """An empty bucket of a real server: behind a proxy that adds latency and refuses these calls, and near."""
         server = S3.launch(self.folder / f"s3-{secrets.token_hex(4)}")

@@ -65,14 +65,22 @@ class S3Bucket:
         return found
 
     def erase(self, instance_id: str, deletion_id: UUID, stop: Callable[[], bool] = never) -> Iterator[int]:
-        """Remove all object versions and unfinished uploads under the id; yields numbers of removed ones."""
-        removed = False
-        for number in self._remove_all(self._pages(self._prefix(instance_id)), stop):
-            removed = True
-            yield number
-        if removed and stop():
-            return
-        for uploads in self._uploads(self._prefix(instance_id)):
+        """Remove all object versions and unfinished uploads under the id; yields numbers of removed ones.
+
+        It lists from the beginning until nothing is left: some servers list on behind a stored key only, and so miss
+        what follows a removed one. What is listed first again is left to the step confirm.
+        """
+        prefix, removed = self._prefix(instance_id), False
+        previous: Entry | tuple[str, str] | None = None
+        while (page := next(pages := self._pages(prefix), None)) and page[0] != previous:
+            previous = page[0]
+            for number in self._remove_all(chain([page], pages), stop):
+                removed = True
+                yield number
+            if removed and stop():
+                return
+        while (uploads := next(self._uploads(prefix), None)) and uploads[0] != previous:
+            previous = uploads[0]
             for key, upload_id in uploads:
                 with self._translate_errors():
                     self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)

@@ -188,6 +188,27 @@ def test_objects_go_with_a_few_calls_in_flight(system: System, place: S3Place) -
     assert keys(place, mine) == []
 
 
+def test_a_server_that_lists_on_behind_a_stored_key_only(
+    system: System, moto_part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its second page is empty once the last key of the first one is removed."""
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")
+    place = S3Place(moto_part, "lists-on", "any", "any")
+    place.connect().create_bucket(Bucket=place.bucket)
+    mine = str(uuid4())
+    put(place, mine, 35)
+
+    def remove_before_the_next_page(kind: str, _: Mapping[str, str]) -> None:
+        if kind == "GET versions" and proxy.calls[kind] > 1:
+            wait_until(lambda: proxy.calls["POST delete"] and not proxy._running["POST delete"], 20, "a removed page")
+
+    proxy = S3Proxy(place.endpoint, remove_before_the_next_page)
+    with bucket_behind(system, place, proxy) as bucket:
+        assert sum(bucket.erase(mine, uuid4())) == 35
+
+    assert keys(place, mine) == []
+
+
 def test_single_deletes_go_in_flight_too(system: System, place: S3Place) -> None:
     """Where there are no bulk deletes."""
     mine = str(uuid4())
