@@ -51,7 +51,7 @@ def _files(ground: Ground, number: int) -> Figure:
             else:
                 theirs.append(timed(lambda: subprocess.run(["rm", "-rf", str(plain)], check=True)))  # noqa: B023
     made.close()
-    return Figure(f"{number:,} files", "rm -rf", statistics.median(ours), statistics.median(theirs), "s", at_most=1.2,
+    return Figure(f"{number:,} files", "rm -rf", statistics.median(ours), statistics.median(theirs), "s", at_most=1.1,
                   notes={"ours": ours, "theirs": theirs})  # fmt: skip
 
 
