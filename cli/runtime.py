@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -42,7 +43,7 @@ class Commands(TranslatedGroup):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: D102
         try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, _interrupt)
             return super().invoke(ctx)
         except KeyboardInterrupt:
             stop(_("Interrupted"), INTERRUPTED)
@@ -50,6 +51,16 @@ class Commands(TranslatedGroup):
             if isinstance(error.__context__, KeyboardInterrupt):  # Ctrl-C at a prompt; click ends Ctrl-D with 1
                 stop(_("Interrupted"), INTERRUPTED)
             raise
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End the command with KeyboardInterrupt; at once within an import, where Python may ignore what is raised."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 # Database and Redis clients take a second to import, so functions import them when a command runs.

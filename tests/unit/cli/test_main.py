@@ -1,7 +1,11 @@
 """Every command says how it is used."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +17,8 @@ from cli.main import main
 from cli.runtime import INTERRUPTED, NOT_POSSIBLE, NOT_REACHABLE, NOT_SET, Commands
 from tests.unit.conftest import REQUIRED
 
-COMMAND_LINE = Path(__file__).parents[3] / "docs/command-line.md"
+ROOT = Path(__file__).parents[3]
+COMMAND_LINE = ROOT / "docs/command-line.md"
 # A text for a shell, a show for people, and a document that is JSON anyway; everything else can be read by a script.
 WITHOUT_JSON = {"lethe completion", "lethe demo", "lethe receipt show", "lethe receipt stamp"}
 WITHOUT_SETTINGS = {
@@ -108,6 +113,21 @@ def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert answer.exit_code == 130
     assert answer.stderr.strip() == "Interrupted"
+
+
+def test_ctrl_c_is_not_lost_within_an_import(tmp_path: Path) -> None:
+    """There it can meet a destructor, in which Python ignores what is raised."""
+    pressed = (
+        "import os, signal\nclass Last:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGINT)\nLast()\n"
+    )
+    (tmp_path / "pressed.py").write_text(pressed)
+    lines = "import click; from cli.runtime import Commands\n"
+    lines += "Commands('lethe', {'load': click.Command('load', callback=lambda: __import__('pressed'))}).main(['load'])"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+
+    ended = subprocess.run([sys.executable, "-c", lines], env=env, capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
 
 
 @pytest.mark.parametrize(("pressed", "code"), [(KeyboardInterrupt, INTERRUPTED), (EOFError, NOT_POSSIBLE)])
