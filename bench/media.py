@@ -1,4 +1,4 @@
-"""Files against `rm -rf`, objects against a bare loop of bulk deletes."""
+"""Files against `rm -rf`, objects against serial loops of deletes."""
 
 import os
 import statistics
