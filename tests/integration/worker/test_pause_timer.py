@@ -29,8 +29,8 @@ NOTE_WHAT_IS_SENT = """
     CREATE TABLE sent (late float);
     CREATE FUNCTION note_what_is_sent() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO sent VALUES (extract(epoch FROM now() - OLD.next_attempt_at)); RETURN NULL; END $$;
-    CREATE TRIGGER note_what_is_sent AFTER UPDATE OF nudges ON deletions FOR EACH ROW
-        WHEN (OLD.nudges = 0 AND NEW.nudges = 1) EXECUTE FUNCTION note_what_is_sent()
+    CREATE TRIGGER note_what_is_sent AFTER UPDATE OF next_attempt_at ON deletions FOR EACH ROW
+        WHEN (OLD.status = 'waiting' AND OLD.owner IS NULL AND NEW.owner IS NULL) EXECUTE FUNCTION note_what_is_sent()
 """
 
 pytestmark = pytest.mark.system(reconcile_seconds=ROUND_SECONDS, nudge_seconds=60, retry_seconds=0.3, pause_seconds=1)
@@ -106,7 +106,7 @@ def test_a_deletion_that_was_postponed_goes_on_when_it_is_due(
 
 
 def test_the_next_try_comes_when_the_api_says(system: System, services: Services) -> None:
-    """Not before; and the timer alone sends it, for no reconciler runs."""
+    """Not before, and not long after; the timer alone sends it, for no reconciler runs."""
     seed_instance(system.deployment, "told", messages=3)
     with services.own.begin() as connection:
         connection.execute(text(NOTE_WHAT_IS_SENT))
@@ -119,7 +119,7 @@ def test_the_next_try_comes_when_the_api_says(system: System, services: Services
     with services.own.connect() as connection:
         late = [float(seconds) for seconds in connection.scalars(text("SELECT late FROM sent"))]
     assert len(late) >= 3
-    assert min(late) >= 0
+    assert 0 <= min(late) < 1.5  # a busy machine may delay one of them, a slow timer delays all
     assert rounds(services) == 0
 
 
