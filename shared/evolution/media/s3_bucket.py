@@ -79,7 +79,7 @@ class S3Bucket:
                 yield number
             if removed and stop():
                 return
-        while (uploads := next(self._uploads(prefix), None)) and uploads[0] != previous:
+        while (uploads := next(filter(None, self._uploads(prefix)), None)) and uploads[0] != previous:
             previous = uploads[0]
             for key, upload_id in uploads:
                 with self._translate_errors():

@@ -209,6 +209,19 @@ def test_a_server_that_lists_on_behind_a_stored_key_only(
     assert keys(place, mine) == []
 
 
+def test_a_page_without_uploads_is_not_the_end(system: System, moto_part: str) -> None:
+    """A server may answer with an empty page and say that more follow."""
+    place, mine = S3Place(moto_part, "empty-page", "any", "any"), str(uuid4())
+    place.connect().create_bucket(Bucket=place.bucket)
+    place.connect().create_multipart_upload(Bucket=place.bucket, Key=f"evolution-api/{mine}/half")
+    more = f"<IsTruncated>true</IsTruncated><NextKeyMarker>evolution-api/{mine}/a</NextKeyMarker>"
+    empty = 200, f"<ListMultipartUploadsResult>{more}</ListMultipartUploadsResult>".encode()
+    proxy = S3Proxy(place.endpoint, lambda kind, _: empty if (kind, proxy.calls[kind]) == ("GET uploads", 1) else None)
+
+    with bucket_behind(system, place, proxy) as bucket:
+        assert sum(bucket.erase(mine, uuid4())) == 1
+
+
 def test_single_deletes_go_in_flight_too(system: System, place: S3Place) -> None:
     """Where there are no bulk deletes."""
     mine = str(uuid4())
